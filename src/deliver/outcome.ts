@@ -1,0 +1,40 @@
+import type { Batch } from '../batch.ts';
+import type { Message } from '../message.ts';
+import type { Target } from './sink.ts';
+
+/** How a message's way to one backend ended. */
+export type Ending = 'delivered' | 'filtered' | 'shed' | 'dead_lettered';
+
+/** What became of messages at one backend. Every message has exactly one outcome per backend it was meant for. */
+export interface Outcome {
+  readonly kind: 'outcome';
+  readonly ending: Ending;
+  readonly backend: string;
+  /** From a small fixed set, e.g. `ok`, `not_routed`, `filter`, `queue_full`, `permanent`, `operator:<name>`. */
+  readonly reason: string;
+  readonly messages: readonly Message[];
+}
+
+/** A batch on its way to one backend's lane. */
+export interface Delivery {
+  readonly kind: 'delivery';
+  readonly backend: string;
+  readonly batch: Batch;
+  readonly target: Target;
+  /** The rule's: lower is dispatched first and shed last. */
+  readonly priority: number;
+  /** What happens at the lane's bound while the backend makes no progress. */
+  readonly whenFull: 'block' | 'shed';
+}
+
+/** What routing says of a batch. */
+export type Routed = Delivery | Outcome;
+
+export function outcome(
+  ending: Ending,
+  backend: string,
+  reason: string,
+  messages: readonly Message[],
+): Outcome {
+  return { kind: 'outcome', ending, backend, reason, messages };
+}

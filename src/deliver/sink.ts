@@ -1,0 +1,69 @@
+import type { Observable } from 'rxjs';
+import type { ZodType } from 'zod';
+import type { Batch } from '../batch.ts';
+import type { Context } from '../context.ts';
+import type { Message } from '../message.ts';
+
+/** Where inside a backend a batch goes (a file, a table, a stream). Batches with equal keys may share a send. */
+export interface Target {
+  readonly key: string;
+}
+
+/** A rule's compiled destination. `perMessage: false` promises that messages of one source share a target. */
+export interface Address {
+  readonly perMessage: boolean;
+  target(message: Message): Target;
+}
+
+/** What one send may carry; a lane merges waiting batches of one target up to it. */
+export interface MergeLimits {
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+}
+
+/** An open backend. All of its state lives behind it; its lane makes it bounded, retried and counted. */
+export interface Sink {
+  readonly merge: MergeLimits;
+  /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
+  address(overrides: object): Address;
+  /**
+   * Completes when the backend has accepted the whole batch; errors with `Permanent`, `Throttled`, or anything
+   * else, which counts as transient. Unsubscribing aborts. Emissions are ignored.
+   */
+  send(batch: Batch, target: Target): Observable<unknown>;
+  /** Called once, after the last send; completes when resources are released. */
+  close(): Observable<never>;
+}
+
+/** What a sink may know of its surroundings beside the context. */
+export interface SinkContext extends Context {
+  /** The backend's name in the configuration. */
+  readonly backend: string;
+  /** Absolute folder for state of the sidecar's own. */
+  readonly dataDir: string;
+}
+
+/** The default export of every file in `sinks/`; the file's name is the `type:` in the configuration. */
+export interface SinkDefinition<Options extends object = object> {
+  /** Keys of `backends.<name>` beside `type` and the lane's own (`retry`, `breaker`, `queue`, …). */
+  readonly options: ZodType<Options>;
+  /** Keys a rule's `config` may override. */
+  readonly overrides: ZodType<object>;
+  /** Opens the backend without waiting for it; connecting belongs to the first send. Absent: cannot deliver yet. */
+  readonly open?: (options: Options, context: SinkContext) => Sink;
+}
+
+/** The backend will never take this batch as it is: it is bisected, and the poison goes to the dead letters. */
+export class Permanent extends Error {
+  override readonly name = 'Permanent';
+}
+
+/** The backend asks for a pause. */
+export class Throttled extends Error {
+  override readonly name = 'Throttled';
+  readonly retryAfterMs: number;
+  constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(message, options);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
