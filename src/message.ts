@@ -30,8 +30,8 @@ export interface Message {
   readonly head: string;
   /** @internal Members that the sidecar adds after `id` and `received_at`: `''` or `,"k":v…`. */
   readonly tail: string;
-  /** @internal The sender's record, parsed. */
-  readonly parsed: JsonObject;
+  /** @internal The sender's record, parsed once somebody asked; `recordOf` fills it in. */
+  parsed: JsonObject | undefined;
 }
 
 /** What `createMessage` needs: a message without what it derives. */
@@ -64,11 +64,12 @@ const NO_DATA: JsonObject = Object.freeze({});
 
 /** The record's `data`; `{}` where the sender sent none. */
 export function dataOf(message: Message): JsonObject {
-  return (message.parsed.data as JsonObject | undefined) ?? NO_DATA;
+  return (recordOf(message).data as JsonObject | undefined) ?? NO_DATA;
 }
 
-/** The record as its sender sent it, parsed. */
+/** The record as its sender sent it, parsed; free for whoever never asks. */
 export function recordOf(message: Message): JsonObject {
+  message.parsed ??= JSON.parse(`${message.head}}`) as JsonObject;
   return message.parsed;
 }
 
@@ -79,8 +80,28 @@ export function jsonOf(message: Message): string {
 
 /** A copy of `message` with other `data`; everything else, the id included, stays. For operators. */
 export function withData(message: Message, data: JsonObject): Message {
-  const parsed = { ...message.parsed, data };
+  const parsed = { ...recordOf(message), data };
   return createMessage({ ...message, parsed, head: JSON.stringify(parsed).slice(0, -1) });
+}
+
+/** A copy of `message` linked to a job and a trace, with the members (`,"k":v`) that say so in its JSON text. */
+export function withIds(message: Message, jobId: string, traceId: string, members: string): Message {
+  return {
+    id: message.id,
+    source: message.source,
+    type: message.type,
+    timeMs: message.timeMs,
+    receivedMs: message.receivedMs,
+    traceId,
+    spanId: message.spanId,
+    jobId,
+    seq: message.seq,
+    severity: message.severity,
+    bytes: message.bytes + members.length,
+    head: message.head,
+    tail: message.tail + members,
+    parsed: message.parsed,
+  };
 }
 
 let lastMs = Number.NaN;

@@ -1,0 +1,25 @@
+import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { type Message, withIds } from '../message.ts';
+import type { TraceStore } from './store.ts';
+
+/**
+ * Links messages by job and trace: one with a job id and no trace id gets the job's trace, and the reverse; then
+ * files it in the store. A message that already says both passes as the identical object.
+ */
+export const correlate = (store: TraceStore): MonoTypeOperatorFunction<Message> =>
+  map((message) => {
+    const linked = link(message, store);
+    store.add(linked);
+    return linked;
+  });
+
+function link(message: Message, store: TraceStore): Message {
+  const { jobId, traceId } = message;
+  if ((jobId === '') === (traceId === '')) return message;
+  if (traceId === '') {
+    const found = store.traceOfJob(jobId);
+    return found === '' ? message : withIds(message, jobId, found, `,"trace_id":${JSON.stringify(found)}`);
+  }
+  const found = store.jobOfTrace(traceId);
+  return found === '' ? message : withIds(message, found, traceId, `,"job_id":${JSON.stringify(found)}`);
+}

@@ -1,0 +1,34 @@
+/** A half-open stretch of time, epoch milliseconds. */
+export interface Interval {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How many separate stretches are kept; past it the two with the smallest gap are taken as one. */
+const MAX_INTERVALS = 64;
+
+/** The union of `intervals` (sorted, disjoint) and one more; new array, at most 64 long. */
+export function addInterval(intervals: readonly Interval[], added: Interval): readonly Interval[] {
+  const before = intervals.filter(({ to }) => to < added.from);
+  const after = intervals.filter(({ from }) => from > added.to);
+  const touched = intervals.slice(before.length, intervals.length - after.length);
+  const merged = {
+    from: Math.min(added.from, ...touched.map(({ from }) => from)),
+    to: Math.max(added.to, ...touched.map(({ to }) => to)),
+  };
+  return bounded([...before, merged, ...after]);
+}
+
+function bounded(intervals: readonly Interval[]): readonly Interval[] {
+  if (intervals.length <= MAX_INTERVALS) return intervals;
+  let closest = 1;
+  const gap = (at: number) => (intervals[at]?.from ?? 0) - (intervals[at - 1]?.to ?? 0);
+  for (let at = 2; at < intervals.length; at++) if (gap(at) < gap(closest)) closest = at;
+  const [left, right] = [intervals[closest - 1], intervals[closest]];
+  if (left === undefined || right === undefined) return intervals;
+  return [...intervals.slice(0, closest - 1), { from: left.from, to: right.to }, ...intervals.slice(closest + 1)];
+}
+
+/** Total length in milliseconds of disjoint intervals. */
+export const lengthMs = (intervals: readonly Interval[]) =>
+  intervals.reduce((sum, { from, to }) => sum + to - from, 0);

@@ -1,0 +1,137 @@
+import { dataOf, type Message } from '../message.ts';
+import { addInterval, type Interval } from './intervals.ts';
+
+/** One service's part of a story: what its messages say in sum. */
+export interface Part {
+  readonly source: string;
+  firstMs: number;
+  lastMs: number;
+  messages: number;
+  errors: number;
+  spans: number;
+  /** Union of its finished spans. */
+  intervals: readonly Interval[];
+  /** Distinct event texts in order, the first few. */
+  texts: string[];
+  /** Its spans' ids and their parents', for finding the calling service; bounded. */
+  readonly parents: Map<string, string>;
+  percent: number | undefined;
+  status: string;
+}
+
+/** Everything of one job or one trace. */
+export interface Story {
+  readonly id: string;
+  /** The newest messages in full, in order of arrival. */
+  messages: Message[];
+  /** Messages that were only summed up, because the story outgrew its share. */
+  folded: number;
+  /** Some folded messages' data was not looked at, for want of time; spans and texts are incomplete. */
+  approximate: boolean;
+  /** Sums of the folded messages, by source. */
+  readonly parts: Map<string, Part>;
+  /** The other kind's ids that occurred with this one (traces of a job, jobs of a trace), bounded. */
+  readonly links: Set<string>;
+  /** The one of `links` that occurred last; '' before. */
+  lastLink: string;
+  /** When its last message was received, and that time as of when the story was last put in line for eviction. */
+  lastMs: number;
+  filedMs: number;
+}
+
+export function createStory(id: string, nowMs: number): Story {
+  return {
+    id,
+    messages: [],
+    folded: 0,
+    approximate: false,
+    parts: new Map(),
+    links: new Set(),
+    lastLink: '',
+    lastMs: nowMs,
+    filedMs: nowMs,
+  };
+}
+
+const MAX_TEXTS = 8;
+const MAX_PARENTS = 256;
+const MAX_PARTS = 256;
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
+const numberOf = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
+
+/** A span's stretch of time: by `start_us` and `duration_us`, else ending at the record's own time. */
+export function spanInterval(message: Message): Interval | undefined {
+  const durationUs = numberOf(dataOf(message).duration_us);
+  if (message.type !== 'span' || dataOf(message).phase === 'start' || durationUs === undefined) return undefined;
+  const startUs = numberOf(dataOf(message).start_us) ?? message.timeMs * 1000 - durationUs;
+  return { from: startUs / 1000, to: (startUs + Math.max(0, durationUs)) / 1000 };
+}
+
+const FAILED = /^(error|failed|failure|aborted|abandoned)$/i;
+
+/** Whether a record says that something went wrong: an event of level error or above, a failed span or progress. */
+export const isFailure = (message: Message) =>
+  message.severity >= 5 || FAILED.test(textOf(dataOf(message).status));
+
+function partOf(parts: Map<string, Part>, message: Message): Part | undefined {
+  const found = parts.get(message.source);
+  if (found !== undefined || parts.size >= MAX_PARTS) return found;
+  const part: Part = {
+    source: message.source,
+    firstMs: message.timeMs,
+    lastMs: message.timeMs,
+    messages: 0,
+    errors: 0,
+    spans: 0,
+    intervals: [],
+    texts: [],
+    parents: new Map(),
+    percent: undefined,
+    status: '',
+  };
+  parts.set(message.source, part);
+  return part;
+}
+
+/** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
+export function foldEnvelope(parts: Map<string, Part>, message: Message): Part | undefined {
+  const part = partOf(parts, message);
+  if (part === undefined) return undefined;
+  part.messages++;
+  if (message.timeMs < part.firstMs) part.firstMs = message.timeMs;
+  if (message.timeMs > part.lastMs) part.lastMs = message.timeMs;
+  if (message.severity >= 5) part.errors++;
+  return part;
+}
+
+/** Adds one message, its data included, to the sums of its source. */
+export function fold(parts: Map<string, Part>, message: Message): void {
+  const part = foldEnvelope(parts, message);
+  if (part === undefined) return;
+  if (message.severity < 5 && isFailure(message)) part.errors++;
+  if (message.type === 'span') foldSpan(part, message);
+  else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
+  else if (message.type === 'progress') foldProgress(part, message);
+}
+
+function foldSpan(part: Part, message: Message): void {
+  const interval = spanInterval(message);
+  if (interval !== undefined) {
+    part.spans++;
+    part.intervals = addInterval(part.intervals, interval);
+  }
+  if (message.spanId !== '' && part.parents.size < MAX_PARENTS) {
+    const parent = textOf(dataOf(message).parent_span_id) || part.parents.get(message.spanId) || '';
+    part.parents.set(message.spanId, parent);
+  }
+}
+
+function foldText(part: Part, text: string): void {
+  if (text !== '' && part.texts.length < MAX_TEXTS && !part.texts.includes(text)) part.texts.push(text);
+}
+
+function foldProgress(part: Part, message: Message): void {
+  part.percent = numberOf(dataOf(message).percent) ?? part.percent;
+  part.status = textOf(dataOf(message).status) || part.status;
+}

@@ -1,0 +1,104 @@
+import {
+  defer,
+  Observable,
+  type ObservableInput,
+  type OperatorFunction,
+  type SchedulerLike,
+  Subject,
+  Subscription,
+} from 'rxjs';
+
+export interface DrainingSwitchMapOptions {
+  /** How long an inner whose input has completed may go on; then it is unsubscribed. */
+  readonly drainMs: number;
+  readonly scheduler: SchedulerLike;
+}
+
+/**
+ * `switchMap` that loses nothing: `project` turns each value of `plan$` and a stream of the source's values into
+ * an inner Observable. On a new plan the old inner's input **completes**, so that it flushes and drains, while the
+ * new inner, subscribed before, already takes the values. An inner completes after its input does, not earlier.
+ * Until the first plan the source's values are kept, unbounded: give `plan$` its first value first. The source is subscribed once; its completion (not the plans') completes the result, after all inners.
+ *
+ * States: waiting (no plan yet, values kept) → running (one inner takes values, older ones drain) → draining
+ * (source complete) → complete.
+ */
+export function drainingSwitchMap<T, P, R>(
+  plan$: Observable<P>,
+  project: (plan: P, input$: Observable<T>) => ObservableInput<R>,
+  { drainMs, scheduler }: DrainingSwitchMapOptions,
+): OperatorFunction<T, R> {
+  return (source$) =>
+    new Observable<R>((subscriber) => {
+      const all = new Subscription();
+      let input: Subject<T> | undefined;
+      let early: T[] = [];
+      let running = 0;
+      let sourceDone = false;
+      let planDone = false;
+
+      const completeIfDone = () => {
+        if (sourceDone && running === 0 && (early.length === 0 || planDone)) subscriber.complete();
+      };
+
+      /** Ends the current inner's input and gives it `drainMs` to finish. */
+      const retire = (old: Subject<T>, inner: Subscription) => {
+        old.complete();
+        if (inner.closed) return;
+        const deadline = scheduler.schedule(() => inner.unsubscribe(), drainMs);
+        inner.add(deadline);
+      };
+      let retireCurrent = () => {};
+
+      const start = (plan: P) => {
+        const next = new Subject<T>();
+        const inner = new Subscription(() => {
+          all.remove(inner);
+          running--;
+          completeIfDone();
+        });
+        const retireOld = retireCurrent;
+        running++;
+        all.add(inner);
+        retireCurrent = () => retire(next, inner);
+        inner.add(
+          defer(() => project(plan, next)).subscribe({
+            next: (value) => subscriber.next(value),
+            error: (error) => subscriber.error(error),
+            complete: () => inner.unsubscribe(),
+          }),
+        );
+        input = next;
+        retireOld();
+        const kept = early;
+        early = [];
+        for (const value of kept) next.next(value);
+        if (sourceDone) retireCurrent();
+      };
+
+      subscriber.add(() => all.unsubscribe());
+      subscriber.add(
+        plan$.subscribe({
+          next: (plan) => {
+            if (!sourceDone || input === undefined) start(plan);
+          },
+          error: (error) => subscriber.error(error),
+          complete: () => {
+            planDone = true;
+            completeIfDone();
+          },
+        }),
+      );
+      subscriber.add(
+        source$.subscribe({
+          next: (value) => (input ? input.next(value) : early.push(value)),
+          error: (error) => subscriber.error(error),
+          complete: () => {
+            sourceDone = true;
+            if (input) retireCurrent();
+            completeIfDone();
+          },
+        }),
+      );
+    });
+}

@@ -1,0 +1,106 @@
+import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
+import { type Id, isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
+import type { ParsedFrame } from './record.ts';
+import { members, rewrite } from './rewrite.ts';
+import type { Envelope } from './scan.ts';
+import { canonicalMs, parseTimestamp } from './timestamp.ts';
+
+/** A record in canonical form: its text changed where it had to be, and nowhere else. */
+export interface Canonical {
+  readonly envelope: Envelope;
+  readonly text: string;
+  /** The record parsed; `undefined` where nobody had to. */
+  readonly value: JsonObject | undefined;
+  /** Members that say what was irregular: '' or `,"ts_adjusted":true…`. */
+  readonly flags: string;
+}
+
+const NO_DATA: JsonObject = Object.freeze({});
+const SERVER_MEMBERS = ['id', 'received_at', 'ts_adjusted', 'ts_skewed', 'ids_nonstandard'];
+
+const isObject = (value: Json | undefined): value is JsonObject =>
+  value !== undefined && value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/**
+ * Checks a record against the envelope's rules and brings it into canonical form; `undefined` if it has no usable
+ * source or type, or data that is not an object. The reference for `scan.ts`, which does the same for records that
+ * are canonical already. `tags` are static ones to merge under the record's own.
+ */
+export function canonicalise(
+  { value, text }: ParsedFrame,
+  nowMs: number,
+  tags: Readonly<Record<string, string>>,
+): Canonical | undefined {
+  const { source, type, seq } = value;
+  const data = value.data ?? NO_DATA;
+  if (typeof source !== 'string' || !isSource(source)) return undefined;
+  if (typeof type !== 'string' || !isType(type) || !isObject(data)) return undefined;
+  const trace = traceIdOf(value.trace_id);
+  const span = spanIdOf(value.span_id);
+  const jobId = jobIdOf(value.job_id, data);
+  const time = timeOf(value, nowMs);
+  const changes = changesTo(value, time.changes, trace, span, jobId, tags);
+  const isRepeated = [...members(text)].length !== Object.keys(value).length;
+  const changed = changes.size > 0 || isRepeated;
+  const newText = changed ? rewrite(text, changes) : text;
+  const newValue = changed ? (JSON.parse(newText) as JsonObject) : value;
+  return {
+    envelope: {
+      source,
+      type,
+      timeMs: time.ms,
+      traceId: trace.id,
+      spanId: span.id,
+      jobId,
+      jobIdLifted: jobId !== '' && value.job_id === undefined,
+      seq: typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 ? seq : 0,
+      severity: type === 'event' && typeof data.level === 'string' ? severityOf(data.level) : 0,
+      hasHost: newValue.host !== undefined,
+      hasTags: newValue.tags !== undefined,
+    },
+    text: newText,
+    value: newValue,
+    flags:
+      (time.adjusted ? ',"ts_adjusted":true' : '') +
+      (trace.standard && span.standard ? '' : ',"ids_nonstandard":true'),
+  };
+}
+
+/** New JSON texts of members, or `undefined` to remove one. */
+type Changes = Map<string, string | undefined>;
+
+function timeOf(value: JsonObject, nowMs: number): { ms: number; adjusted: boolean; changes: Changes } {
+  const { timestamp } = value;
+  const asSentMs = typeof timestamp === 'string' ? canonicalMs(timestamp) : Number.NaN;
+  if (!Number.isNaN(asSentMs)) return { ms: asSentMs, adjusted: false, changes: new Map() };
+  const instant = parseTimestamp(timestamp);
+  const ms = instant?.ms ?? nowMs;
+  const changes: Changes = new Map([['timestamp', `"${isoTime(ms)}"`]]);
+  if (instant?.us !== undefined && value.ts_us === undefined) changes.set('ts_us', String(instant.us));
+  return { ms, adjusted: instant === undefined, changes };
+}
+
+function changesTo(
+  value: JsonObject,
+  changes: Changes,
+  trace: Id,
+  span: Id,
+  jobId: string,
+  tags: Readonly<Record<string, string>>,
+): Changes {
+  for (const [key, id] of [
+    ['trace_id', trace.id],
+    ['span_id', span.id],
+    ['job_id', jobId],
+  ] as const) {
+    if (value[key] === undefined || value[key] === id) continue;
+    changes.set(key, id === '' ? undefined : JSON.stringify(id));
+  }
+  // The sender's id would pass for ours: it is kept under another name.
+  if (value.id !== undefined) changes.set('sent_id', JSON.stringify(value.id));
+  for (const key of SERVER_MEMBERS) if (value[key] !== undefined) changes.set(key, undefined);
+  if (isObject(value.tags) && Object.keys(tags).length > 0) {
+    changes.set('tags', JSON.stringify({ ...tags, ...value.tags }));
+  }
+  return changes;
+}

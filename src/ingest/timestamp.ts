@@ -1,0 +1,84 @@
+import type { Json } from '../message.ts';
+import { isSame } from './intern.ts';
+
+/** A timestamp understood: epoch ms, and microseconds where the sender was finer than ms. */
+export interface Instant {
+  readonly ms: number;
+  /** Epoch microseconds, or `undefined` where milliseconds say it all. */
+  readonly us: number | undefined;
+}
+
+const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** Epoch ms of `YYYY-MM-DDTHH:MM:SS.mmmZ`, the canonical form; NaN for anything else. */
+export function canonicalMs(text: string): number {
+  return CANONICAL.test(text) ? (parseRfc3339(text)?.ms ?? Number.NaN) : Number.NaN;
+}
+
+/** `canonicalMs` of text in bytes, for runs of timestamps: within one minute it costs a comparison and five digits. */
+export function createTimestampReader(): (bytes: Buffer, from: number, to: number) => number {
+  let minute = new Uint8Array(0);
+  let minuteMs = Number.NaN;
+
+  return (bytes, from, to) => {
+    if (to - from !== 24 || !isSame(minute, bytes, from, from + 17)) {
+      const ms = canonicalMs(bytes.toString('latin1', from, to));
+      minute = new Uint8Array(bytes.subarray(from, from + 17));
+      minuteMs = Math.floor(ms / 60_000) * 60_000;
+      return ms;
+    }
+    const digit = (at: number) => {
+      const value = (bytes[from + at] as number) - 48;
+      return value >= 0 && value <= 9 ? value : Number.NaN;
+    };
+    if (bytes[from + 19] !== 46 || bytes[from + 23] !== 90 || digit(17) > 5) return Number.NaN;
+    return minuteMs + digit(17) * 10_000 + digit(18) * 1000 + digit(20) * 100 + digit(21) * 10 + digit(22);
+  };
+}
+
+const RFC3339 =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/** RFC 3339, 0–9 fraction digits, any offset, leap seconds rolled over; `undefined` if it is not a time. */
+export function parseRfc3339(text: string): Instant | undefined {
+  const found = RFC3339.exec(text);
+  if (found === null) return undefined;
+  const field = (at: number) => Number(found[at] ?? 0);
+  const [year, month, day, hour, min, sec] = [field(1), field(2), field(3), field(4), field(5), field(6)];
+  const inRange = month >= 1 && month <= 12 && day >= 1 && hour <= 23 && min <= 59 && sec <= 60;
+  if (!inRange || day > daysIn(year, month) || field(9) > 23 || field(10) > 59) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  date.setUTCHours(hour, min, sec);
+  const offsetMs = (found[8] === '-' ? -60_000 : 60_000) * (field(9) * 60 + field(10));
+  const fraction = (found[7] ?? '').padEnd(9, '0');
+  const wholeMs = date.getTime() - offsetMs;
+  const ms = wholeMs + Number(fraction.slice(0, 3));
+  const micros = Number(fraction.slice(3, 6));
+  return { ms, us: micros === 0 ? undefined : ms * 1000 + micros };
+}
+
+const daysIn = (year: number, month: number) => new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+
+/** Below each bound a number is that unit: seconds until the year 5138, then ms, µs, ns. */
+const UNITS = [
+  { below: 1e11, perMs: 1e-3 },
+  { below: 1e14, perMs: 1 },
+  { below: 1e17, perMs: 1e3 },
+  { below: 1e20, perMs: 1e6 },
+];
+
+/** Epoch seconds, ms, µs or ns, told apart by size. */
+export function parseEpoch(value: number): Instant | undefined {
+  const unit = value > 0 ? UNITS.find(({ below }) => value < below) : undefined;
+  if (unit === undefined) return undefined;
+  const us = Math.round((value / unit.perMs) * 1000);
+  const ms = Math.floor(us / 1000);
+  return { ms, us: us % 1000 === 0 ? undefined : us };
+}
+
+/** Any form of timestamp that the protocol names; `undefined` where it is missing or unusable. */
+export function parseTimestamp(value: Json | undefined): Instant | undefined {
+  if (typeof value === 'string') return parseRfc3339(value);
+  return typeof value === 'number' ? parseEpoch(value) : undefined;
+}
