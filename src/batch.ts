@@ -1,4 +1,6 @@
-import type { BatchReason } from './context.ts';
+import { map, type Observable, type OperatorFunction, tap } from 'rxjs';
+import type { BatchReason, Context } from './context.ts';
+import { type BatchLimits, batchByKey } from './flow/batch-by-key.ts';
 import { jsonOf, type Message } from './message.ts';
 
 /** Messages that are routed, sent, retried and counted as one. Never empty, never mutated. */
@@ -12,6 +14,24 @@ export interface Batch {
   readonly bytes: number;
   readonly reason: BatchReason;
 }
+
+/** Batches messages by source; a critical one (`isUrgent`) sends its source's batch at once. */
+export const batch =
+  (
+    limits$: Observable<BatchLimits<Message>>,
+    { scheduler, counters }: Context,
+  ): OperatorFunction<Message, Batch> =>
+  (message$) =>
+    message$.pipe(
+      batchByKey({
+        key: (message) => message.source,
+        bytes: (message) => message.bytes,
+        limits$,
+        scheduler,
+      }),
+      map(({ items, bytes, reason }) => createBatch(items, bytes, reason)),
+      tap(({ reason, messages }) => counters.batched(reason, messages.length)),
+    );
 
 /** Builds a batch of at least one message. */
 export function createBatch(messages: readonly Message[], bytes: number, reason: BatchReason): Batch {
@@ -28,7 +48,13 @@ export function mergeBatches(batches: readonly Batch[]): Batch {
   const messages = batches.flatMap((batch) => batch.messages);
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
   const source = rest.every((batch) => batch.source === first.source) ? first.source : '';
-  const merged: Batch = { id: `${first.id.slice(0, 36)}-${messages.length}`, source, messages, bytes, reason: first.reason };
+  const merged: Batch = {
+    id: `${first.id.slice(0, 36)}-${messages.length}`,
+    source,
+    messages,
+    bytes,
+    reason: first.reason,
+  };
   parts.set(merged, batches);
   return merged;
 }

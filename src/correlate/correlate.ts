@@ -1,4 +1,4 @@
-import { map, type MonoTypeOperatorFunction } from 'rxjs';
+import { type MonoTypeOperatorFunction, map } from 'rxjs';
 import { type Message, withIds } from '../message.ts';
 import type { TraceStore } from './store.ts';
 

@@ -26,7 +26,11 @@ function bounded(intervals: readonly Interval[]): readonly Interval[] {
   for (let at = 2; at < intervals.length; at++) if (gap(at) < gap(closest)) closest = at;
   const [left, right] = [intervals[closest - 1], intervals[closest]];
   if (left === undefined || right === undefined) return intervals;
-  return [...intervals.slice(0, closest - 1), { from: left.from, to: right.to }, ...intervals.slice(closest + 1)];
+  return [
+    ...intervals.slice(0, closest - 1),
+    { from: left.from, to: right.to },
+    ...intervals.slice(closest + 1),
+  ];
 }
 
 /** Total length in milliseconds of disjoint intervals. */

@@ -13,10 +13,25 @@ export interface Part {
   intervals: readonly Interval[];
   /** Distinct event texts in order, the first few. */
   texts: string[];
-  /** Its spans' ids and their parents', for finding the calling service; bounded. */
-  readonly parents: Map<string, string>;
-  percent: number | undefined;
-  status: string;
+  /** Its spans by id; bounded. */
+  readonly spansById: Map<string, SpanState>;
+  progress: Progress | undefined;
+}
+
+/** What is known of one span. */
+export interface SpanState {
+  /** '' for a root, and until it is known. */
+  readonly parent: string;
+  readonly ended: boolean;
+  readonly failed: boolean;
+}
+
+/** The latest progress report. */
+export interface Progress {
+  readonly timeMs: number;
+  /** 0–100. */
+  readonly percent: number | undefined;
+  readonly status: string;
 }
 
 /** Everything of one job or one trace. */
@@ -54,16 +69,18 @@ export function createStory(id: string, nowMs: number): Story {
 }
 
 const MAX_TEXTS = 8;
-const MAX_PARENTS = 256;
+const MAX_SPANS = 256;
 const MAX_PARTS = 256;
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
-const numberOf = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
+const numberOf = (value: unknown) =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
 /** A span's stretch of time: by `start_us` and `duration_us`, else ending at the record's own time. */
 export function spanInterval(message: Message): Interval | undefined {
   const durationUs = numberOf(dataOf(message).duration_us);
-  if (message.type !== 'span' || dataOf(message).phase === 'start' || durationUs === undefined) return undefined;
+  if (message.type !== 'span' || dataOf(message).phase === 'start' || durationUs === undefined)
+    return undefined;
   const startUs = numberOf(dataOf(message).start_us) ?? message.timeMs * 1000 - durationUs;
   return { from: startUs / 1000, to: (startUs + Math.max(0, durationUs)) / 1000 };
 }
@@ -86,9 +103,8 @@ function partOf(parts: Map<string, Part>, message: Message): Part | undefined {
     spans: 0,
     intervals: [],
     texts: [],
-    parents: new Map(),
-    percent: undefined,
-    status: '',
+    spansById: new Map(),
+    progress: undefined,
   };
   parts.set(message.source, part);
   return part;
@@ -116,15 +132,19 @@ export function fold(parts: Map<string, Part>, message: Message): void {
 }
 
 function foldSpan(part: Part, message: Message): void {
+  const data = dataOf(message);
   const interval = spanInterval(message);
   if (interval !== undefined) {
     part.spans++;
     part.intervals = addInterval(part.intervals, interval);
   }
-  if (message.spanId !== '' && part.parents.size < MAX_PARENTS) {
-    const parent = textOf(dataOf(message).parent_span_id) || part.parents.get(message.spanId) || '';
-    part.parents.set(message.spanId, parent);
-  }
+  const known = part.spansById.get(message.spanId);
+  if (message.spanId === '' || (known === undefined && part.spansById.size >= MAX_SPANS)) return;
+  part.spansById.set(message.spanId, {
+    parent: textOf(data.parent_span_id) || (known?.parent ?? ''),
+    ended: known?.ended || data.phase !== 'start',
+    failed: known?.failed || isFailure(message),
+  });
 }
 
 function foldText(part: Part, text: string): void {
@@ -132,6 +152,19 @@ function foldText(part: Part, text: string): void {
 }
 
 function foldProgress(part: Part, message: Message): void {
-  part.percent = numberOf(dataOf(message).percent) ?? part.percent;
-  part.status = textOf(dataOf(message).status) || part.status;
+  if (part.progress !== undefined && part.progress.timeMs > message.timeMs) return;
+  const { percent, status } = dataOf(message);
+  const number = numberOf(percent);
+  part.progress = {
+    timeMs: message.timeMs,
+    percent: number === undefined ? part.progress?.percent : Math.min(100, Math.max(0, number)),
+    status: textOf(status),
+  };
 }
+
+/** A copy that can be added to without changing the original. */
+export const copyPart = (part: Part): Part => ({
+  ...part,
+  texts: [...part.texts],
+  spansById: new Map(part.spansById),
+});

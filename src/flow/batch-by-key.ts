@@ -1,22 +1,22 @@
 import { Observable, type OperatorFunction, type SchedulerLike, type Subscription } from 'rxjs';
 
-/** When a batch closes: at this count, this age after its first item, or this many bytes. */
-export interface BatchLimits {
+/** When a batch closes: at this count, this age after its first item, this many bytes, or an urgent item. */
+export interface BatchLimits<T> {
   readonly maxCount: number;
   readonly maxAgeMs: number;
   readonly maxBytes: number;
   /** Bound of all open batches together; past it the oldest closes early, for reason `bytes`. */
   readonly maxOpenBytes: number;
+  /** An urgent item closes its key's batch at once, itself included. */
+  readonly isUrgent: (item: T) => boolean;
 }
 
 export interface BatchByKeyOptions<T, K> {
   readonly key: (item: T) => K;
   /** Size of an item; a batch closes once the sum reaches `maxBytes`. */
   readonly bytes: (item: T) => number;
-  /** An urgent item closes its key's batch at once, itself included. */
-  readonly urgent: (item: T) => boolean;
   /** The limits in force; must emit on subscription, a later value holds for open batches too. */
-  readonly limits$: Observable<BatchLimits>;
+  readonly limits$: Observable<BatchLimits<T>>;
   readonly scheduler: SchedulerLike;
 }
 
@@ -26,6 +26,8 @@ export interface Keyed<T> {
   readonly bytes: number;
   readonly reason: 'count' | 'age' | 'bytes' | 'critical' | 'flush';
 }
+
+const UNSET = { maxCount: 1, maxAgeMs: 0, maxBytes: 0, maxOpenBytes: 0, isUrgent: () => false };
 
 interface Open<T> {
   items: T[];
@@ -40,11 +42,11 @@ interface Open<T> {
  * States of a key: none → open (first item; in a Map whose order is the order of age) → closed (emitted, none).
  */
 export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunction<T, Keyed<T>> {
-  const { key, bytes, urgent, limits$, scheduler } = options;
+  const { key, bytes, limits$, scheduler } = options;
   return (source$) =>
     new Observable((subscriber) => {
       const open = new Map<K, Open<T>>();
-      let limits: BatchLimits = { maxCount: 1, maxAgeMs: 0, maxBytes: 0, maxOpenBytes: 0 };
+      let limits: BatchLimits<T> = UNSET;
       let openBytes = 0;
       let timer: Subscription | undefined;
 
@@ -100,7 +102,7 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
         const size = bytes(item);
         batch.bytes += size;
         openBytes += size;
-        const reason = urgent(item) ? 'critical' : reasonToClose(batch);
+        const reason = limits.isUrgent(item) ? 'critical' : reasonToClose(batch);
         if (reason !== undefined) close(k, batch, reason);
         else if (openBytes > limits.maxOpenBytes) closeOldest();
       };

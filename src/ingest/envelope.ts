@@ -35,7 +35,9 @@ const jobText = (value: Json | undefined) => {
 
 const childOf = (data: JsonObject, key: string) => {
   const child = data[key];
-  return child !== null && typeof child === 'object' && !Array.isArray(child) ? (child as JsonObject) : undefined;
+  return child !== null && typeof child === 'object' && !Array.isArray(child)
+    ? (child as JsonObject)
+    : undefined;
 };
 
 /** The job id: the envelope's, else `data.job_id`, `data.context.job_id`, `data.tags.job_id`; '' where none. */

@@ -13,13 +13,13 @@ export function createInterner<V>(size: number, maxLength: number, make: (text: 
 
   return (bytes, from, to) => {
     const length = to - from;
-    if (length > maxLength) return make(bytes.toString("utf8", from, to));
+    if (length > maxLength) return make(bytes.toString('utf8', from, to));
     const slot = slotOf(bytes, from, to) & (size - 1);
     const start = slot * maxLength;
     let same = lengths[slot] === length;
     for (let i = 0; same && i < length; i++) same = table[start + i] === bytes[from + i];
     if (same) return values[slot] as V;
-    const value = make(bytes.toString("utf8", from, to));
+    const value = make(bytes.toString('utf8', from, to));
     for (let i = 0; i < length; i++) table[start + i] = bytes[from + i] as number;
     lengths[slot] = length;
     values[slot] = value;
@@ -30,7 +30,8 @@ export function createInterner<V>(size: number, maxLength: number, make: (text: 
 /** A hash of the last eight bytes and the length: names and ids differ there first. */
 function slotOf(bytes: Uint8Array, from: number, to: number): number {
   let hash = to - from;
-  for (let at = Math.max(from, to - 8); at < to; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
+  for (let at = Math.max(from, to - 8); at < to; at++)
+    hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0;
   return hash ^ (hash >>> 15);
 }
 

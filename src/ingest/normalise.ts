@@ -1,6 +1,7 @@
-import { map, type OperatorFunction } from 'rxjs';
+import { map, type Observable, type OperatorFunction } from 'rxjs';
 import type { Context } from '../context.ts';
 import { keepDefined } from '../flow/keep-defined.ts';
+import { mapWith } from '../flow/map-with.ts';
 import { createMessage, type Message } from '../message.ts';
 import { type Canonical, canonicalise } from './canonicalise.ts';
 import { createIds } from './ids.ts';
@@ -16,17 +17,27 @@ export interface NormaliseOptions {
 const DAY_MS = 86_400_000;
 
 /** Turns frames into messages; a frame against the envelope's rules is counted as rejected, reason `schema`. */
-export function normalise(options: NormaliseOptions, context: Context): OperatorFunction<Frame, Message> {
-  return (frame$) => frame$.pipe(map(createNormaliser(options, context)), keepDefined());
+export function normalise(
+  options$: Observable<NormaliseOptions>,
+  context: Context,
+): OperatorFunction<Frame, Message> {
+  const nextId = createIds(context.random);
+  const toMessage$ = options$.pipe(map((options) => createNormaliser(options, nextId, context)));
+  return (frame$) => frame$.pipe(mapWith(toMessage$), keepDefined());
 }
 
-const asSent = ({ envelope, text }: ScannedFrame): Canonical => ({ envelope, text, value: undefined, flags: '' });
+const asSent = ({ envelope, text }: ScannedFrame): Canonical => ({
+  envelope,
+  text,
+  value: undefined,
+  flags: '',
+});
 
 function createNormaliser(
   { host, tags }: NormaliseOptions,
-  { scheduler, counters, random }: Context,
+  nextId: (nowMs: number) => string,
+  { scheduler, counters }: Context,
 ): (frame: Frame) => Message | undefined {
-  const nextId = createIds(random);
   const hostTail = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
   const tagsTail = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
 

@@ -47,25 +47,23 @@ interface Key {
   readonly field: number;
 }
 
-/** Keys of one object, at most two of a length. */
-type Keys = readonly ({ readonly first: Key; readonly second: Key | undefined } | undefined)[];
+/** Keys of one object and the fields they stand for, by length. */
+type Keys = readonly (readonly Key[])[];
 
 function keys(fields: Readonly<Record<string, number>>): Keys {
   const all = Object.entries(fields).map(([name, field]) => ({ bytes: new Uint8Array(Buffer.from(name)), field }));
   const longest = Math.max(...all.map(({ bytes }) => bytes.length));
-  return Array.from({ length: longest + 1 }, (_, length) => {
-    const [first, second] = all.filter(({ bytes }) => bytes.length === length);
-    return first && { first, second };
-  });
+  return Array.from({ length: longest + 1 }, (_, length) => all.filter(({ bytes }) => bytes.length === length));
 }
 
 function fieldOf(known: Keys, b: Uint8Array, from: number, to: number): number {
-  const length = to - from;
-  const candidates = length < known.length ? known[length] : undefined;
-  if (candidates === undefined) return UNKNOWN;
-  const { first, second } = candidates;
-  if (isSame(first.bytes, b, from, to)) return first.field;
-  return second !== undefined && isSame(second.bytes, b, from, to) ? second.field : UNKNOWN;
+  if (to - from >= known.length) return UNKNOWN;
+  const candidates = known[to - from] as readonly Key[];
+  for (let i = 0; i < candidates.length; i++) {
+    const { bytes, field } = candidates[i] as Key;
+    if (isSame(bytes, b, from, to)) return field;
+  }
+  return UNKNOWN;
 }
 
 const RECORD_KEYS = keys({
@@ -101,9 +99,21 @@ export function createScan(): Scan {
   const orEmpty = (isValid: (text: string) => boolean) => (text: string) => (isValid(text) ? text : '');
   const sourceOf = createInterner(256, 128, orEmpty(isSource));
   const typeOf = createInterner(64, 64, orEmpty(isType));
-  const traceIdOf = createInterner(1024, 32, orEmpty((text) => TRACE_ID.test(text)));
-  const spanIdOf = createInterner(256, 16, orEmpty((text) => SPAN_ID.test(text)));
-  const jobIdOf = createInterner(256, 256, orEmpty((text) => text.length <= 256));
+  const traceIdOf = createInterner(
+    1024,
+    32,
+    orEmpty((text) => TRACE_ID.test(text)),
+  );
+  const spanIdOf = createInterner(
+    256,
+    16,
+    orEmpty((text) => SPAN_ID.test(text)),
+  );
+  const jobIdOf = createInterner(
+    256,
+    256,
+    orEmpty((text) => text.length <= 256),
+  );
   const severity = createInterner(64, 16, severityOf);
   const timeOf = createTimestampReader();
 
@@ -192,7 +202,8 @@ export function createScan(): Scan {
     const spanId = has(SPAN_ID_) ? read(b, SPAN_ID_, spanIdOf) : '';
     const jobIdLifted = !has(JOB_ID);
     let jobField = JOB_ID;
-    if (jobIdLifted) jobField = has(DATA_JOB_ID) ? DATA_JOB_ID : has(CONTEXT_JOB_ID) ? CONTEXT_JOB_ID : TAGS_JOB_ID;
+    if (jobIdLifted)
+      jobField = has(DATA_JOB_ID) ? DATA_JOB_ID : has(CONTEXT_JOB_ID) ? CONTEXT_JOB_ID : TAGS_JOB_ID;
     const jobId = has(jobField) ? read(b, jobField, jobIdOf) : '';
     const canonical =
       source !== '' &&

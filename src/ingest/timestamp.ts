@@ -58,7 +58,8 @@ export function parseRfc3339(text: string): Instant | undefined {
   return { ms, us: micros === 0 ? undefined : ms * 1000 + micros };
 }
 
-const daysIn = (year: number, month: number) => new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+const daysIn = (year: number, month: number) =>
+  new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
 
 /** Below each bound a number is that unit: seconds until the year 5138, then ms, µs, ns. */
 const UNITS = [

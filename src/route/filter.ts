@@ -45,7 +45,10 @@ const anyGlob = (patterns: readonly string[]) => {
 };
 
 /** Compiles a filter to one predicate; `undefined` where every message passes. */
-export function compileFilter(filter: Filter | undefined, context: Pick<Context, 'random'>): Predicate | undefined {
+export function compileFilter(
+  filter: Filter | undefined,
+  context: Pick<Context, 'random'>,
+): Predicate | undefined {
   const tests = filter === undefined ? [] : [...conditions(filter, context)];
   const [first, second] = tests;
   if (first === undefined || second === undefined) return first;

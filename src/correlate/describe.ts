@@ -1,0 +1,147 @@
+import { dataOf, isoTime, type Message } from '../message.ts';
+import { addInterval, type Interval, lengthMs } from './intervals.ts';
+import { copyPart, fold, type Part, type Story, spanInterval } from './story.ts';
+import type { JobState, ServiceView, StorySummary, TimelineEntry } from './view.ts';
+
+/** A story summed up per service, the messages that are still kept in full included. */
+export function partsOf(story: Story): readonly Part[] {
+  const parts = new Map([...story.parts].map(([source, part]) => [source, copyPart(part)]));
+  for (const message of story.messages) fold(parts, message);
+  return [...parts.values()].sort((a, b) => startOf(a) - startOf(b));
+}
+
+/** What a job's and a trace's summary have in common. `nowMs` tells a silent story from a lively one. */
+export function summarise(story: Story, parts: readonly Part[], nowMs: number): StorySummary {
+  const startMs = Math.min(...parts.map(startOf));
+  const endMs = Math.max(...parts.map(endOf));
+  const active = parts.flatMap(stretchesOf).reduce<readonly Interval[]>(addInterval, []);
+  const totalMs = endMs - startMs;
+  const percent = latestProgress(parts)?.percent;
+  return {
+    state: stateOf(story, parts, nowMs),
+    started: isoTime(startMs),
+    ended: isoTime(endMs),
+    total_ms: totalMs,
+    unattributed_ms: Math.max(0, totalMs - lengthMs(active)),
+    messages: sum(parts.map(({ messages }) => messages)),
+    errors: sum(parts.map(({ errors }) => errors)),
+    ...(percent !== undefined && { percent }),
+    truncated: story.folded > 0,
+  };
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+const startOf = (part: Part) => Math.min(part.intervals[0]?.from ?? part.firstMs, part.firstMs);
+const endOf = (part: Part) => Math.max(part.intervals.at(-1)?.to ?? part.lastMs, part.lastMs);
+
+/** When a service was active: its finished spans, or without any from its first to its last message. */
+const stretchesOf = (part: Part): readonly Interval[] =>
+  part.intervals.length > 0 ? part.intervals : [{ from: part.firstMs, to: part.lastMs }];
+
+const latestProgress = (parts: readonly Part[]) =>
+  parts
+    .flatMap(({ progress }) => progress ?? [])
+    .sort((a, b) => a.timeMs - b.timeMs)
+    .at(-1);
+
+const STATES: readonly (readonly [RegExp, JobState])[] = [
+  [/^(queued|pending|waiting)$/i, 'queued'],
+  [/^(complete|completed|succeeded|success|done|finished|ok)$/i, 'succeeded'],
+  [/^(fail|failed|failure|error|aborted)$/i, 'failed'],
+  [/^(cancelled|canceled)$/i, 'cancelled'],
+];
+
+/** By the last progress report's word, else by its spans: all ended is an end. */
+function stateOf(story: Story, parts: readonly Part[], nowMs: number): JobState {
+  const progress = latestProgress(parts);
+  const said = STATES.find(([words]) => words.test(progress?.status ?? ''))?.[1];
+  if (said !== undefined) return said;
+  if (progress?.percent === 100) return 'succeeded';
+  const spans = parts.flatMap(({ spansById }) => [...spansById.values()]);
+  if (progress === undefined && spans.length > 0 && spans.every(({ ended }) => ended)) {
+    return spans.some(({ failed, parent }) => failed && parent === '') ? 'failed' : 'succeeded';
+  }
+  return nowMs - story.lastMs > quietMs(story) ? 'stalled' : 'running';
+}
+
+/** How long a running story may be silent before it counts as stalled: 30 s, or three of its usual pauses. */
+function quietMs(story: Story): number {
+  const times = story.messages.map(({ receivedMs }) => receivedMs);
+  const gaps = times.slice(1).map((time, at) => time - (times[at] ?? time));
+  const median = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+  return Math.max(30_000, 3 * median);
+}
+
+/** The services of a story, in order of their start. */
+export function servicesOf(parts: readonly Part[]): readonly ServiceView[] {
+  const sourceOfSpan = new Map(
+    parts.flatMap(({ source, spansById }) => [...spansById.keys()].map((id) => [id, source] as const)),
+  );
+  return parts.map((part) => ({
+    source: part.source,
+    summary: part.texts.join(', '),
+    time_ms: lengthMs(stretchesOf(part)),
+    started: isoTime(startOf(part)),
+    ended: isoTime(endOf(part)),
+    messages: part.messages,
+    errors: part.errors,
+    spans: part.spans,
+    parents: parentsOf(part, sourceOfSpan),
+  }));
+}
+
+function parentsOf(part: Part, sourceOfSpan: ReadonlyMap<string, string>): readonly string[] {
+  const parents = [...part.spansById.values()].flatMap(({ parent }) => sourceOfSpan.get(parent) ?? []);
+  return [...new Set(parents)].filter((source) => source !== part.source);
+}
+
+/** The messages that are kept in full, in order of time. */
+export const timelineOf = (story: Story): readonly TimelineEntry[] =>
+  [...story.messages].sort((a, b) => a.timeMs - b.timeMs).map(entryOf);
+
+function entryOf(message: Message): TimelineEntry {
+  const data = dataOf(message);
+  const interval = spanInterval(message);
+  const { parent_span_id: parent, name, level, status } = data;
+  return {
+    id: message.id,
+    time: isoTime(message.timeMs),
+    source: message.source,
+    type: message.type,
+    ...(message.spanId !== '' && { span_id: message.spanId }),
+    ...(typeof parent === 'string' && parent !== '' && { parent_span_id: parent }),
+    ...(typeof name === 'string' && { name }),
+    ...(typeof level === 'string' && { level }),
+    text: textOf(message),
+    ...(interval && { duration_ms: interval.to - interval.from }),
+    ...(typeof status === 'string' && { status }),
+  };
+}
+
+/** What a message says, in one line. */
+function textOf(message: Message): string {
+  const data = dataOf(message);
+  const words = (...values: unknown[]) =>
+    values.filter((value) => typeof value === 'string' || typeof value === 'number').join(' ');
+  switch (message.type) {
+    case 'event':
+      return words(data.message);
+    case 'metric':
+      return words(data.name, '=', data.value, data.unit);
+    case 'progress':
+      return words(
+        typeof data.percent === 'number' ? `${data.percent} %` : '',
+        data.status,
+        data.message,
+      ).trim();
+    case 'resource':
+      return Object.entries(data)
+        .filter(([, value]) => typeof value === 'number')
+        .map(([key, value]) => `${key} ${value}`)
+        .join(', ');
+    case 'span':
+      return words(data.phase, data.name, data.status);
+    default:
+      return words(data.message, data.name);
+  }
+}

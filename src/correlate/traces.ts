@@ -1,0 +1,42 @@
+import type { SchedulerLike } from 'rxjs';
+import { partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
+import type { TraceStore } from './store.ts';
+import type { Story } from './story.ts';
+import type { JobSummary, Traces } from './view.ts';
+
+/** The store as it is shown: jobs and traces with their services, times and messages, computed when asked. */
+export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'now'>): Traces {
+  const summaryOf = (story: Story): JobSummary => ({
+    job_id: story.id,
+    trace_ids: [...story.links],
+    ...summarise(story, partsOf(story), now()),
+  });
+  const details = (story: Story) => {
+    const parts = partsOf(story);
+    return { ...summarise(story, parts, now()), services: servicesOf(parts), timeline: timelineOf(story) };
+  };
+
+  return {
+    jobs(limit, cursor, state) {
+      const newestFirst = [...store.jobs()].reverse();
+      const start = cursor === undefined ? 0 : newestFirst.findIndex(({ id }) => id === cursor) + 1;
+      if (cursor !== undefined && start === 0) return { jobs: [] };
+      const page: JobSummary[] = [];
+      for (const story of newestFirst.slice(start)) {
+        const summary = summaryOf(story);
+        if (state !== undefined && summary.state !== state) continue;
+        if (page.length === limit) return { jobs: page, next: page.at(-1)?.job_id ?? '' };
+        page.push(summary);
+      }
+      return { jobs: page };
+    },
+    job(id) {
+      const story = store.job(id);
+      return story && { job_id: id, trace_ids: [...story.links], ...details(story) };
+    },
+    trace(id) {
+      const story = store.trace(id);
+      return story && { trace_id: id, job_ids: [...story.links], ...details(story) };
+    },
+  };
+}

@@ -1,0 +1,113 @@
+/** Every state of a job or trace: as its own records say; `stalled` and `abandoned` as its silence says. */
+export const JOB_STATES = [
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'stalled',
+  'abandoned',
+] as const;
+
+/** How a job or trace stands. */
+export type JobState = (typeof JOB_STATES)[number];
+
+/** What a job and a trace have in common. Times are RFC 3339 in UTC; every text is as its sender sent it. */
+export interface StorySummary {
+  readonly state: JobState;
+  /** Start of the first span or time of the first message, whichever is earlier. */
+  readonly started: string;
+  /** End of the last span or time of the last message, whichever is later; while it runs, so far. */
+  readonly ended: string;
+  /** `ended` − `started`, milliseconds. */
+  readonly total_ms: number;
+  /** The part of `total_ms` in which no service was active, milliseconds. */
+  readonly unattributed_ms: number;
+  /** Messages received, those that are only kept as sums included. */
+  readonly messages: number;
+  /** Messages that say that something went wrong. */
+  readonly errors: number;
+  /** The last progress that was reported, 0–100; absent when none was. */
+  readonly percent?: number;
+  /** Whether older messages are kept only as sums, so that the timeline begins late. */
+  readonly truncated: boolean;
+}
+
+/** One row of the list of jobs. */
+export interface JobSummary extends StorySummary {
+  readonly job_id: string;
+  /** Traces that its messages named, in order of appearance. */
+  readonly trace_ids: readonly string[];
+}
+
+/** What one service did for a job or trace. */
+export interface ServiceView {
+  readonly source: string;
+  /** What it says it did, in a few words; '' when it said nothing. */
+  readonly summary: string;
+  /** Length of the union of its spans, milliseconds; without spans from its first to its last message. */
+  readonly time_ms: number;
+  readonly started: string;
+  readonly ended: string;
+  readonly messages: number;
+  readonly errors: number;
+  /** Finished spans. */
+  readonly spans: number;
+  /** Sources whose spans are the parents of its spans; itself excluded. */
+  readonly parents: readonly string[];
+}
+
+/** One message of a job or trace. */
+export interface TimelineEntry {
+  /** The message's id. */
+  readonly id: string;
+  readonly time: string;
+  readonly source: string;
+  readonly type: string;
+  readonly span_id?: string;
+  readonly parent_span_id?: string;
+  /** A span's or a metric's name. */
+  readonly name?: string;
+  /** An event's level, as sent. */
+  readonly level?: string;
+  /** What it says, in one line. */
+  readonly text: string;
+  /** A finished span's duration, milliseconds. */
+  readonly duration_ms?: number;
+  /** A span's or a progress report's status, as sent. */
+  readonly status?: string;
+}
+
+/** Everything known of one job. */
+export interface JobView extends JobSummary {
+  /** In order of their start. */
+  readonly services: readonly ServiceView[];
+  /** In order of time. */
+  readonly timeline: readonly TimelineEntry[];
+}
+
+/** Everything known of one trace. */
+export interface TraceView extends StorySummary {
+  readonly trace_id: string;
+  /** Jobs that its messages named, in order of appearance. */
+  readonly job_ids: readonly string[];
+  /** In order of their start. */
+  readonly services: readonly ServiceView[];
+  /** In order of time. */
+  readonly timeline: readonly TimelineEntry[];
+}
+
+/** A page of jobs, the most recently active first. */
+export interface JobPage {
+  readonly jobs: readonly JobSummary[];
+  /** Cursor of the next page; absent on the last one. */
+  readonly next?: string;
+}
+
+/** Jobs and traces as they are shown. Nothing here throws. */
+export interface Traces {
+  /** At most `limit` jobs after `cursor` (one that is not known gives an empty page), only those in `state`. */
+  jobs(limit: number, cursor?: string, state?: JobState): JobPage;
+  job(id: string): JobView | undefined;
+  trace(id: string): TraceView | undefined;
+}

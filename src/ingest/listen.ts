@@ -1,0 +1,133 @@
+import { createServer, type Server, type ServerOpts } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  defer,
+  ignoreElements,
+  type Observable,
+  ReplaySubject,
+  type SchedulerLike,
+  takeUntil,
+  tap,
+  timer,
+} from 'rxjs';
+import type { Context } from '../context.ts';
+import { acceptClients, type Clients, countRefused } from './accept.ts';
+import { type Address, bind, isRemote } from './address.ts';
+import type { Connection } from './connection.ts';
+import { createTlsServer, type TlsOptions } from './tls.ts';
+import { createTurns, TURN_BYTES } from './turns.ts';
+
+export interface ListenOptions {
+  readonly address: Address;
+  readonly tls?: TlsOptions;
+  /** Connections beyond it are closed at once, and counted. */
+  readonly maxConnections: number;
+}
+
+/** An open port or Unix socket. */
+export interface Listener {
+  /** What is really bound: `host:port`, or the socket's path. */
+  readonly address: string;
+  /** Whether anyone on the network may send: neither loopback nor a Unix socket, and no client certificates. */
+  readonly isExposed: boolean;
+  /**
+   * Clients as they come, for one subscriber; those that come before it wait. Completes when the port is closed
+   * and the last one is gone.
+   */
+  readonly connection$: Observable<Connection>;
+  /** How many are open. */
+  connections(): number;
+  /** Closes the port; open connections stay. Resolves when the port is free for others. */
+  stopAccepting(): Promise<void>;
+  /**
+   * Closes the port, sends FIN on each connection and reads on until its client closes, or was quiet for a
+   * second, or `deadlineMs` have passed since the subscription. Completes when all are gone.
+   */
+  drain(deadlineMs: number): Observable<never>;
+}
+
+/** `TCP_NODELAY`, and keep-alive after 60 s; the probes that follow are libuv's: ten, a second apart. */
+const SOCKETS: ServerOpts = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+  highWaterMark: TURN_BYTES,
+};
+
+/**
+ * Opens a port or Unix socket. While the latest `pause$` is true no connection is read, so that clients wait.
+ * Rejects with an `Error` that says where, why and what to do.
+ */
+export async function openListener(
+  options: ListenOptions,
+  pause$: Observable<boolean>,
+  context: Context,
+): Promise<Listener> {
+  const server = options.tls ? createTlsServer(options.tls, SOCKETS) : createServer(SOCKETS);
+  server.maxConnections = options.maxConnections;
+  const turns = createTurns(pause$, context.scheduler);
+  server.on('close', () => turns.close());
+  const clients = acceptClients(server, turns, context);
+  const address = await bind(server, options.address).catch((error: unknown) => {
+    turns.close();
+    throw error;
+  });
+  countRefused(server, context);
+  const isExposed = isRemote(options.address) && options.tls?.clientCertificates !== 'required';
+  if (isExposed) context.log.warn({ address }, EXPOSED);
+  return {
+    address,
+    isExposed,
+    connection$: clients.connection$,
+    connections: () => clients.open.size,
+    ...closing(server, clients, context.scheduler),
+  };
+}
+
+const EXPOSED =
+  'ingest: everyone who reaches this address may send; listen on 127.0.0.1, or require client certificates';
+
+const QUIET_MS = 1_000;
+const CHECK_EVERY_MS = 100;
+
+function closing(
+  server: Server,
+  clients: Clients,
+  scheduler: SchedulerLike,
+): Pick<Listener, 'stopAccepting' | 'drain'> {
+  const gone$ = new ReplaySubject<void>(1);
+  server.on('close', () => gone$.next());
+  let stopped: Promise<void> | undefined;
+
+  const stop = async () => {
+    // the clients whom the kernel has let in already are accepted by then, and not reset
+    await nextTurn();
+    await nextTurn();
+    server.close();
+  };
+  const stopAccepting = () => {
+    stopped ??= stop();
+    return stopped;
+  };
+  const closeQuiet = (isLate: boolean) => {
+    for (const connection of clients.open) if (isLate || connection.isQuiet(QUIET_MS)) connection.close();
+  };
+
+  const drain = (deadlineMs: number) =>
+    defer(() => {
+      void stopAccepting();
+      clients.halfClose();
+      const startMs = scheduler.now();
+      return timer(0, CHECK_EVERY_MS, scheduler).pipe(
+        tap(() => {
+          const passedMs = scheduler.now() - startMs;
+          closeQuiet(passedMs >= deadlineMs);
+          if (passedMs >= Math.min(deadlineMs, QUIET_MS)) clients.closeUnfinished();
+        }),
+        takeUntil(gone$),
+        ignoreElements(),
+      );
+    });
+  return { stopAccepting, drain };
+}

@@ -1,0 +1,25 @@
+import { Unpackr } from 'msgpackr/unpack';
+import type { JsonObject } from '../message.ts';
+import { transcribe } from './msgpack-text.ts';
+import type { Frame } from './record.ts';
+import type { Rejection } from './rejections.ts';
+
+/**
+ * The reader in JavaScript, without its native part: hostile bytes must not reach memory-unsafe code. Nor do its
+ * own extensions get any (records, pointers, regular expressions): a plain record has none.
+ */
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+
+/** The record in `bytes[start, end)`, a map whose boundaries a scanner has found and called plain or not. */
+export function unpackRecord(bytes: Buffer, start: number, end: number, plain: boolean): Frame | Rejection {
+  try {
+    if (plain) {
+      const value: JsonObject = unpackr.unpack(bytes, { start, end });
+      return { value, text: JSON.stringify(value) };
+    }
+    const text = transcribe(bytes, start);
+    return { value: JSON.parse(text), text };
+  } catch {
+    return 'msgpack';
+  }
+}
