@@ -34,3 +34,12 @@ export interface Context {
   /** Uniform in [0, 1), for jitter and sampling. */
   readonly random: () => number;
 }
+
+/** Counts nothing, for where nothing flows. */
+export const NO_COUNTERS: Counters = {
+  received: () => {},
+  rejected: () => {},
+  batched: () => {},
+  added: () => {},
+  operatorFailed: () => {},
+};

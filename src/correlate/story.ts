@@ -76,13 +76,20 @@ const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 const numberOf = (value: unknown) =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
-/** A span's stretch of time: by `start_us` and `duration_us`, else ending at the record's own time. */
+const YEAR_MS = 366 * 86_400_000;
+
+/**
+ * A span's stretch of time: by `start_us` and `duration_us`, else ending at the record's own time. A span over a year
+ * away from its own record is no time that anybody measured.
+ */
 export function spanInterval(message: Message): Interval | undefined {
-  const durationUs = numberOf(dataOf(message).duration_us);
-  if (message.type !== 'span' || dataOf(message).phase === 'start' || durationUs === undefined)
-    return undefined;
-  const startUs = numberOf(dataOf(message).start_us) ?? message.timeMs * 1000 - durationUs;
-  return { from: startUs / 1000, to: (startUs + Math.max(0, durationUs)) / 1000 };
+  const data = dataOf(message);
+  const durationUs = numberOf(data.duration_us);
+  if (message.type !== 'span' || data.phase === 'start' || durationUs === undefined) return undefined;
+  const from = (numberOf(data.start_us) ?? message.timeMs * 1000 - durationUs) / 1000;
+  const to = from + Math.max(0, durationUs) / 1000;
+  const isNear = Math.abs(from - message.timeMs) < YEAR_MS && Math.abs(to - message.timeMs) < YEAR_MS;
+  return isNear ? { from, to } : undefined;
 }
 
 const FAILED = /^(error|failed|failure|aborted|abandoned)$/i;

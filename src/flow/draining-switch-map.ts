@@ -9,8 +9,8 @@ import {
 } from 'rxjs';
 
 export interface DrainingSwitchMapOptions {
-  /** How long an inner whose input has completed may go on; then it is unsubscribed. */
-  readonly drainMs: number;
+  /** How long an inner whose input has completed may go on, asked then; past it, it is unsubscribed. */
+  readonly drainMs: () => number;
   readonly scheduler: SchedulerLike;
 }
 
@@ -45,7 +45,7 @@ export function drainingSwitchMap<T, P, R>(
       const retire = (old: Subject<T>, inner: Subscription) => {
         old.complete();
         if (inner.closed) return;
-        const deadline = scheduler.schedule(() => inner.unsubscribe(), drainMs);
+        const deadline = scheduler.schedule(() => inner.unsubscribe(), drainMs());
         inner.add(deadline);
       };
       let retireCurrent = () => {};

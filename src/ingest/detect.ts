@@ -1,4 +1,4 @@
-import { Observable, type SchedulerLike, type Subscriber } from 'rxjs';
+import { Observable, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
 import type { Context } from '../context.ts';
 import { createBadLines } from './bad-lines.ts';
 import type { Codec, CodecDefinition, CodecIo } from './codec.ts';
@@ -27,44 +27,58 @@ export interface DecodeOptions {
 /**
  * The records of one connection, in order. The first byte that is not blank fixes the framing. What is refused is
  * counted with its reason; a connection that cannot be read on is closed. Emits synchronously with each chunk,
- * completes with the connection, never errors.
+ * completes with the connection, never errors. A connection keeps the options that it started with.
  */
 export function decode(
-  options: DecodeOptions,
+  optionsOf: () => DecodeOptions,
   context: Context,
 ): (connection: Connection) => Observable<Frame> {
   const scan = createScan();
   return (connection) =>
     new Observable((subscriber) => {
+      const options = optionsOf();
       const reject = rejectionsOf(connection, context);
       const codec = createCodec(subscriber, reject, options.maxFrameBytes, scan, context.scheduler);
-      let isClosing = false;
-      const close = (reason: Rejection) => {
-        isClosing = true;
-        reject(reason);
-        connection.refuse(reason === 'http' ? httpReply(options.pageUrl) : undefined);
-        subscriber.complete();
-      };
-      const patience = createPatience(
-        { clockMs: connection.clockMs, pending: codec.pending },
-        options.frameTimeoutMs,
-        context.scheduler,
-        () => close('frame_timeout'),
+      subscriber.add(
+        feed(connection, codec, options, context.scheduler, reject, () => subscriber.complete()),
       );
-      subscriber.add(patience);
-      return connection.chunk$.subscribe({
-        next(chunk) {
-          if (isClosing) return;
-          const reason = codec.push(chunk);
-          if (reason !== undefined) close(reason);
-          else patience.watch(chunk.length);
-        },
-        complete() {
-          if (!isClosing) codec.end();
-          subscriber.complete();
-        },
-      });
     });
+}
+
+/** Feeds a connection's chunks to its codec until either has enough; then calls `onEnd`. */
+function feed(
+  connection: Connection,
+  codec: Codec,
+  { frameTimeoutMs, pageUrl }: DecodeOptions,
+  scheduler: SchedulerLike,
+  reject: Reject,
+  onEnd: () => void,
+): Subscription {
+  let isClosing = false;
+  const close = (reason: Rejection) => {
+    isClosing = true;
+    reject(reason);
+    connection.refuse(reason === 'http' ? httpReply(pageUrl) : undefined);
+    onEnd();
+  };
+  const end = () => {
+    if (!isClosing) codec.end();
+    onEnd();
+  };
+  const watched = { clockMs: connection.clockMs, pending: codec.pending };
+  const patience = createPatience(watched, frameTimeoutMs, scheduler, () => close('frame_timeout'));
+  const chunks = connection.chunk$.subscribe({
+    next(chunk) {
+      if (isClosing) return;
+      const reason = codec.push(chunk);
+      if (reason !== undefined) close(reason);
+      else patience.watch(chunk.length);
+    },
+    complete: end,
+    error: end,
+  });
+  chunks.add(patience);
+  return chunks;
 }
 
 /** A codec that chooses itself by the first byte. */

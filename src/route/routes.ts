@@ -4,22 +4,34 @@ import type { Context } from '../context.ts';
 import type { Delivery } from '../deliver/outcome.ts';
 import type { Address, Sink, Target } from '../deliver/sink.ts';
 import type { Message } from '../message.ts';
+import type { Chain } from './chain.ts';
 import { compileFilter, type Predicate } from './filter.ts';
 
-/** A rule, compiled: which messages it takes and where in its backend they go. */
+/** A rule, compiled: which messages it takes, what they pass through and where in its backend they go. */
 export interface Route {
   readonly rule: RuleConfig;
-  /** `undefined`: takes all. */
+  /** `undefined`: takes all. The same function for the same filter. */
   readonly accepts: Predicate | undefined;
+  /** The rule's operators; `undefined`: none. */
+  readonly chain: Chain | undefined;
   readonly address: Address;
 }
 
-/** Compiles a rule against its open backend. Throws `Error` where the sink cannot make sense of its `config`. */
-export const compileRoute = (rule: RuleConfig, sink: Sink, context: Context): Route => ({
-  rule,
-  accepts: compileFilter(rule.filter, context),
-  address: sink.address(rule.config),
-});
+/** Compiles rules against their open backends; throws `Error` where a sink cannot make sense of a rule's `config`. */
+export function compileRoute(context: Context) {
+  const predicates = new Map<string, Predicate | undefined>();
+  const predicateOf = ({ filter }: RuleConfig) => {
+    const key = JSON.stringify(filter ?? null);
+    if (!predicates.has(key)) predicates.set(key, compileFilter(filter, context));
+    return predicates.get(key);
+  };
+  return (rule: RuleConfig, sink: Sink, chain: Chain | undefined): Route => ({
+    rule,
+    accepts: predicateOf(rule),
+    chain,
+    address: sink.address(rule.config),
+  });
+}
 
 /** A part of `batch`; the batch itself where the part is all of it. */
 export function partOf(batch: Batch, messages: readonly Message[]): Batch {

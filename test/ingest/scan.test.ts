@@ -42,10 +42,16 @@ describe('scan reads the envelope of a canonical record', () => {
     ['a job id in data', record({ data: { job_id: 'a' } })],
     ['a job id in the context', record({ data: { context: { job_id: 'b', x: [1, { y: null }] } } })],
     ['a job id in the tags', record({ data: { tags: { job_id: 'c' }, context: 'none' } })],
-    ['all three, nearest first', record({ data: { tags: { job_id: 'c' }, context: { job_id: 'b' }, job_id: 'a' } })],
+    [
+      'all three, nearest first',
+      record({ data: { tags: { job_id: 'c' }, context: { job_id: 'b' }, job_id: 'a' } }),
+    ],
     ['a host', record({ host: { any: 'thing' } })],
     ['unknown fields', record({ x: [true, false, null, -1.5e-7, 0, ''], y: { deep: [[[]]] }, ts_us: 1 })],
-    ['text beyond ASCII', record({ source: 'dépôt-東京', data: { message: 'größer 🎉 \u0007 "quoted" \\ /' } })],
+    [
+      'text beyond ASCII',
+      record({ source: 'dépôt-東京', data: { message: 'größer 🎉 \u0007 "quoted" \\ /' } }),
+    ],
     ['a data that is empty', record({ data: {} })],
   ])('%s', (_, value) => {
     const text = JSON.stringify(value);
@@ -56,7 +62,8 @@ describe('scan reads the envelope of a canonical record', () => {
   });
 
   test('white space between tokens', () => {
-    const text = '{ "source" : "a" ,\t"timestamp":"2026-01-02T03:04:05.678Z", "type" :"event", "data" : { } }';
+    const text =
+      '{ "source" : "a" ,\t"timestamp":"2026-01-02T03:04:05.678Z", "type" :"event", "data" : { } }';
     expect(scanText(text)).toEqual(bySlowPath(text));
     expect(scanText(text)?.source).toBe('a');
   });
@@ -77,12 +84,21 @@ describe('scan leaves to the slow path', () => {
     ['data that is a list', JSON.stringify(record({ data: [1] }))],
     ['an id of its own', JSON.stringify(record({ id: 'mine' }))],
     ['top-level tags', JSON.stringify(record({ tags: {} }))],
-    ['a repeated member', '{"source":"a","source":"b","timestamp":"2026-01-02T03:04:05.678Z","type":"event"}'],
+    [
+      'a repeated member',
+      '{"source":"a","source":"b","timestamp":"2026-01-02T03:04:05.678Z","type":"event"}',
+    ],
     ['an escaped key', '{"s\\u006furce":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event"}'],
     ['depth over 32', JSON.stringify(record({ x: JSON.parse('['.repeat(40) + ']'.repeat(40)) }))],
     ['a trailing comma', '{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event",}'],
-    ['a bare number with a leading zero', '{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event","x":01}'],
-    ['a raw control character', `{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event","x":"\u0001"}`],
+    [
+      'a bare number with a leading zero',
+      '{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event","x":01}',
+    ],
+    [
+      'a raw control character',
+      `{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event","x":"\u0001"}`,
+    ],
     ['something after the object', '{"source":"a","timestamp":"2026-01-02T03:04:05.678Z","type":"event"} x'],
     ['nothing', ''],
   ])('%s', (_, text) => {
@@ -92,7 +108,16 @@ describe('scan leaves to the slow path', () => {
 
 /** Values that matter to the envelope, next to ones that do not. */
 const scalar = fc.oneof(
-  fc.constantFrom('event', 'metric', 'error', 'WARNING', '', 'a'.repeat(32), 'ABCDEF0123456789', '0123456789abcdef'),
+  fc.constantFrom(
+    'event',
+    'metric',
+    'error',
+    'WARNING',
+    '',
+    'a'.repeat(32),
+    'ABCDEF0123456789',
+    '0123456789abcdef',
+  ),
   fc.constantFrom('2026-01-02T03:04:05.678Z', '2026-13-02T03:04:05.678Z', '2026-01-02T03:04:60.678Z'),
   fc.string({ unit: 'grapheme', maxLength: 20 }),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -101,8 +126,23 @@ const scalar = fc.oneof(
   fc.constant(null),
 );
 const key = fc.constantFrom(
-  'source', 'type', 'timestamp', 'trace_id', 'span_id', 'job_id', 'seq', 'data', 'level', 'context', 'tags', 'host',
-  'id', 'received_at', 'x', '__proto__', 'constructor',
+  'source',
+  'type',
+  'timestamp',
+  'trace_id',
+  'span_id',
+  'job_id',
+  'seq',
+  'data',
+  'level',
+  'context',
+  'tags',
+  'host',
+  'id',
+  'received_at',
+  'x',
+  '__proto__',
+  'constructor',
 );
 const { tree } = fc.letrec((tie) => ({
   tree: fc.oneof({ maxDepth: 4 }, scalar, fc.array(tie('tree'), { maxLength: 3 }), tie('object')),
@@ -110,10 +150,16 @@ const { tree } = fc.letrec((tie) => ({
 }));
 const loose = fc.dictionary(key, tree, { maxKeys: 8 });
 const likely = fc.record(
-  { source: fc.string({ minLength: 1, maxLength: 12 }), timestamp: fc.constant('2026-01-02T03:04:05.678Z'), type: fc.constantFrom('event', 'span') },
+  {
+    source: fc.string({ minLength: 1, maxLength: 12 }),
+    timestamp: fc.constant('2026-01-02T03:04:05.678Z'),
+    type: fc.constantFrom('event', 'span'),
+  },
   { requiredKeys: ['source', 'timestamp', 'type'] },
 );
-const records = fc.tuple(loose, likely, fc.boolean()).map(([a, b, isLikely]) => (isLikely ? { ...a, ...b } : a));
+const records = fc
+  .tuple(loose, likely, fc.boolean())
+  .map(([a, b, isLikely]) => (isLikely ? { ...a, ...b } : a));
 
 describe('scan never contradicts JSON.parse and the slow path', () => {
   test('on records', () => {
@@ -128,14 +174,19 @@ describe('scan never contradicts JSON.parse and the slow path', () => {
   });
 
   test('on records with a byte changed, cut out or doubled', () => {
-    const mutation = fc.record({ at: fc.nat(400), byte: fc.constantFrom(...'{}[]",:\\0-+.eE \t\rntfu\u0000\u0080'), kind: fc.nat(2) });
+    const mutation = fc.record({
+      at: fc.nat(400),
+      byte: fc.constantFrom(...'{}[]",:\\0-+.eE \t\rntfu\u0000\u0080'),
+      kind: fc.nat(2),
+    });
     fc.assert(
       fc.property(records, fc.array(mutation, { minLength: 1, maxLength: 3 }), (value, mutations) => {
         let text = JSON.stringify(value);
         for (const { at, byte, kind } of mutations) {
           const i = at % text.length;
           if (kind === 0) text = text.slice(0, i) + byte + text.slice(i + 1);
-          else text = text.slice(0, i) + (kind === 1 ? '' : text[i]) + text.slice(i + 1 - (kind === 1 ? 0 : 1));
+          else
+            text = text.slice(0, i) + (kind === 1 ? '' : text[i]) + text.slice(i + 1 - (kind === 1 ? 0 : 1));
         }
         const scanned = scanText(text);
         if (scanned !== undefined) expect(scanned).toEqual(bySlowPath(text));

@@ -19,63 +19,64 @@ export const codec: CodecDefinition = {
 };
 
 function open(io: CodecIo): Codec {
-  const held = createHeld();
-  /** Bytes discarded so far of a line over the limit. */
-  let skipped = 0;
-
-  /** Keeps the start of an incomplete line, or begins to skip it. */
-  const hold = (chunk: Buffer, from: number) => {
-    let start = from;
-    if (held.length() === 0) while (isBlank(chunk[start])) start++;
-    const length = held.length() + chunk.length - start;
-    if (length <= io.maxFrameBytes) {
-      held.append(chunk, start, chunk.length);
-    } else {
-      io.reject('too_large');
-      skipped = length;
-      held.clear();
-    }
-  };
-
-  /** Ends the line that earlier chunks began; the position after its LF. */
-  const finish = (chunk: Buffer, lineFeed: number): number => {
-    if (skipped > 0) {
-      skipped = 0;
-    } else if (held.length() + lineFeed > io.maxFrameBytes) {
-      io.reject('too_large');
-    } else {
-      held.append(chunk, 0, lineFeed);
-      decodeBlock(held.view(), io);
-    }
-    held.clear();
-    return lineFeed + 1;
-  };
-
+  const partial = createPartialLine(io);
   return {
     push(chunk) {
       const last = chunk.lastIndexOf(LF);
-      if (last === -1) {
-        if (skipped > 0) skipped += chunk.length;
-        else hold(chunk, 0);
-        return undefined;
-      }
-      const start = held.length() + skipped > 0 ? finish(chunk, chunk.indexOf(LF)) : 0;
+      const start = last >= 0 && partial.isBegun() ? partial.finish(chunk, chunk.indexOf(LF)) : 0;
       if (start < last) decodeBlock(chunk.subarray(start, last), io);
-      if (last + 1 < chunk.length) hold(chunk, last + 1);
+      if (last + 1 < chunk.length) partial.hold(chunk, last + 1);
       return io.isHopeless() ? 'bad_lines' : undefined;
     },
-    end() {
-      const parsed = held.length() > 0 ? lastLine(held.view(), io) : undefined;
-      if (typeof parsed === 'object') io.emit(parsed);
-      else if (parsed !== undefined) io.reject('truncated');
-      held.clear();
-    },
-    pending: () => held.length() + skipped,
+    end: partial.end,
+    pending: partial.pending,
   };
 }
 
-function lastLine(bytes: Buffer, io: CodecIo): Frame | Rejection | undefined {
-  return isUtf8(bytes) ? readRecord(bytes.toString(), true, io.scan, bytes, 0, bytes.length) : 'utf8';
+/** The line whose LF has not come yet. Its bytes are held, or only counted once they exceed the limit. */
+function createPartialLine(io: CodecIo) {
+  const held = createHeld();
+  let skipped = 0;
+  /** Bytes before the line's first character: behind them a client may be idle. */
+  let blanks = 0;
+
+  const clear = () => {
+    held.clear();
+    skipped = 0;
+    blanks = 0;
+  };
+  const hold = (chunk: Buffer, start: number) => {
+    const length = held.length() + skipped + chunk.length - start;
+    if (blanks === held.length() + skipped) blanks += countBlanks(chunk, start);
+    if (length <= io.maxFrameBytes) {
+      held.append(chunk, start, chunk.length);
+    } else {
+      if (skipped === 0) io.reject('too_large');
+      held.clear();
+      skipped = length;
+    }
+  };
+  /** Ends the line at `lineFeed`; the position after it. */
+  const finish = (chunk: Buffer, lineFeed: number): number => {
+    hold(chunk.subarray(0, lineFeed), 0);
+    if (skipped === 0) decodeBlock(held.view(), io);
+    clear();
+    return lineFeed + 1;
+  };
+  const end = () => {
+    const record = held.length() > 0 ? readLine(held.view(), io) : undefined;
+    if (typeof record === 'object') io.emit(record);
+    else if (record !== undefined) io.reject('truncated');
+    clear();
+  };
+  const isBegun = () => held.length() + skipped > 0;
+  return { hold, finish, end, isBegun, pending: () => held.length() + skipped - blanks };
+}
+
+function countBlanks(bytes: Buffer, start: number): number {
+  let end = start;
+  while (isBlank(bytes[end])) end++;
+  return end - start;
 }
 
 /**

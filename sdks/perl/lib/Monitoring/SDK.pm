@@ -1,0 +1,361 @@
+package Monitoring::SDK;
+
+# Telemetry to the monitoring sidecar: encoded in the caller, sent without waiting before the call returns, kept in
+# a bounded backlog while the sidecar is away. The documentation follows the code.
+
+use 5.016;
+use strict;
+no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+
+use POSIX        qw(SIGPIPE SIG_SETMASK);
+use Scalar::Util qw(looks_like_number weaken);
+use Time::HiRes  qw(CLOCK_MONOTONIC clock_gettime gettimeofday);
+
+use Monitoring::SDK::JSON qw(json_kept json_members json_number json_text json_value);
+use Monitoring::SDK::Link ();
+use Monitoring::SDK::Span qw(callable new_id parse_traceparent);
+
+our $VERSION = '0.1.0';
+
+use constant { MAX_RECORD_BYTES => 65_536, MAX_CONTEXT_KEYS => 64, MAX_OPEN_SPANS => 1024 };
+use constant { CLOSE_S => 1, ABSENT_S => 0.2 };
+
+my %RANK = (
+    trace => 1, verbose => 1, debug => 2, info => 3, notice => 3, warn => 4, warning => 4, error => 5, err => 5,
+    map { $_ => 6 } qw(fatal critical crit alert emerg emergency panic)
+);
+my %DEFAULT = (
+    source => undef, tcp_host => '127.0.0.1', tcp_port => 17_000, level => 'trace', buffer_bytes => 2**20,
+    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0
+);
+my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
+my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
+
+my %CLIENT;         # configuration => client, weak
+my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
+our $BUSY  = 0;
+my $SIGNALS = POSIX::SigSet->new;
+$SIGNALS->fillset;
+$SIGNALS->delset(SIGPIPE);    # blocked it would stay pending, and strike later
+
+# ---- interface ----------------------------------------------------------------------------------------------------
+
+sub new {
+    my ($class, @given) = @_;
+    local ($@, $!, $?);
+    local $SIG{__DIE__};
+    my $self = eval { _configure(@given) } || { disabled => 1 };
+    my $key  = join ',', map { json_value($self->{$_}) } sort keys %DEFAULT;
+    return $CLIENT{$key} if $CLIENT{$key} && !$CLIENT{$key}{closed};
+    weaken($CLIENT{$key} = bless $self, ref $class || $class);
+    _safely($self, sub { $self->{link}->connect });
+    return $self;
+}
+
+*init = \&new;
+sub log_event      { return _safely(shift, \&_event,          @_) }
+sub log_metric     { return _safely(shift, \&_metric,         @_) }
+sub log_progress   { return _safely(shift, \&_progress,       @_) }
+sub log_resource   { return _safely(shift, \&_resource,       @_) }
+sub start_span     { return _safely(shift, \&_start_span,     @_) || '0' x 16 }
+sub end_span       { return _safely(shift, \&_end_span,       @_) }
+sub span           { return Monitoring::SDK::Span->new(@_) }
+sub in_span        { return Monitoring::SDK::Span::around(@_) }
+sub set_context    { return _safely(shift, \&_set_context,    @_) }
+sub continue_trace { return _safely(shift, \&_continue_trace, @_) }
+sub traceparent    { return (_safely(shift, \&_environment) || {})->{TRACEPARENT} }
+sub child_env      { return { %ENV, %{ _safely(shift, \&_environment) || {} } } }
+
+sub with_child_env {
+    my ($self, $code) = @_;
+    local %ENV = %{ child_env($self) };
+    return callable($code)->();
+}
+
+sub flush {
+    my ($self, $timeout_s) = @_;
+    return _flush($self, looks_like_number($timeout_s) ? $timeout_s : 1, 9**9);
+}
+
+sub close {
+    my ($self, $timeout_s) = @_;
+    return 1 if !ref $self || $self->{disabled} || $self->{closed};
+    my $flushed = _finish($self, looks_like_number($timeout_s) ? $timeout_s : CLOSE_S);
+    $self->{closed} = 1;
+    _safely($self, sub { $self->{link}->end });
+    return $flushed;
+}
+
+sub stats {
+    my $self  = ref $_[0] ? shift : {};
+    my $link  = $self->{link} || {};
+    my %stats = map { $_ => $link->{$_} || 0 } qw(accepted sent queued connects);
+    $stats{dropped} = { map { $_ => $link->{dropped}{$_} || 0 } qw(full encode oversize closed forked) };
+    my %state = (queued_bytes => length($link->{backlog} // ''), connected => $link->{up} ? 1 : 0);
+    return { %stats, %state, unknown_spans => $self->{unknown_spans} || 0 };
+}
+
+sub CLONE { $THREAD += 2**32; return }
+
+sub DESTROY {
+    my $self = shift;
+    local ($@, $!, $?);
+    return $self->close if ${^GLOBAL_PHASE} ne 'DESTRUCT' && $self->{owner} == $$ + $THREAD;
+}
+
+END {
+    local ($@, $!, $?);    # not closed: an END block that runs later may log
+    _finish($_, CLOSE_S) for grep { $_ && $_->{owner} == $$ + $THREAD && !$_->{closed} } values %CLIENT;
+}
+
+# ---- safety -------------------------------------------------------------------------------------------------------
+
+# Runs $work so that none of it reaches the host: no exception, no $@ $! $?, no handler. Signals wait until the
+# record is whole: a handler may then log, or die (the alarm idiom), without tearing it or being swallowed.
+sub _safely {
+    my ($self, $work) = (shift, shift);
+    return if !ref $self || $self->{disabled};
+    return $self->{link}->drop('encode') if $BUSY;    # an argument that logs while it is read
+    my ($mask, $entered, $done, $error, $result) = POSIX::SigSet->new;
+    {
+        local ($@, $!, $?);
+        local $SIG{__DIE__};
+        $done = eval {
+            POSIX::sigprocmask(SIG_SETMASK, $SIGNALS, $mask);
+            $mask && ($entered = 1);    # perl delivers what came earlier at this &&, not inside the work
+            local $BUSY = 1;
+            _own($self) if $self->{owner} != $$ + $THREAD;
+            $result = $self->$work(@_);
+            my $loss = delete $self->{link}{loss};
+            $self->_record('sdk', json_members(dropped => $loss), 'context') if $loss;
+            1;
+        };
+        $error = $@;
+    }
+    $result = $self->{link}->drop('encode') if $entered && !$done;
+    POSIX::sigprocmask(SIG_SETMASK, $mask);
+    die $error unless $entered;         # the host's own, out of a signal handler
+    return $result;
+}
+
+# Makes a client this process's. A forked child keeps the context and where it is in the trace, nothing else.
+sub _own {
+    my $self = shift;
+    $self->{remote} = [ $self->_current ];
+    @$self{qw(owner spans stack unknown_spans)} = ($$ + $THREAD, {}, [], 0);
+    delete @$self{qw(ids saved_env)};
+    $self->{link}->begin;
+    return;
+}
+
+# Ends open spans and empties the queue; gives up early when there is no sidecar.
+sub _finish {
+    my ($self, $timeout_s) = @_;
+    my @open = reverse @{ $self->{stack} };
+    _safely($self, sub { $self->_end_span($_, 'abandoned') for @open });
+    return 1 if _flush($self, $timeout_s, ABSENT_S);
+    $self->{link}{notice}->("$self->{link}{queued} records could not be delivered");
+    return 0;
+}
+
+sub _flush {
+    my ($self, $timeout_s, $absent_s) = @_;
+    return 1 if !ref $self || $self->{disabled};
+    my ($link, $start_s) = ($self->{link}, clock_gettime(CLOCK_MONOTONIC));
+    $link->{next_s} = 0 if $link->{tried_s} + 0.1 < $start_s;
+    while (1) {
+        _safely($self, sub { $link->drain });
+        return 1 unless $link->{queued};
+        my $passed_s = clock_gettime(CLOCK_MONOTONIC) - $start_s;
+        return 0 unless $passed_s < $timeout_s && ($link->{up} || $passed_s < $absent_s);
+        local $!;
+        $link->rest;
+    }
+}
+
+# ---- configuration ------------------------------------------------------------------------------------------------
+
+sub _configure {
+    my $given = ref $_[0] eq 'HASH' ? shift : @_ % 2 == 0 && exists $DEFAULT{ $_[0] } ? {@_}
+        : @_ ? { source => shift, tcp_host => shift, tcp_port => shift, @_ } : {};
+    my $env  = sub { return length $ENV{ $_[0] } ? $ENV{ $_[0] } : undef };
+    my $self = { map { $_ => $given->{$_} // $env->('MONITORING_' . uc s/\Atcp_//r) // $DEFAULT{$_} } keys %DEFAULT };
+    my $name = $self->{source} // $env->('OTEL_SERVICE_NAME') // $0 =~ s{.*/}{}sr;
+    $name = $self->{source} = substr $name =~ s/[^[:print:]]/?/gr || 'perl', 0, 128;
+    $self->{disabled} ||= $env->('OTEL_SDK_DISABLED');
+    $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet);
+    $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
+    my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
+    my @link = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice);
+    $self->{link} = Monitoring::SDK::Link->new(@link) unless $self->{disabled};
+    @$self{qw(head rank env_job)} = ('{"source":' . json_text($name), $RANK{ lc $self->{level} }, $self->{job_id});
+    $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
+    my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
+    $self->{context} = { map { $_ => json_kept($tags{$_}) } keys %tags };
+    my @unknown = grep { !exists $DEFAULT{$_} } sort keys %$given;
+    $notice->("unknown option @unknown; known are @{[sort keys %DEFAULT]}") if @unknown;
+    return $self;
+}
+
+sub _notice {
+    my ($line, $fd) = (shift, fileno STDERR);
+    local $SIG{PIPE} = 'IGNORE';
+    return $fd > 0 && POSIX::write($fd, $line, length $line);
+}
+
+# ---- records ------------------------------------------------------------------------------------------------------
+
+sub _event {
+    my ($self, $level, $message, $context) = @_;
+    $level = 'info' unless length $level;
+    my $rank = $RANK{ lc $level } // 3;
+    return 1 if $rank < $self->{rank};
+    my $core = '"level":' . json_text($level) . ',"message":' . json_text($message // '');
+    return $self->_record('event', $core, 'context', $context, $rank >= 4);
+}
+
+sub _metric {
+    my ($self, $name, $value, $unit, $tags) = @_;
+    $value = _number($value);
+    return $self->{link}->drop('encode') unless looks_like_number($value) && $value - $value == 0;
+    my $core = sprintf '"name":%s,"value":%s,"unit":%s',
+        json_text($name // ''), json_number($value) =~ tr/"//dr, json_text($unit);
+    return $self->_record('metric', $core, 'tags', $tags);
+}
+
+sub _progress {
+    my ($self, $job, $percent, $status, $more) = @_;
+    $job //= $self->{job_id};
+    my @more = (status => $status, ref $more eq 'HASH' ? map { $_ => $more->{$_} } sort keys %$more : ());
+    my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => _number($percent), @more);
+    my $final = $percent >= 100 || $status =~ $FINAL;
+    return $self->_record('progress', $core, 'context', undef, $final, _ids($job, $self->_current));
+}
+
+sub _resource {
+    my ($self, @given) = @_;
+    my %given = ref $given[0] eq 'HASH' ? %{ $given[0] } : $given[0] =~ /\A(?!nan|inf)[a-z]\w*\z/i ? @given : ();
+    @given{qw(cpu memory disk network)} = @given unless %given;
+    return $self->_record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
+}
+
+# A number if it looks like one: what comes out of a file or a database is a string to perl.
+sub _number { return looks_like_number($_[0]) ? 0 + $_[0] : $_[0] }
+
+# One frame: the envelope, the members of its type ($core), and the context merged with what the call gave.
+sub _record {
+    my ($self, $type, $core, $slot, $given, $important, $ids) = @_;
+    return $self->{link}->drop('closed') if $self->{closed};
+    my $context = $self->{context};
+    if (defined $given) {
+        $given   = { value => $given } unless ref $given eq 'HASH';
+        $context = %$context ? { %$context, %$given } : $given;
+        $ids //= _ids($given->{job_id}, $self->_current) if defined $given->{job_id};
+    }
+    $ids //= $self->{ids} //= _ids($self->{job_id}, $self->_current);
+    my $frame = $self->{head} . _timestamps() . qq(,"type":"$type"$ids,"data":{$core);
+    my $extra = %$context ? qq(,"$slot":) . json_value($context) : '';
+    $extra = qq(,"$slot":{"_truncated":true}) if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
+    return $self->{link}->drop('oversize') if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
+    return $self->{link}->offer("$frame$extra}}\n", $important);
+}
+
+my ($SECOND, $STAMP) = (0);
+
+sub _timestamps {
+    my ($s, $us) = gettimeofday;
+    ($SECOND, $STAMP) = ($s, POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $s)) if $s != $SECOND;
+    $us = sprintf '%06d', $us;
+    return qq(,"timestamp":"$STAMP.) . substr($us, 0, 3) . qq(Z","ts_us":$s$us);
+}
+
+sub _ids {
+    my ($job, $trace, $span) = @_;
+    my $ids = ($trace && qq(,"trace_id":"$trace")) . ($span && qq(,"span_id":"$span"));
+    return defined $job ? $ids . ',"job_id":' . json_text($job) : $ids;
+}
+
+# ---- context and spans --------------------------------------------------------------------------------------------
+
+sub _set_context {
+    my ($self, $key, $value) = @_;
+    if ($key eq 'job_id') { @$self{qw(job_id job_over)} = (defined $value ? "$value" : $self->{env_job}, 0) }
+    elsif ($key eq 'trace_id') {
+        my ($trace) = lc($value) =~ tr/-//dr =~ /\A((?!0{32})[0-9a-f]{32})\z/;
+        return 0 if defined $value && !$trace;
+        $self->{trace_id} = $trace;
+    }
+    elsif (!defined $value) { delete $self->{context}{$key} }
+    elsif (!exists $self->{context}{$key} && keys %{ $self->{context} } >= MAX_CONTEXT_KEYS) { return 0 }
+    else { $self->{context}{$key} = json_kept($value) }
+    return $self->_changed;
+}
+
+sub _continue_trace {
+    my ($self, $traceparent) = @_;
+    $self->{remote} = defined $traceparent ? parse_traceparent($traceparent) || return 0 : $self->{inherited};
+    return $self->_changed;
+}
+
+# The trace and the span that a record or a new span belongs to: those of the span opened last, else of set_context,
+# else of the environment or continue_trace, else none.
+sub _current {
+    my $self = shift;
+    my $id   = $self->{stack}[-1];
+    return $id ? ($self->{spans}{$id}{trace}, $id) : $self->{trace_id} || @{ $self->{remote} };
+}
+
+sub _environment {
+    my $self = shift;
+    my ($trace, $span) = $self->_current;
+    my %env = (MONITORING_HOST => $self->{tcp_host}, MONITORING_PORT => $self->{tcp_port});
+    $env{TRACEPARENT}       = "00-$trace-$span-01" if $span;
+    $env{MONITORING_JOB_ID} = $self->{job_id}      if defined $self->{job_id};
+    return \%env;
+}
+
+# After every change of the context. While a span is open, %ENV hands it to child processes; then it is as it was.
+sub _changed {
+    my $self = shift;
+    delete $self->{ids};
+    my $open = @{ $self->{stack} } && $self->{export_env};
+    $self->{saved_env} ||= { map { $_ => $ENV{$_} } @EXPORTED } if $open;
+    my $env = $open ? { %{ $self->{saved_env} }, %{ $self->_environment } } : delete $self->{saved_env};
+    for (keys %$env) { defined $env->{$_} ? $ENV{$_} = $env->{$_} : delete $ENV{$_} }
+    return 1;
+}
+
+sub _start_span {
+    my ($self, $name, %option) = @_;
+    my $local  = $self->{spans}{ $option{parent} // '' };
+    my $remote = $local ? [ $local->{trace}, $option{parent} ] : parse_traceparent($option{traceparent});
+    my ($trace, $parent) = $remote ? @$remote : $self->_current;
+    $trace ||= new_id(16, $self->{owner});
+    $self->_end_span($self->{stack}[0], 'abandoned') if @{ $self->{stack} } >= MAX_OPEN_SPANS;
+    my ($id, $s, $us) = (new_id(8, $self->{owner}), gettimeofday);
+    my $core = '"name":' . json_text($name // '') . ($parent && qq(,"parent_span_id":"$parent"));
+    my $job = $self->{job_over} ? undef : $self->{job_id};
+    $self->_record('span', qq("phase":"start",$core), 'attributes', undef, 0, _ids($job, $trace, $id));
+    $core .= sprintf ',"start_us":%d%06d', $s, $us;
+    $self->{spans}{$id} = { trace => $trace, core => $core, start_s => clock_gettime(CLOCK_MONOTONIC) };
+    push @{ $self->{stack} }, $id;
+    $self->_changed;
+    return $id;
+}
+
+sub _end_span {
+    my ($self, $id, $status, $message, $attributes) = @_;
+    my $span = delete $self->{spans}{$id} or return $self->{unknown_spans}++ && 0;
+    my $us   = 1e6 * (clock_gettime(CLOCK_MONOTONIC) - $span->{start_s});
+    my $core = sprintf '"phase":"end",%s,"duration_us":%d,"status":', $span->{core}, $us;
+    $core .= json_text($status // 'success');
+    $core .= ',"status_message":' . json_text($message) if defined $message;
+    my $kept = $self->_record('span', $core, 'attributes', $attributes, 1, _ids($self->{job_id}, $span->{trace}, $id));
+    @{ $self->{stack} } = grep { $_ ne $id } @{ $self->{stack} };
+    # A service's next span may start before set_context says for which job; its start must not name the last one.
+    $self->{job_over} = !@{ $self->{stack} } && $self->{job_id} ne $self->{env_job};
+    $self->_changed;
+    return $kept;
+}
+
+1;

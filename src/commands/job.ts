@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { visible, visibleJson } from '../visible.ts';
+import type { Out } from './host.ts';
+
+export interface JobOptions {
+  /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
+  readonly url: string;
+  /** Print the sidecar's answer instead of the tree. */
+  readonly json: boolean;
+}
+
+const FOUND = 0;
+const NOT_FOUND = 1;
+const UNREACHABLE = 2;
+const TIMEOUT_MS = 5_000;
+
+/** What the tree needs of a `JobView`. */
+const jobShape = z.object({
+  job_id: z.string(),
+  state: z.string(),
+  percent: z.number().optional(),
+  total_ms: z.number(),
+  unattributed_ms: z.number(),
+  truncated: z.boolean(),
+  services: z.array(
+    z.object({
+      source: z.string(),
+      summary: z.string(),
+      time_ms: z.number(),
+      messages: z.number(),
+      errors: z.number(),
+    }),
+  ),
+});
+const problemShape = z.object({ error: z.string(), hint: z.string() });
+
+type Job = z.output<typeof jobShape>;
+type Service = Job['services'][number];
+
+/** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found, 2 unreachable. */
+export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
+  const answer = await ask(options.url, id).catch(reasonOf);
+  const from = visible(options.url);
+  if (typeof answer === 'string') {
+    out.write(
+      `${from} does not answer: ${visible(answer)}.\nIs the sidecar running? Start it, or give its address with --url.\n`,
+    );
+    return UNREACHABLE;
+  }
+  const found = answer.status === 200 && jobShape.safeParse(answer.body);
+  if (found !== false && found.success) {
+    out.write(
+      options.json ? printed(answer.body) : draw(found.data, out.columns ?? Number.POSITIVE_INFINITY),
+    );
+    return FOUND;
+  }
+  const { data: problem } = problemShape.safeParse(answer.body);
+  if (answer.status === 404 && problem) {
+    out.write(options.json ? printed(answer.body) : `${visible(problem.error)}: ${visible(problem.hint)}.\n`);
+    return NOT_FOUND;
+  }
+  const said = problem ? `${visible(problem.error)}; ${visible(problem.hint)}` : 'which no sidecar says';
+  out.write(
+    `${from} answers with status ${answer.status}, ${said}.\nGive the sidecar's HTTP address with --url.\n`,
+  );
+  return UNREACHABLE;
+}
+
+async function ask(url: string, id: string): Promise<{ readonly status: number; readonly body: unknown }> {
+  const asked = `${url.replace(/\/+$/, '')}/api/v1/jobs/${encodeURIComponent(id)}`;
+  const response = await fetch(asked, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const text = await response.text();
+  return { status: response.status, body: parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `fetch` hides what happened in its error's cause, which has only a code when several addresses were tried. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  const { message: why, code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return why || code || message;
+}
+
+const printed = (body: unknown) =>
+  `${JSON.stringify(body, null, 2).split('\n').map(visibleJson).join('\n')}\n`;
+
+/** The job as a tree: one line a service, then the total. */
+function draw(found: Job, columns: number): string {
+  const lines = found.services.map((service, at) =>
+    drawService(service, at === found.services.length - 1, columns),
+  );
+  return [`${visible(found.job_id)}:${standing(found)}`, ...lines, '', ...sums(found), ''].join('\n');
+}
+
+/** What is said of a job that did not simply succeed. */
+function standing({ state, percent }: Job): string {
+  if (state === 'succeeded') return '';
+  return ` ${visible(state)}${percent === undefined ? '' : `, ${Math.round(percent)} %`}`;
+}
+
+const OVER: readonly string[] = ['succeeded', 'failed', 'cancelled', 'abandoned'];
+
+function sums({ state, total_ms, unattributed_ms, truncated }: Job): string[] {
+  const lines = [`  Total: ${duration(total_ms)}${OVER.includes(state) ? '' : ' so far'}`];
+  if (unattributed_ms > total_ms / 100) lines.push(`  Unattributed: ${duration(unattributed_ms)}`);
+  if (truncated) lines.push('  The oldest messages are known only as sums.');
+  return lines;
+}
+
+const MIN_TEXT_COLUMNS = 10;
+
+function drawService(
+  { source, summary, time_ms, messages, errors }: Service,
+  last: boolean,
+  columns: number,
+): string {
+  const head = `  ${last ? '└─' : '├─'} ${visible(source)}: `;
+  const mark = errors === 0 ? '' : ` ✗ ${counted(errors, 'error')}`;
+  const tail = ` (${duration(time_ms)})${mark}`;
+  const text = summary === '' ? counted(messages, 'message') : visible(summary);
+  return head + fitted(text, Math.max(MIN_TEXT_COLUMNS, columns - widthOf(head) - widthOf(tail))) + tail;
+}
+
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** `2.3s`, `30ms`, `2m 05s`, `1h 02m`. */
+function duration(ms: number): string {
+  if (ms > 0 && ms < 50) return `${Math.ceil(ms)}ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m ${twoDigits(seconds % 60)}s`;
+  return `${Math.floor(minutes / 60)}h ${twoDigits(minutes % 60)}m`;
+}
+
+const twoDigits = (count: number) => String(count).padStart(2, '0');
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** East Asian wide characters and emoji take two columns. */
+const WIDE =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+
+const charactersOf = (text: string) =>
+  Array.from(graphemes.segment(text), ({ segment }) => ({ segment, width: WIDE.test(segment) ? 2 : 1 }));
+
+const widthOf = (text: string) => charactersOf(text).reduce((sum, { width }) => sum + width, 0);
+
+/** `text` in at most `columns` columns, with `…` where it was cut. */
+function fitted(text: string, columns: number): string {
+  if (columns === Number.POSITIVE_INFINITY || widthOf(text) <= columns) return text;
+  let kept = '';
+  let left = columns - 1;
+  for (const { segment, width } of charactersOf(text)) {
+    if (width > left) break;
+    kept += segment;
+    left -= width;
+  }
+  return `${kept.trimEnd()}…`;
+}

@@ -1,0 +1,96 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { z } from 'zod';
+import type { Draft } from './draft.ts';
+import { reasonOf } from './file.ts';
+import type { configSchema } from './schema.ts';
+
+type Base = z.output<typeof configSchema>;
+
+const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/i;
+const ANY = /^(0\.0\.0\.0|::)$/;
+
+/** Whether only programs on this host can reach an address. */
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
+
+/** Checks where the sidecar listens: something to listen on, no address twice, nothing open by accident. */
+export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): void {
+  if (tcp.port === false && tcp.socket === undefined) {
+    draft.errors.push({
+      path: ['tcp', 'port'],
+      message: 'with the port off there must be a socket (tcp.socket)',
+    });
+  }
+  if (http.enabled && !isLoopback(http.host)) {
+    draft.errors.push({ path: ['http', 'host'], message: 'must be a loopback address such as 127.0.0.1' });
+  }
+  if (
+    http.enabled &&
+    tcp.port !== false &&
+    tcp.port > 0 &&
+    tcp.port === http.port &&
+    overlap(tcp.host, http.host)
+  ) {
+    draft.errors.push({
+      path: ['http', 'port'],
+      message: `tcp.port is ${http.port} too; they need two ports`,
+    });
+  }
+  if (tls?.client_certificates === 'required' && tls.ca === undefined) {
+    draft.errors.push({
+      path: ['tls', 'client_certificates'],
+      message: 'needs tls.ca, the authority that signs them',
+    });
+  }
+  if (tcp.port === false || isLoopback(tcp.host) || tls?.client_certificates === 'required') return;
+  const open = `"${tcp.host}" takes records from everybody who can reach this host`;
+  const remedy = 'listen on 127.0.0.1, or set tls.client_certificates: required';
+  if (auth.required)
+    draft.errors.push({ path: ['auth', 'required'], message: `tcp.host ${open}; ${remedy}` });
+  else draft.warnings.push({ path: ['tcp', 'host'], message: `${open}; ${remedy}` });
+}
+
+const overlap = (a: string, b: string): boolean => ANY.test(a) || ANY.test(b) || bare(a) === bare(b);
+
+const bare = (host: string): string => host.toLowerCase().replace('localhost', '127.0.0.1');
+
+type Tls = NonNullable<Base['tls']>;
+
+/** `tls` with the PEM text in the place of file names, once it is known to work; `undefined` after an error. */
+export function readTls(tls: Tls, readFile: (path: string) => string, draft: Draft): Tls | undefined {
+  const before = draft.errors.length;
+  const read = (key: 'cert' | 'key' | 'ca', value: string): string => {
+    if (value.includes('-----BEGIN ')) return value;
+    try {
+      return readFile(value);
+    } catch (error) {
+      draft.errors.push({ path: ['tls', key], message: `cannot read ${value}: ${reasonOf(error)}` });
+      return '';
+    }
+  };
+  const pem = { ...tls, cert: read('cert', tls.cert), key: read('key', tls.key) };
+  if (tls.ca !== undefined) pem.ca = read('ca', tls.ca);
+  if (draft.errors.length > before) return undefined;
+  const problem = tlsProblem(pem);
+  if (problem === undefined) return pem;
+  draft.errors.push(problem);
+  return undefined;
+}
+
+function tlsProblem({ cert, key, ca }: Tls) {
+  const noCertificate = 'holds no certificate in PEM form';
+  const wrongKey = 'is no private key in PEM form, or not the one of tls.cert';
+  if (!works(() => new X509Certificate(cert))) return { path: ['tls', 'cert'], message: noCertificate };
+  if (!works(() => createSecureContext({ cert, key }))) return { path: ['tls', 'key'], message: wrongKey };
+  const isAuthority = ca === undefined || works(() => new X509Certificate(ca));
+  return isAuthority ? undefined : { path: ['tls', 'ca'], message: noCertificate };
+}
+
+function works(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,157 @@
+import { basename, dirname } from 'node:path';
+import { watch } from 'chokidar';
+import { defer, distinctUntilChanged, interval, map, merge, Observable, of, switchMap, tap } from 'rxjs';
+import type { Context } from '../context.ts';
+import { isHidden, lookAt, placesOf } from './disk.ts';
+import { parseSource } from './document.ts';
+import { reasonOf } from './file.ts';
+import type { ConfigIssue } from './issue.ts';
+import { reread, type Snapshot } from './reread.ts';
+
+/** The configuration file as it was found; what it says is for `parseConfig`. */
+export type Reading = ({ readonly text: string } | { readonly error: ConfigIssue }) & {
+  /** Goes up when something in the operators' folder changed; starts at 1. */
+  readonly generation: number;
+};
+
+/** What is watched how; comes out of the configuration itself. */
+export interface WatchSettings {
+  /** The operators' folder. */
+  readonly pipelines: string;
+  readonly debounceMs: number;
+  readonly pollMs: number;
+}
+
+export interface WatchOptions {
+  /** Emits when a reading is wanted whether or not anything changed (SIGHUP). */
+  readonly reload$: Observable<unknown>;
+  /** Must emit on subscription; a later value takes the place of the one before. */
+  readonly settings$: Observable<WatchSettings>;
+  /** False for a text that is perhaps half written; it is read again before it is believed. Default: whole YAML. */
+  readonly isWhole?: (text: string) => boolean;
+}
+
+/**
+ * The configuration file, now and after every change of it or of the operators. A file that is missing or cannot
+ * be read is a reading too. Never errors and never completes.
+ */
+export function config$(
+  path: string,
+  { reload$, settings$, isWhole = isWholeYaml }: WatchOptions,
+  { scheduler, log }: Pick<Context, 'scheduler' | 'log'>,
+): Observable<Reading> {
+  return defer(() => {
+    let settings: WatchSettings | undefined;
+    const change$ = settings$.pipe(
+      tap((next) => {
+        settings = next;
+      }),
+      distinctUntilChanged((a, b) => a.pipelines === b.pipelines && a.pollMs === b.pollMs),
+      // switchMap: watchers of the settings before are of no use
+      switchMap(({ pipelines, pollMs }) =>
+        merge(
+          of('settings'),
+          fileChange$(path, log),
+          folderChange$(pipelines, log),
+          interval(pollMs, scheduler),
+        ),
+      ),
+    );
+    const look = inTurn(() => lookAt(path, settings?.pipelines ?? ''));
+    return reread({
+      change$,
+      reload$,
+      look,
+      isWhole: (snapshot) => 'text' in snapshot && isWhole(snapshot.text),
+      debounceMs: () => settings?.debounceMs ?? 0,
+      scheduler,
+    }).pipe(
+      map((news) => {
+        const { generation } = news;
+        return 'text' in news
+          ? { text: news.text, generation }
+          : { error: unreadable(path, news.error), generation };
+      }),
+    );
+  });
+}
+
+const isWholeYaml = (text: string): boolean => {
+  const { root, findings } = parseSource(text);
+  return root !== null && findings.length === 0;
+};
+
+const unreadable = (file: string, reason: string): ConfigIssue => ({
+  file,
+  line: 1,
+  column: 1,
+  path: '',
+  message: `cannot read the file: ${reason}`,
+});
+
+/** Looks one after the other, so that a file system that hangs holds up one thread, not all of them. */
+function inTurn(look: () => Promise<Snapshot>): () => Observable<Snapshot> {
+  let before: Promise<unknown> = Promise.resolve();
+  return () =>
+    new Observable((subscriber) => {
+      before = before.then(async () => {
+        if (subscriber.closed) return;
+        subscriber.next(await look());
+        subscriber.complete();
+      });
+    });
+}
+
+type Watched = Pick<Context, 'log'>['log'];
+
+/** Emits when the file may have changed: written, replaced, removed, or reached by another symbolic link. */
+const fileChange$ = (path: string, log: Watched): Observable<unknown> =>
+  new Observable((subscriber) => {
+    let places = new Set<string>();
+    let folders = new Set<string>();
+    const names = () => new Set([...places].map((place) => basename(place)));
+    const watcher = watch([], {
+      depth: 0,
+      followSymlinks: false,
+      ignoreInitial: true,
+      ignored: (one) => !folders.has(one) && !places.has(one),
+    });
+    const follow = async () => {
+      places = new Set(await placesOf(path));
+      const next = new Set([...places].map((place) => dirname(place)));
+      const left = [...folders].filter((folder) => !next.has(folder));
+      const added = [...next].filter((folder) => !folders.has(folder));
+      folders = next;
+      if (subscriber.closed) return;
+      if (left.length > 0) watcher.unwatch(left);
+      if (added.length > 0) watcher.add(added);
+    };
+    const changed = () => {
+      follow().catch(() => {});
+      subscriber.next(path);
+    };
+    watcher.on('all', changed);
+    watcher.on('ready', changed);
+    // A link that is swapped for another is no event of its own, but one of its folder.
+    watcher.on('raw', (_event, name) => {
+      if (!name || names().has(basename(name))) changed();
+    });
+    watcher.on('error', (error) => log.warn({ path, reason: reasonOf(error) }, NO_WATCH));
+    follow().catch(() => {});
+    return () => void watcher.close();
+  });
+
+const NO_WATCH = 'this path cannot be watched; it is looked at every `reload.poll` instead';
+
+/** Emits when something in the folder may have changed. */
+const folderChange$ = (folder: string, log: Watched): Observable<unknown> =>
+  new Observable((subscriber) => {
+    const watcher = watch(folder, {
+      ignoreInitial: true,
+      ignored: (path) => path.startsWith(folder) && path !== folder && isHidden(basename(path)),
+    });
+    watcher.on('all', () => subscriber.next(folder));
+    watcher.on('ready', () => subscriber.next(folder));
+    watcher.on('error', (error) => log.warn({ path: folder, reason: reasonOf(error) }, NO_WATCH));
+    return () => void watcher.close();
+  });

@@ -1,0 +1,134 @@
+import { reviewBound } from './bound.ts';
+import { finishIfDone } from './closing.ts';
+import { halvesOf, type Job } from './job.ts';
+import { bury, emit, type LaneState, type Sending } from './lane-state.ts';
+import { backoffMs, errorText, type Verdict } from './retry.ts';
+import { sendOnce } from './send.ts';
+
+/** A closing lane has seconds: it does not spend its last ones in a pause longer than this. */
+const MAX_CLOSING_PAUSE_MS = 1000;
+
+/** Sends what may be sent now; call it after every change that may allow more. Reentrant calls return at once. */
+export function pump(lane: LaneState): void {
+  if (lane.pumping) return;
+  lane.pumping = true;
+  while (maySend(lane)) {
+    const job = lane.queue.take(lane.context.scheduler.now());
+    if (job === undefined) break;
+    start(lane, job);
+  }
+  lane.pumping = false;
+  setDueAlarm(lane);
+}
+
+function maySend(lane: LaneState): boolean {
+  return (
+    lane.sending.size < lane.options.concurrency &&
+    !lane.pauseAlarm.isSet &&
+    !lane.closed &&
+    lane.breaker.permits()
+  );
+}
+
+function setDueAlarm(lane: LaneState): void {
+  const dueMs = maySend(lane) ? lane.queue.dueMs() : undefined;
+  if (dueMs === undefined) {
+    lane.dueAlarm.clear();
+  } else if (!lane.dueAlarm.isSet || lane.dueMs !== dueMs) {
+    lane.dueMs = dueMs;
+    lane.dueAlarm.set(dueMs - lane.context.scheduler.now());
+  }
+}
+
+function start(lane: LaneState, job: Job): void {
+  const { sink, options, context } = lane;
+  const ticket = lane.breaker.begin();
+  const sending: Sending = { job, subscription: undefined };
+  lane.unansweredSinceMs ??= context.scheduler.now();
+  lane.sending.add(sending);
+  count(lane, job, 1);
+  sending.subscription = sendOnce(sink, job, options.sendTimeoutMs, context.scheduler).subscribe(
+    (verdict) => {
+      lane.sending.delete(sending);
+      count(lane, job, -1);
+      settle(lane, { ...job, sends: job.sends + 1 }, verdict, ticket);
+    },
+  );
+}
+
+function count(lane: LaneState, { batch, whenFull }: Job, sign: 1 | -1): void {
+  lane.sendingBytes += sign * batch.bytes;
+  lane.sendingMessages += sign * batch.messages.length;
+  if (whenFull === 'block') lane.sendingBlockingBytes += sign * batch.bytes;
+}
+
+/** What a verdict does to the job, then to the lane. */
+function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: number): void {
+  const nowMs = lane.context.scheduler.now();
+  if (verdict.kind !== 'accepted') lane.lastError = errorText(verdict.error);
+  switch (verdict.kind) {
+    case 'accepted':
+      answered(lane, ticket, nowMs);
+      accepted(lane, job, nowMs);
+      break;
+    case 'permanent':
+      answered(lane, ticket, nowMs);
+      refused(lane, job, verdict.error, nowMs);
+      break;
+    case 'throttled':
+      lane.retries++;
+      lane.queue.putBack([job], 0, nowMs);
+      pause(lane, verdict.retryAfterMs, nowMs);
+      lane.breaker.answered(ticket);
+      break;
+    case 'transient':
+      failed(lane, { ...job, failures: job.failures + 1 }, verdict.error, nowMs);
+      lane.breaker.failed(ticket, verdict.error);
+  }
+  reviewBound(lane, nowMs);
+  pump(lane);
+  finishIfDone(lane);
+}
+
+/** The backend asked for it: nothing new is sent meanwhile. Of several pauses the longest holds. */
+function pause(lane: LaneState, pauseMs: number, nowMs: number): void {
+  if (lane.pauseAlarm.isSet && lane.pauseEndsMs >= nowMs + pauseMs) return;
+  lane.pauseEndsMs = nowMs + pauseMs;
+  lane.pauseAlarm.set(pauseMs);
+}
+
+/** The backend took or refused something: it makes progress. */
+function answered(lane: LaneState, ticket: number, nowMs: number): void {
+  lane.unansweredSinceMs = lane.sending.size > 0 ? nowMs : undefined;
+  lane.breaker.answered(ticket);
+}
+
+function accepted(lane: LaneState, job: Job, nowMs: number): void {
+  const { messages } = job.batch;
+  lane.queue.release(job, nowMs);
+  lane.sent += messages.length;
+  emit(lane, 'delivered', 'ok', messages);
+}
+
+/** Halves the batch until the poison stands alone: at most 2·⌈log₂ n⌉ + 1 sends for one poison message. */
+function refused(lane: LaneState, job: Job, error: unknown, nowMs: number): void {
+  if (job.batch.messages.length > 1) {
+    lane.queue.putBack(halvesOf(job), 0, nowMs);
+    return;
+  }
+  lane.queue.release(job, nowMs);
+  bury(lane, job, 'permanent', error);
+}
+
+function failed(lane: LaneState, job: Job, error: unknown, nowMs: number): void {
+  const { retry } = lane.options;
+  if (job.failures >= retry.maxAttempts) {
+    lane.queue.release(job, nowMs);
+    bury(lane, job, 'retries_exhausted', error);
+    return;
+  }
+  const maxMs = lane.deadlineMs === undefined ? retry.maxMs : Math.min(retry.maxMs, MAX_CLOSING_PAUSE_MS);
+  const pauseMs = backoffMs(job.failures, { ...retry, maxMs }, lane.context.random);
+  lane.retries++;
+  lane.queue.putBack([job], nowMs + pauseMs, nowMs);
+}

@@ -1,0 +1,46 @@
+import { type Batch, createBatch, mergeBatches } from '../batch.ts';
+import type { Message } from '../message.ts';
+import type { Delivery } from './outcome.ts';
+import type { Target } from './sink.ts';
+
+/** What one send carries: a delivery's batch, several merged into one, or a part of one. Never mutated. */
+export interface Job {
+  readonly batch: Batch;
+  readonly target: Target;
+  readonly priority: number;
+  readonly whenFull: Delivery['whenFull'];
+  /** When the oldest of it was offered, epoch milliseconds. */
+  readonly offeredMs: number;
+  /** Position among all deliveries of the lane. */
+  readonly order: number;
+  /** Sends so far that carried these messages. A job that was sent is retried as it is, never merged. */
+  readonly sends: number;
+  /** Transient failures so far. */
+  readonly failures: number;
+}
+
+export function jobOf(delivery: Delivery, order: number, offeredMs: number): Job {
+  const { batch, target, priority, whenFull } = delivery;
+  return { batch, target, priority, whenFull, offeredMs, order, sends: 0, failures: 0 };
+}
+
+/** Jobs of one target, in order, as one. */
+export function mergeJobs(jobs: readonly Job[]): Job | undefined {
+  const [first] = jobs;
+  if (first === undefined || jobs.length === 1) return first;
+  return { ...first, batch: mergeBatches(jobs.map((job) => job.batch)) };
+}
+
+/** The job with some of its messages, at least one. */
+export function partOf(job: Job, messages: readonly Message[]): Job {
+  const { source, reason } = job.batch;
+  const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
+  return { ...job, batch: { ...createBatch(messages, bytes, reason), source } };
+}
+
+/** The job's first and second half. Takes at least two messages. */
+export function halvesOf(job: Job): readonly [Job, Job] {
+  const { messages } = job.batch;
+  const middle = messages.length >> 1;
+  return [partOf(job, messages.slice(0, middle)), partOf(job, messages.slice(middle))];
+}

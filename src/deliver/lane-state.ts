@@ -1,0 +1,117 @@
+import type { Subscription } from 'rxjs';
+import type { Context } from '../context.ts';
+import type { Alarm } from '../flow/alarm.ts';
+import type { Broadcast, BroadcastState } from '../flow/broadcast.ts';
+import type { Message } from '../message.ts';
+import type { Breaker, BreakerOptions } from './breaker.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { Job } from './job.ts';
+import { type Ending, type Outcome, outcome } from './outcome.ts';
+import type { Queue } from './queue.ts';
+import { errorText, type RetryOptions } from './retry.ts';
+import type { MergeLimits, Sink } from './sink.ts';
+
+export interface LaneOptions {
+  /** Bound of what waits or is being sent. */
+  readonly queueMaxBytes: number;
+  /** Sends at the same time, never two of one target. */
+  readonly concurrency: number;
+  /** A send without an answer by then is aborted and counts as a transient failure. */
+  readonly sendTimeoutMs: number;
+  /** Narrows the sink's own limits; `maxAgeMs` lets batches wait that long for others to share their send. */
+  readonly merge?: (Partial<MergeLimits> & { readonly maxAgeMs?: number }) | undefined;
+  readonly retry: RetryOptions;
+  readonly breaker: BreakerOptions;
+  /** A busy backend without a success for so long is stuck: at its bound it sheds. Default 1000. */
+  readonly stallAfterMs?: number;
+  /** Messages that are never shed. Default: events of level error and above. */
+  readonly isCritical?: (message: Message) => boolean;
+  /** Names the configuration in force, for the dead letters. Default `''`. */
+  readonly configHash?: string;
+}
+
+/** What a lane needs of its surroundings. */
+export interface DeliverContext extends Context {
+  readonly deadLetters: DeadLetters;
+}
+
+/** A job on its way. */
+export interface Sending {
+  readonly job: Job;
+  subscription: Subscription | undefined;
+}
+
+/**
+ * All that a lane knows. States: open → closing (`deadlineMs` set: nothing is taken any more, what waits is tried) →
+ * closed (`sink.close()` called; then the streams complete).
+ */
+export interface LaneState {
+  readonly backend: string;
+  readonly sink: Sink;
+  readonly options: LaneOptions;
+  readonly stallAfterMs: number;
+  readonly context: DeliverContext;
+  readonly queue: Queue;
+  readonly breaker: Breaker;
+  readonly outcome: Broadcast<Outcome>;
+  readonly full: BroadcastState<boolean>;
+  readonly end: Broadcast<never>;
+  readonly sending: Set<Sending>;
+  /** Rings when a waiting batch comes due. */
+  readonly dueAlarm: Alarm;
+  /** Set while the backend wants a pause. */
+  readonly pauseAlarm: Alarm;
+  /** Rings when a lane at its bound may have to be called stuck. */
+  readonly stallAlarm: Alarm;
+  readonly deadlineAlarm: Alarm;
+  sendingBytes: number;
+  sendingBlockingBytes: number;
+  sendingMessages: number;
+  /** When the first send after the last success began, epoch milliseconds. */
+  unansweredSinceMs: number | undefined;
+  /** When the pause ends, if `pauseAlarm` is set, epoch milliseconds. */
+  pauseEndsMs: number;
+  /** What `dueAlarm` was set to, epoch milliseconds. */
+  dueMs: number;
+  /** When closing must be over, epoch milliseconds. */
+  deadlineMs: number | undefined;
+  closed: boolean;
+  pumping: boolean;
+  /** Messages delivered. */
+  sent: number;
+  retries: number;
+  /** Messages given up at shutdown. */
+  abandoned: number;
+  lastError: string;
+}
+
+/** What counts against the lane's bound. */
+export const heldBytes = (lane: LaneState): number => lane.queue.bytes + lane.sendingBytes;
+
+export function emit(lane: LaneState, ending: Ending, reason: string, messages: readonly Message[]): void {
+  lane.outcome.next(outcome(ending, lane.backend, reason, messages));
+}
+
+/** Writes messages of a job to the dead letters and says so. */
+export function bury(
+  lane: LaneState,
+  job: Job,
+  reason: string,
+  error: unknown,
+  messages = job.batch.messages,
+): void {
+  const { backend, options, context } = lane;
+  const written = context.deadLetters.write({
+    backend,
+    reason,
+    error: errorText(error),
+    attempts: job.sends,
+    config: options.configHash ?? '',
+    target: job.target.key,
+    messages,
+  });
+  emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages);
+}
+
+/** The reason of messages that should have become dead letters and could not be written. */
+export const unwritten = (reason: string): string => `${reason}_unwritten`;

@@ -1,0 +1,185 @@
+import type { Observable } from 'rxjs';
+import { createAlarm } from '../flow/alarm.ts';
+import { broadcast, broadcastState } from '../flow/broadcast.ts';
+import type { Message } from '../message.ts';
+import { reviewBound } from './bound.ts';
+import { type BreakerState, createBreaker } from './breaker.ts';
+import { finishIfDone, finishNow } from './closing.ts';
+import { pump } from './dispatch.ts';
+import { type DeliverContext, emit, heldBytes, type LaneOptions, type LaneState } from './lane-state.ts';
+import type { Delivery, Outcome } from './outcome.ts';
+import { createQueue } from './queue.ts';
+import { errorText } from './retry.ts';
+import type { MergeLimits, Sink } from './sink.ts';
+
+export type { DeliverContext, LaneOptions } from './lane-state.ts';
+
+/** A backend's way of its own: a bounded queue, retries, a breaker. Nothing in it touches another lane. */
+export interface Lane {
+  /** Takes a delivery; its outcomes follow on `outcome$`, perhaps before this returns. Never throws, never waits. */
+  offer(delivery: Delivery): void;
+  /** Hot; never errors; completes when the lane is closed. */
+  readonly outcome$: Observable<Outcome>;
+  /** Whether the input should pause: at the bound of a slow backend, or of a stuck one with rules that block. */
+  readonly full$: Observable<boolean>;
+  /** O(targets that wait). */
+  stats(): LaneStats;
+  /**
+   * Takes nothing more, tries what waits until the deadline, sheds the rest (reason `shutdown`), closes the sink. A
+   * backend known to be dead is tried once more, at once, and not waited for. Starts at the call, whoever subscribes;
+   * a second call may only bring the deadline nearer. Completes when all is done.
+   */
+  close(deadlineMs: number): Observable<never>;
+}
+
+export interface LaneStats {
+  /** Messages queued, being sent or waiting for a retry. */
+  readonly inFlightMessages: number;
+  /** The same in bytes, the figure that is held against `queueMaxBytes`. */
+  readonly queueBytes: number;
+  /** Age of the oldest of them; 0 if there are none. */
+  readonly oldestMs: number;
+  readonly breaker: BreakerState;
+  /** Milliseconds until an open breaker lets a probe through; else 0. */
+  readonly nextProbeMs: number;
+  /** Messages delivered since the lane opened. */
+  readonly sent: number;
+  /** Sends that were or will be repeated. */
+  readonly retries: number;
+  /** Messages given up at shutdown. */
+  readonly abandoned: number;
+  /** `''` if no send failed yet. */
+  readonly lastError: string;
+}
+
+const STALL_AFTER_MS = 1000;
+const ERROR_LEVEL = 5;
+
+/** Opens the lane of an open sink, which it will close. */
+export function openLane(backend: string, sink: Sink, options: LaneOptions, context: DeliverContext): Lane {
+  const lane = createState(backend, sink, options, context);
+  return {
+    outcome$: lane.outcome.value$,
+    full$: lane.full.value$,
+    offer: (delivery) => offer(lane, delivery),
+    stats: () => statsOf(lane),
+    close: (deadlineMs) => {
+      close(lane, deadlineMs);
+      return lane.end.value$;
+    },
+  };
+}
+
+function createState(backend: string, sink: Sink, options: LaneOptions, context: DeliverContext): LaneState {
+  const { scheduler } = context;
+  const lane: LaneState = {
+    backend,
+    sink,
+    options,
+    stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+    context,
+    queue: createQueue({
+      merge: mergeLimits(sink.merge, options.merge),
+      maxAgeMs: options.merge?.maxAgeMs ?? 0,
+      isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
+    }),
+    breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),
+    outcome: broadcast(),
+    full: broadcastState(false),
+    end: broadcast(),
+    sending: new Set(),
+    dueAlarm: createAlarm(scheduler, () => pump(lane)),
+    pauseAlarm: createAlarm(scheduler, () => pump(lane)),
+    stallAlarm: createAlarm(scheduler, () => reviewBound(lane, scheduler.now())),
+    deadlineAlarm: createAlarm(scheduler, () => finishNow(lane)),
+    sendingBytes: 0,
+    sendingBlockingBytes: 0,
+    sendingMessages: 0,
+    unansweredSinceMs: undefined,
+    pauseEndsMs: 0,
+    dueMs: 0,
+    deadlineMs: undefined,
+    closed: false,
+    pumping: false,
+    sent: 0,
+    retries: 0,
+    abandoned: 0,
+    lastError: '',
+  };
+  return lane;
+}
+
+function offer(lane: LaneState, delivery: Delivery): void {
+  if (lane.deadlineMs !== undefined) {
+    lane.abandoned += delivery.batch.messages.length;
+    emit(lane, 'shed', 'shutdown', delivery.batch.messages);
+    return;
+  }
+  const nowMs = lane.context.scheduler.now();
+  // A lane that was idle has only just become busy.
+  if (heldBytes(lane) === 0) lane.unansweredSinceMs = undefined;
+  lane.queue.add(delivery, nowMs);
+  reviewBound(lane, nowMs);
+  pump(lane);
+}
+
+function close(lane: LaneState, inMs: number): void {
+  if (lane.closed) return;
+  const nowMs = lane.context.scheduler.now();
+  const first = lane.deadlineMs === undefined;
+  lane.deadlineMs = Math.min(lane.deadlineMs ?? Number.POSITIVE_INFINITY, nowMs + inMs);
+  lane.deadlineAlarm.set(lane.deadlineMs - nowMs);
+  if (first) {
+    lane.stallAlarm.clear();
+    lane.full.set(false);
+    // One try at once for all, whatever they were waiting for.
+    lane.queue.setPatient(false, nowMs);
+    lane.queue.retryNow(nowMs);
+    lane.pauseAlarm.clear();
+    lane.breaker.probeNow();
+    pump(lane);
+  }
+  finishIfDone(lane);
+}
+
+function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error: unknown): void {
+  const { log, scheduler } = lane.context;
+  const fields = { backend: lane.backend, breaker: to };
+  if (to === 'open') {
+    lane.queue.retryNow(scheduler.now());
+    const level = from === 'closed' ? 'warn' : 'debug';
+    log[level](
+      { ...fields, error: errorText(error), next_probe_ms: lane.breaker.nextProbeMs },
+      'Backend fails: breaker open',
+    );
+  } else if (to === 'half-open') {
+    log.debug(fields, 'Trying the backend with one batch: breaker half-open');
+    pump(lane);
+  } else {
+    log.info(fields, 'Backend answers again: breaker closed');
+  }
+}
+
+function statsOf(lane: LaneState): LaneStats {
+  const { queue, breaker, sent, retries, abandoned, lastError, context } = lane;
+  let oldestMs = queue.oldestMs();
+  for (const { job } of lane.sending) oldestMs = Math.min(oldestMs ?? job.offeredMs, job.offeredMs);
+  return {
+    inFlightMessages: queue.messages + lane.sendingMessages,
+    queueBytes: heldBytes(lane),
+    oldestMs: oldestMs === undefined ? 0 : Math.max(0, context.scheduler.now() - oldestMs),
+    breaker: breaker.state,
+    nextProbeMs: breaker.nextProbeMs,
+    sent,
+    retries,
+    abandoned,
+    lastError,
+  };
+}
+
+function mergeLimits(sink: MergeLimits, narrower: Partial<MergeLimits> = {}): MergeLimits {
+  return {
+    maxMessages: Math.min(sink.maxMessages, narrower.maxMessages ?? Number.POSITIVE_INFINITY),
+    maxBytes: Math.min(sink.maxBytes, narrower.maxBytes ?? Number.POSITIVE_INFINITY),
+  };
+}

@@ -1,0 +1,90 @@
+import { append, type Chain, createChain, type Link, prepend, unlink } from './chain.ts';
+import type { Heap, Slotted } from './heap.ts';
+import type { Job } from './job.ts';
+import type { MergeLimits } from './sink.ts';
+
+/** A waiting job and its places in the queue's structures. */
+export interface Entry {
+  job: Job;
+  /** A retry is not sent before, epoch milliseconds; 0: at any time. */
+  retryAtMs: number;
+  line: Line | undefined;
+  inLine: Link<Entry> | undefined;
+  /** Its place among what may be shed, and by rank once it was looked into. */
+  arrival: Link<Entry> | undefined;
+  ranks: (Link<Entry> | undefined)[] | undefined;
+}
+
+/** The jobs of one priority that wait for one target, in order. */
+export interface Line extends Slotted {
+  readonly key: string;
+  readonly priority: number;
+  readonly entries: Chain<Entry>;
+  messages: number;
+  bytes: number;
+  /** Fresh batches with a critical message: they do not wait for company. */
+  urgent: number;
+  dueMs: number;
+  heap: Heap<Line> | undefined;
+}
+
+export function createLine(key: string, priority: number): Line {
+  const entries = createChain<Entry>();
+  return { key, priority, entries, messages: 0, bytes: 0, urgent: 0, dueMs: 0, slot: -1, heap: undefined };
+}
+
+export function joinBack(line: Line, entry: Entry): void {
+  entry.line = line;
+  entry.inLine = append(line.entries, entry);
+  count(line, entry.job, 1);
+}
+
+export function joinFront(line: Line, entry: Entry): void {
+  entry.line = line;
+  entry.inLine = prepend(line.entries, entry);
+  count(line, entry.job, 1);
+}
+
+/** Takes an entry out of its line; its order may change, so the line must be in no heap. */
+export function takeOut(entry: Entry): void {
+  const { line, inLine } = entry;
+  if (line === undefined || inLine === undefined) return;
+  unlink(line.entries, inLine);
+  entry.line = undefined;
+  entry.inLine = undefined;
+  count(line, entry.job, -1);
+}
+
+/** Takes out the head and what follows it as long as all of it fits into one send. A retry goes alone. */
+export function takeRun(line: Line, limits: MergeLimits): Entry[] {
+  const run: Entry[] = [];
+  let messages = 0;
+  let bytes = 0;
+  for (let entry = line.entries.first?.value; entry; entry = line.entries.first?.value) {
+    const { batch, sends, whenFull } = entry.job;
+    messages += batch.messages.length;
+    bytes += batch.bytes;
+    const first = run[0]?.job;
+    const fits = messages <= limits.maxMessages && bytes <= limits.maxBytes;
+    if (first && !(fits && sends === 0 && first.sends === 0 && whenFull === first.whenFull)) break;
+    takeOut(entry);
+    run.push(entry);
+  }
+  return run;
+}
+
+/** Whether a send would be as large as it may. */
+export const isFull = (line: Line, limits: MergeLimits): boolean =>
+  line.messages >= limits.maxMessages || line.bytes >= limits.maxBytes;
+
+/** The lower priority number first, then the older head. */
+export function isBefore(a: Line, b: Line): boolean {
+  if (a.priority !== b.priority) return a.priority < b.priority;
+  return (a.entries.first?.value.job.order ?? 0) < (b.entries.first?.value.job.order ?? 0);
+}
+
+function count(line: Line, { batch, sends }: Job, sign: 1 | -1): void {
+  line.messages += sign * batch.messages.length;
+  line.bytes += sign * batch.bytes;
+  if (sends === 0 && batch.reason === 'critical') line.urgent += sign;
+}

@@ -1,0 +1,174 @@
+import { createHeap } from './heap.ts';
+import type { Job } from './job.ts';
+import {
+  createLine,
+  type Entry,
+  isBefore,
+  isFull,
+  joinBack,
+  joinFront,
+  type Line,
+  takeOut,
+  takeRun,
+} from './line.ts';
+import type { MergeLimits } from './sink.ts';
+
+/** In which order jobs are sent. */
+export interface Lines {
+  append(entry: Entry, nowMs: number): void;
+  /** Puts a retry before its line, whose key must be taken. */
+  prepend(entry: Entry): void;
+  remove(entry: Entry, nowMs: number): void;
+  /** Says that an entry's batch is now this much less. */
+  shrink(entry: Entry, messages: number, bytes: number): void;
+  /** Takes out the next entries, all of one target, which may share a send; none if there are none due. */
+  take(nowMs: number): Entry[];
+  /** Takes out everything. */
+  clear(): Entry[];
+  /** A taken key may be taken again. */
+  release(key: string, nowMs: number): void;
+  /** When the next line comes due: 0 now, `undefined` never. */
+  dueMs(): number | undefined;
+  /** Whether lines wait up to `maxAgeMs` for company. */
+  setPatient(on: boolean, nowMs: number): void;
+  retryNow(nowMs: number): void;
+  heads(): Iterable<Entry>;
+}
+
+/**
+ * Lowest priority number first, then oldest first; one target's jobs of one priority never overtake each other, and
+ * no two of one key are out at once. O(log lines) an operation, O(1) with one target.
+ *
+ * States of a line: ready (in heap `ready`) → taken (its key busy, in no heap) → ready, or later (in heap `later`,
+ * waiting for company or for a retry's time) → ready. A line without entries is forgotten.
+ */
+export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
+  const levels = new Map<number, Map<string, Line>>();
+  const busy = new Set<string>();
+  const ready = createHeap(isBefore);
+  const later = createHeap<Line>((a, b) => a.dueMs < b.dueMs);
+  let patient = maxAgeMs > 0;
+  let latestMs = 0;
+
+  const lineOf = ({ priority, target: { key } }: Job): Line => {
+    let level = levels.get(priority);
+    if (level === undefined) {
+      level = new Map();
+      levels.set(priority, level);
+    }
+    let line = level.get(key);
+    if (line === undefined) {
+      line = createLine(key, priority);
+      level.set(key, line);
+    }
+    return line;
+  };
+
+  const leave = (line: Line) => {
+    line.heap?.remove(line);
+    line.heap = undefined;
+  };
+
+  const dueOf = (line: Line, head: Entry) => {
+    if (head.retryAtMs > 0) return head.retryAtMs;
+    const waits = patient && line.urgent === 0 && head.job.sends === 0 && !isFull(line, merge);
+    return waits ? head.job.offeredMs + maxAgeMs : 0;
+  };
+
+  const place = (line: Line, nowMs: number) => {
+    leave(line);
+    const head = line.entries.first?.value;
+    if (head === undefined || busy.has(line.key)) return;
+    line.dueMs = dueOf(line, head);
+    line.heap = line.dueMs > nowMs ? later : ready;
+    line.heap.push(line);
+  };
+
+  const forgetIfEmpty = (line: Line) => {
+    if (line.entries.first === undefined) levels.get(line.priority)?.delete(line.key);
+  };
+
+  const promote = (nowMs: number) => {
+    // A clock set back: nobody knows how long these have waited, so they have waited long enough.
+    const all = nowMs < latestMs;
+    latestMs = nowMs;
+    for (let line = later.first(); line && (all || line.dueMs <= nowMs); line = later.first()) {
+      leave(line);
+      line.heap = ready;
+      ready.push(line);
+    }
+  };
+
+  return {
+    append: (entry, nowMs) => {
+      const line = lineOf(entry.job);
+      joinBack(line, entry);
+      if (line.heap !== ready) place(line, nowMs);
+    },
+    prepend: (entry) => joinFront(lineOf(entry.job), entry),
+    remove: (entry, nowMs) => {
+      const { line } = entry;
+      if (line === undefined) return;
+      // Out of the heap first: its order is its head's.
+      leave(line);
+      takeOut(entry);
+      forgetIfEmpty(line);
+      place(line, nowMs);
+    },
+    shrink: ({ line }, messages, bytes) => {
+      if (line === undefined) return;
+      line.messages -= messages;
+      line.bytes -= bytes;
+    },
+    take: (nowMs) => {
+      promote(nowMs);
+      for (let line = ready.first(); line !== undefined; line = ready.first()) {
+        leave(line);
+        // A busy key's lines of other priorities find their place when the key is released.
+        if (busy.has(line.key)) continue;
+        busy.add(line.key);
+        const run = takeRun(line, merge);
+        forgetIfEmpty(line);
+        return run;
+      }
+      return [];
+    },
+    clear: () => {
+      const entries: Entry[] = [];
+      for (const level of levels.values()) {
+        for (const line of level.values()) {
+          leave(line);
+          for (let at = line.entries.first; at !== undefined; at = at.after) entries.push(at.value);
+        }
+      }
+      levels.clear();
+      return entries;
+    },
+    release: (key, nowMs) => {
+      busy.delete(key);
+      for (const level of levels.values()) {
+        const line = level.get(key);
+        if (line !== undefined) place(line, nowMs);
+      }
+    },
+    dueMs: () => (ready.first() === undefined ? later.first()?.dueMs : 0),
+    setPatient: (on, nowMs) => {
+      if (patient === (on && maxAgeMs > 0)) return;
+      patient = !patient;
+      for (const line of later.items()) place(line, nowMs);
+    },
+    retryNow: (nowMs) => {
+      for (const line of later.items()) {
+        const head = line.entries.first?.value;
+        if (head === undefined || head.retryAtMs === 0) continue;
+        head.retryAtMs = 0;
+        place(line, nowMs);
+      }
+    },
+    heads: function* () {
+      for (const level of levels.values()) {
+        for (const line of level.values()) if (line.entries.first) yield line.entries.first.value;
+      }
+    },
+  };
+}

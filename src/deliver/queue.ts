@@ -1,0 +1,138 @@
+import type { Message } from '../message.ts';
+import { type Job, jobOf, mergeJobs, partOf } from './job.ts';
+import type { Entry } from './line.ts';
+import { createLines } from './lines.ts';
+import type { Delivery } from './outcome.ts';
+import { createShedOrder } from './shedding.ts';
+import type { MergeLimits } from './sink.ts';
+
+export interface QueueOptions {
+  /** What one send may carry. */
+  readonly merge: MergeLimits;
+  /** How long a batch waits for others to share its send; 0 not at all. A critical one never waits. */
+  readonly maxAgeMs: number;
+  /** Messages that are never shed. */
+  readonly isCritical: (message: Message) => boolean;
+}
+
+/** What waits in a lane. Pure: knows no clock, does nothing by itself; `nowMs` is epoch milliseconds. */
+export interface Queue {
+  /** Sums over what waits; what was taken does not count until it is put back. */
+  readonly bytes: number;
+  readonly messages: number;
+  /** The part of `bytes` that may not be shed because its rule says `block`. */
+  readonly blockingBytes: number;
+  add(delivery: Delivery, nowMs: number): void;
+  /** The next job to send, its target taken until `release` or `putBack`; `undefined` if none is due. */
+  take(nowMs: number): Job | undefined;
+  /** Says that a taken job is done with. */
+  release(job: Job, nowMs: number): void;
+  /** Puts a taken job, or its parts in order, back to the front of its line; not due before `retryAtMs` (0 at once). */
+  putBack(jobs: readonly Job[], retryAtMs: number, nowMs: number): void;
+  /** When the next job comes due, if its target is not taken: 0 now, `undefined` never. */
+  dueMs(): number | undefined;
+  /** Turns waiting for company off and on. */
+  setPatient(on: boolean, nowMs: number): void;
+  /** Makes every retry due. */
+  retryNow(nowMs: number): void;
+  /** Sheds from what may be shed, in its order, until `bytes` are free or nothing is left. O(what is shed). */
+  shed(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
+  /** The same of critical messages, which `shed` leaves alone. */
+  shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
+  /** Takes out everything, due or not. */
+  clear(): Job[];
+  /** When the oldest of what waits was offered, epoch milliseconds. O(targets). */
+  oldestMs(): number | undefined;
+}
+
+/** A queue by priority, then by age, with an order for sending (`lines.ts`) and one for shedding (`shedding.ts`). */
+export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queue {
+  const lines = createLines(merge, maxAgeMs);
+  const sheddable = createShedOrder(isCritical);
+  let bytes = 0;
+  let messages = 0;
+  let blockingBytes = 0;
+  let order = 0;
+
+  const count = ({ batch, whenFull }: Job, sign: 1 | -1) => {
+    bytes += sign * batch.bytes;
+    messages += sign * batch.messages.length;
+    if (whenFull === 'block') blockingBytes += sign * batch.bytes;
+  };
+
+  const shed = (critical: boolean): Queue['shed'] => {
+    return (wanted, nowMs, onShed) =>
+      sheddable.shed(wanted, critical, (entry, kept, dropped) => {
+        const { job } = entry;
+        count(job, -1);
+        if (kept.length === 0) {
+          lines.remove(entry, nowMs);
+        } else {
+          entry.job = partOf(job, kept);
+          count(entry.job, 1);
+          lines.shrink(entry, dropped.length, job.batch.bytes - entry.job.batch.bytes);
+        }
+        onShed(job, dropped);
+      });
+  };
+
+  return {
+    get bytes() {
+      return bytes;
+    },
+    get messages() {
+      return messages;
+    },
+    get blockingBytes() {
+      return blockingBytes;
+    },
+    add: (delivery, nowMs) => {
+      const entry = entryOf(jobOf(delivery, order++, nowMs), 0);
+      count(entry.job, 1);
+      lines.append(entry, nowMs);
+      if (delivery.whenFull === 'shed') sheddable.append(entry);
+    },
+    take: (nowMs) => {
+      const entries = lines.take(nowMs);
+      for (const entry of entries) {
+        count(entry.job, -1);
+        sheddable.remove(entry);
+      }
+      return mergeJobs(entries.map((entry) => entry.job));
+    },
+    release: (job, nowMs) => lines.release(job.target.key, nowMs),
+    putBack: (jobs, retryAtMs, nowMs) => {
+      for (const job of jobs.toReversed()) {
+        const entry = entryOf(job, retryAtMs);
+        count(job, 1);
+        lines.prepend(entry);
+        if (job.whenFull === 'shed') sheddable.prepend(entry);
+      }
+      const [first] = jobs;
+      if (first !== undefined) lines.release(first.target.key, nowMs);
+    },
+    dueMs: lines.dueMs,
+    setPatient: lines.setPatient,
+    retryNow: lines.retryNow,
+    shed: shed(false),
+    shedCritical: shed(true),
+    clear: () => {
+      const jobs: Job[] = [];
+      for (const entry of lines.clear()) {
+        count(entry.job, -1);
+        sheddable.remove(entry);
+        jobs.push(entry.job);
+      }
+      return jobs;
+    },
+    oldestMs: () => {
+      let oldest: number | undefined;
+      for (const { job } of lines.heads()) oldest = Math.min(oldest ?? job.offeredMs, job.offeredMs);
+      return oldest;
+    },
+  };
+}
+
+function entryOf(job: Job, retryAtMs: number): Entry {
+  return { job, retryAtMs, line: undefined, inLine: undefined, arrival: undefined, ranks: undefined };
+}

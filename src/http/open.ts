@@ -1,0 +1,118 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { isIPv4, isIPv6 } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { timer } from 'rxjs';
+import type { Context } from '../context.ts';
+import { SAFE_HEADERS } from './answer.ts';
+import { createRoutes } from './routes.ts';
+import type { HttpSources } from './sources.ts';
+
+export interface HttpOptions {
+  /** A loopback address or `localhost`. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** How long requests may go on after `close()`, milliseconds. Default 1,000. */
+  readonly graceMs?: number;
+}
+
+export interface HttpServer {
+  /** `http://host:port` as it really listens, without a slash at the end. */
+  readonly address: string;
+  /** Stops accepting, ends idle connections at once and the others after the grace; resolves when all are gone. */
+  close(): Promise<void>;
+}
+
+/** Bounds of what a client may cost. */
+const LIMITS = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
+const MAX_CONNECTIONS = 256;
+const IDLE_SOCKET_MS = 30_000;
+
+/** Serves health, metrics and the API on loopback. Rejects, with what to do, when it cannot. */
+export async function openHttp(
+  options: HttpOptions,
+  sources: HttpSources,
+  context: Pick<Context, 'scheduler' | 'log'>,
+): Promise<HttpServer> {
+  const host = options.host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  if (host !== 'localhost' && !isLoopback(host)) throw notLoopback(options.host);
+  const routes = createRoutes(inUrl(host), sources, context.log);
+  const server = createServer(
+    LIMITS,
+    getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler }),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = IDLE_SOCKET_MS;
+  const port = await listen(server, host, options.port);
+  server.on('error', (error) => context.log.error({ err: error }, 'the HTTP listener failed'));
+  let closed: Promise<void> | undefined;
+  return {
+    address: `http://${inUrl(host)}:${port}`,
+    close: () => {
+      closed ??= shut(server, options.graceMs ?? 1_000, context);
+      return closed;
+    },
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+  } catch (error) {
+    throw unusable(`${inUrl(host)}:${port}`, error);
+  }
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('http: the listener has no port');
+  // `localhost` is what the hosts file says.
+  if (isLoopback(bound.address)) return bound.port;
+  server.close();
+  throw notLoopback(`${host} (${bound.address})`);
+}
+
+async function shut(
+  server: Server,
+  graceMs: number,
+  { scheduler }: Pick<Context, 'scheduler'>,
+): Promise<void> {
+  const gone = once(server, 'close');
+  server.close();
+  const grace = timer(graceMs, scheduler).subscribe(() => server.closeAllConnections());
+  await gone;
+  grace.unsubscribe();
+}
+
+const isLoopback = (host: string) => host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+
+const inUrl = (host: string) => (isIPv6(host) ? `[${host}]` : host);
+
+const notLoopback = (host: string) =>
+  new Error(
+    `http.host: ${host} can be reached from other machines, and the HTTP side has no access control yet: ` +
+      'use 127.0.0.1, ::1 or localhost',
+  );
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'is already in use, perhaps by another sidecar: stop it, or set http.port to a free port (0 picks one)',
+  EACCES: 'may not be opened by this user: set http.port to 1024 or above',
+  EADDRNOTAVAIL: 'is not an address of this machine: set http.host to 127.0.0.1',
+};
+
+function unusable(address: string, cause: unknown): Error {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  return new Error(`http: ${address} ${REMEDIES[code] ?? `cannot be opened: ${message}`}`, { cause });
+}
+
+/** Answers what never became a request: a URL or `Host` that cannot be read. */
+function errorHandler(): Response {
+  const problem = { error: 'the request cannot be understood', hint: 'check its path and its Host header' };
+  return Response.json(problem, { status: 400, headers: SAFE_HEADERS });
+}

@@ -1,0 +1,100 @@
+import { type Context as Call, Hono } from 'hono';
+import type { Log } from '../context.ts';
+import { JOB_STATES, type JobState } from '../correlate/view.ts';
+import { refuse } from './answer.ts';
+import { guard } from './guard.ts';
+import type { HttpSources } from './sources.ts';
+
+interface Route {
+  readonly path: string;
+  /** What it shows, for the index and the answer to an unknown path. */
+  readonly shows: string;
+  answer(call: Call, sources: HttpSources): Response | Promise<Response>;
+}
+
+const ROUTES: readonly Route[] = [
+  { path: '/', shows: 'this list', answer: (call) => call.text(INDEX) },
+  { path: '/healthz', shows: 'whether the process is alive', answer: (call) => call.json({ status: 'ok' }) },
+  { path: '/readyz', shows: 'whether it takes and delivers messages, and warnings', answer: ready },
+  { path: '/metrics', shows: 'metrics in the Prometheus text format', answer: metrics },
+  { path: '/api/v1/jobs', shows: 'jobs, newest first: ?limit=50 &state=failed &cursor=…', answer: jobs },
+  { path: '/api/v1/jobs/:id', shows: 'one job: its services, times and messages', answer: job },
+  { path: '/api/v1/traces/:id', shows: 'one trace, likewise', answer: trace },
+  { path: '/api/v1/config', shows: 'the running configuration and the last reload', answer: config },
+];
+
+const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path.padEnd(20)}  ${shows}\n`).join('')}`;
+
+/** All routes behind the guard. @param host as in a URL, the one that the server is bound to. */
+export function createRoutes(host: string, sources: HttpSources, log: Log): Hono {
+  const app = new Hono();
+  app.use(guard(host));
+  for (const { path, answer } of ROUTES) app.get(path, (call) => answer(call, sources));
+  app.notFound((call) => {
+    const routes = ROUTES.map(({ path }) => path);
+    return call.json({ error: 'there is nothing at this path', hint: 'see routes', routes }, 404);
+  });
+  app.onError((error, call) => {
+    log.error({ err: error, path: call.req.path }, 'an HTTP request could not be answered');
+    return refuse(call, 500, { error: 'the sidecar failed to answer', hint: 'its log says why' });
+  });
+  return app;
+}
+
+function ready(call: Call, sources: HttpSources): Response {
+  const readiness = sources.ready();
+  return call.json(readiness, readiness.ready ? 200 : 503);
+}
+
+async function metrics(call: Call, sources: HttpSources): Promise<Response> {
+  const text = await sources.metrics.text();
+  return call.body(text, 200, { 'Content-Type': sources.metrics.contentType });
+}
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 500;
+
+function jobs(call: Call, sources: HttpSources): Response {
+  const { limit = String(DEFAULT_LIMIT), cursor, state } = call.req.query();
+  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
+    return refuse(call, 400, {
+      error: 'limit is not a usable number',
+      hint: `give one from 1 to ${MAX_LIMIT}`,
+    });
+  }
+  if (state !== undefined && !isJobState(state)) {
+    return refuse(call, 400, {
+      error: 'there is no such state',
+      hint: `use one of ${JOB_STATES.join(', ')}`,
+    });
+  }
+  return call.json(sources.traces.jobs(Number(limit), cursor, state));
+}
+
+const isJobState = (state: string): state is JobState => JOB_STATES.some((known) => known === state);
+
+const FORGOTTEN = 'the sidecar remembers recent ones only, and none from before its start';
+
+function job(call: Call, sources: HttpSources): Response {
+  const id = call.req.param('id') ?? '';
+  const view = sources.traces.job(id);
+  if (view !== undefined) return call.json(view);
+  return refuse(call, 404, {
+    error: `no job "${id}" is known`,
+    hint: `${FORGOTTEN}; /api/v1/jobs lists them`,
+  });
+}
+
+function trace(call: Call, sources: HttpSources): Response {
+  const id = call.req.param('id') ?? '';
+  const view = sources.traces.trace(id);
+  if (view !== undefined) return call.json(view);
+  return refuse(call, 404, {
+    error: `no trace "${id}" is known`,
+    hint: `${FORGOTTEN}; a job names its traces`,
+  });
+}
+
+function config(call: Call, sources: HttpSources): Response {
+  return call.json(sources.config());
+}

@@ -1,0 +1,45 @@
+import type { Traces } from '../correlate/view.ts';
+import type { Json } from '../message.ts';
+
+/** Whether the sidecar does its work now. */
+export interface Readiness {
+  /** False while starting, while shutting down, and while something keeps it from taking or delivering messages. */
+  readonly ready: boolean;
+  /** Why it is not ready, one sentence each. */
+  readonly reasons: readonly string[];
+  /** What deserves attention though it works, such as a listener that is open to the network. */
+  readonly warnings: readonly string[];
+}
+
+/** The running configuration and what became of the last edit. */
+export interface ConfigView {
+  readonly file: string;
+  /** Of the file's text, to tell two configurations apart. */
+  readonly hash: string;
+  /** When it was applied, RFC 3339. */
+  readonly loaded: string;
+  /** With secrets redacted. */
+  readonly config: Json;
+  /** Null until the first reload. */
+  readonly last_reload: ReloadView | null;
+}
+
+/** One reload. */
+export interface ReloadView {
+  /** RFC 3339. */
+  readonly time: string;
+  readonly result: 'applied' | 'rejected' | 'unchanged';
+  /** `file:line:column path: what is wrong`, one each; empty unless rejected. */
+  readonly errors: readonly string[];
+}
+
+/** What the HTTP side shows; every function is called a request and answers from memory. */
+export interface HttpSources {
+  ready(): Readiness;
+  readonly metrics: {
+    readonly contentType: string;
+    text(): Promise<string>;
+  };
+  readonly traces: Traces;
+  config(): ConfigView;
+}

@@ -1,0 +1,21 @@
+/** What an operator in `pipelines/` may import; everything else is internal and may change. */
+
+export { duration, size } from './config/units.ts';
+export type { Context, Counters, Log } from './context.ts';
+export { attempt } from './flow/attempt.ts';
+export {
+  createMessage,
+  dataOf,
+  isoTime,
+  type Json,
+  type JsonObject,
+  jsonOf,
+  type Message,
+  recordOf,
+  severityOf,
+  withData,
+} from './message.ts';
+export { type Field, field } from './route/field.ts';
+export { type FieldPlace, fieldGlobs } from './route/field-globs.ts';
+export { fractionOf } from './route/filter.ts';
+export type { Operator, OperatorContext } from './route/operator.ts';

@@ -1,0 +1,97 @@
+import { merge, mergeAll, type Observable, Subject } from 'rxjs';
+import type { Context } from '../context.ts';
+import type { Connection } from './connection.ts';
+import { type Listener, type ListenOptions, openListener } from './listen.ts';
+
+/** The open listeners, kept as the configuration wants them while connections stay. */
+export interface Listeners {
+  /** Clients of all listeners, those replaced included; for one subscriber. Completes after `drain`. */
+  readonly connection$: Observable<Connection>;
+  /**
+   * Opens what is missing, then closes the ports that are not wanted any more; their connections stay. Rejects,
+   * with nothing changed, if something cannot be opened.
+   */
+  apply(wanted: readonly ListenOptions[]): Promise<void>;
+  /** What is really bound: `host:port` or a socket's path, in the order wanted. */
+  addresses(): readonly string[];
+  /** Addresses at which anyone on the network may send. */
+  exposed(): readonly string[];
+  connections(): number;
+  /** Closes all ports and drains all connections, see `Listener.drain`. */
+  drain(deadlineMs: number): Observable<never>;
+}
+
+interface Open {
+  /** Equal options are the same listener. */
+  readonly key: string;
+  readonly options: ListenOptions;
+  readonly listener: Listener;
+}
+
+/** Nothing is open until `apply`. While the latest `pause$` is true, no connection of any listener is read. */
+export function createListeners(pause$: Observable<boolean>, context: Context): Listeners {
+  const opened$ = new Subject<Observable<Connection>>();
+  let current: readonly Open[] = [];
+  /** Replaced listeners that still have connections. */
+  let retired: readonly Listener[] = [];
+
+  const open = async (options: ListenOptions): Promise<Open> => {
+    const listener = await openListener(options, pause$, context);
+    return { key: keyOf(options), options, listener };
+  };
+  const stop = ({ listener }: Open) => listener.stopAccepting();
+
+  const announce = (opened: readonly Open[]) => {
+    for (const { listener } of opened) opened$.next(listener.connection$);
+  };
+
+  /** Opens listeners one by one; those opened before a failure are closed again. */
+  const openAll = async (wanted: readonly ListenOptions[]): Promise<Open[]> => {
+    const opened: Open[] = [];
+    try {
+      for (const options of wanted) opened.push(await open(options));
+      return opened;
+    } catch (error) {
+      await Promise.all(opened.map(stop));
+      throw error;
+    }
+  };
+
+  const apply = async (wanted: readonly ListenOptions[]): Promise<void> => {
+    const missing = wanted.filter((options) => !current.some(({ key }) => key === keyOf(options)));
+    const left = current.filter(({ key }) => !wanted.some((options) => keyOf(options) === key));
+    // A listener whose address stays cannot open beside the old one: the old one's port goes first.
+    const inTheWay = left.filter(({ options }) => missing.some((one) => isSameAddress(one, options)));
+    await Promise.all(inTheWay.map(stop));
+    const opened = await openAll(missing).catch(async (error: unknown) => {
+      const reopened = await openAll(inTheWay.map(({ options }) => options));
+      announce(reopened);
+      current = current.map((one) => reopened.find(({ key }) => key === one.key) ?? one);
+      throw error;
+    });
+    announce(opened);
+    await Promise.all(left.map(stop));
+    retired = [...retired, ...left.map(({ listener }) => listener)].filter((one) => one.connections() > 0);
+    const kept = [...current, ...opened];
+    current = wanted.flatMap((options) => kept.find(({ key }) => key === keyOf(options)) ?? []);
+  };
+
+  const all = () => [...current.map(({ listener }) => listener), ...retired];
+
+  return {
+    // mergeAll: every listener's clients, side by side
+    connection$: opened$.pipe(mergeAll()),
+    apply,
+    addresses: () => current.map(({ listener }) => listener.address),
+    exposed: () => current.flatMap(({ listener }) => (listener.isExposed ? [listener.address] : [])),
+    connections: () => all().reduce((sum, listener) => sum + listener.connections(), 0),
+    drain: (deadlineMs) => {
+      opened$.complete();
+      // merge: all drain side by side, within one deadline
+      return merge(...all().map((listener) => listener.drain(deadlineMs)));
+    },
+  };
+}
+
+const keyOf = (options: ListenOptions) => JSON.stringify(options);
+const isSameAddress = (a: ListenOptions, b: ListenOptions) => JSON.stringify(a.address) === JSON.stringify(b.address);

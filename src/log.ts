@@ -1,0 +1,39 @@
+import { styleText } from 'node:util';
+import { type DestinationStream, pino } from 'pino';
+import type { Log } from './context.ts';
+import { visible } from './visible.ts';
+
+export interface LogOptions {
+  readonly level: string;
+  /** One readable line an entry instead of JSON. */
+  readonly human: boolean;
+  /** Colours, for a terminal. */
+  readonly colour: boolean;
+}
+
+/** What waits for a reader who does not read; past it, entries are dropped. */
+const MAX_WAITING_BYTES = 1_048_576;
+
+/** The sidecar's own log, to a file descriptor; a reader who does not read never holds up the sidecar. */
+export function createLog(fd: number, { level, human, colour }: LogOptions): Log {
+  const out = pino.destination({ fd, sync: false, maxLength: MAX_WAITING_BYTES });
+  const base = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const formatters = { level: (label: string) => ({ level: label }) };
+  if (!human) return pino({ ...base, formatters }, out);
+  const lines: DestinationStream = { write: (entry) => out.write(`${lineOf(entry, colour)}\n`) };
+  return pino({ ...base, formatters }, lines);
+}
+
+const COLOURS = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red' } as const;
+
+/** `22:15:03.123 WARN  Backend fails: breaker open  backend=files error="…"`. */
+function lineOf(entry: string, colour: boolean): string {
+  const { level, time, msg, ...fields } = JSON.parse(entry) as Record<string, unknown>;
+  const name = String(level);
+  const label = name.toUpperCase().padEnd(5);
+  const painted = colour && name in COLOURS ? styleText(COLOURS[name as keyof typeof COLOURS], label) : label;
+  const rest = Object.entries(fields).map(([key, value]) => `${key}=${textOf(value)}`);
+  return [String(time).slice(11, 23), painted, visible(String(msg)), '', ...rest].join(' ').trimEnd();
+}
+
+const textOf = (value: unknown) => visible(typeof value === 'string' ? value : JSON.stringify(value));

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { asyncScheduler, fromEvent, merge, share } from 'rxjs';
+import { EXIT, type Host } from './commands/host.ts';
+import type { Override } from './config/overrides.ts';
+import { createLog } from './log.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+/** `--set tcp.port=0`, as often as wanted. */
+function collectSetting(text: string, settings: readonly Override[]): readonly Override[] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('expected KEY=VALUE, such as tcp.port=0');
+  return [...settings, [text.slice(0, at), text.slice(at + 1)]];
+}
+
+type Format = 'auto' | 'human' | 'json';
+
+const isHuman = (format: Format) => format === 'human' || (format === 'auto' && process.stdout.isTTY === true);
+
+function createHost(format: Format, level: string): Host {
+  // share: a second signal must find the first one's listener gone, and end the process
+  const stop$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT')).pipe(share());
+  return {
+    env: process.env,
+    out: {
+      write: (text) => process.stdout.write(text),
+      ...(process.stdout.isTTY && { columns: process.stdout.columns }),
+    },
+    log: createLog(process.stderr.fd, {
+      level,
+      human: isHuman(format),
+      colour: process.stderr.isTTY && process.stderr.hasColors(),
+    }),
+    scheduler: asyncScheduler,
+    random: Math.random,
+    stop$,
+    reload$: fromEvent(process, 'SIGHUP'),
+    version,
+    shippedPipelines: fileURLToPath(new URL('../pipelines', import.meta.url)),
+  };
+}
+
+const URL_OPTION = new Option('--url <url>', "the running sidecar's HTTP address")
+  .env('SIDECAR_URL')
+  .default('http://127.0.0.1:17001');
+
+const program = new Command('sidecar')
+  .description('Takes telemetry on one TCP port and routes it to backends, by rules that change while it runs.')
+  .version(version)
+  .option('--log-level <level>', 'debug, info, warn or error', 'info')
+  .showHelpAfterError('(sidecar --help explains)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Start here:
+  $ sidecar run                          on the built-in defaults
+  $ sidecar validate my.yaml             is my configuration right?
+  $ sidecar run --config my.yaml         edit my.yaml while it runs: every save is taken over
+  $ sidecar job job-12345                what happened to a job, across its services
+
+Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wrong usage
+            3 an address or file could not be opened · 4 messages were lost at shutdown`,
+  );
+
+program
+  .command('run')
+  .description('run the sidecar until SIGTERM or Ctrl+C; SIGHUP reads the configuration again')
+  .option('--config <file>', 'the configuration', fileURLToPath(new URL('../config/default.yaml', import.meta.url)))
+  .option('--data-dir <dir>', "folder for the sidecar's own state; like --set data_dir=DIR")
+  .option('--set <key=value>', 'a setting that takes the place of the file’s; repeatable', collectSetting, [])
+  .addOption(new Option('--format <format>', 'of what is printed').choices(['auto', 'human', 'json']).default('auto'))
+  .action(async (options) => {
+    const { run } = await import('./commands/run.ts');
+    const host = createHost(options.format, program.opts().logLevel);
+    const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];
+    const overrides = [...options.set, ...dataDir];
+    host.stop$.subscribe(() => process.once('SIGTERM', endAtOnce).once('SIGINT', endAtOnce));
+    await exitWith(run({ config: options.config, overrides, human: isHuman(options.format) }, host));
+  });
+
+program
+  .command('validate')
+  .description('check a configuration; prints everything that is wrong with it')
+  .argument('<file>')
+  .action(async (file) => {
+    const { validate } = await import('./commands/validate.ts');
+    await exitWith(validate(file, createHost('auto', program.opts().logLevel)));
+  });
+
+program
+  .command('job')
+  .description('show a job: its services, their times and the total')
+  .argument('<id>')
+  .addOption(URL_OPTION)
+  .option('--json', "print the sidecar's answer as it is", false)
+  .action(async (id, options) => {
+    const { job } = await import('./commands/job.ts');
+    const { out } = createHost('auto', program.opts().logLevel);
+    await exitWith(job(id, options, out));
+  });
+
+/** A second signal: what is not delivered yet is lost, and the exit code says so. */
+function endAtOnce(): void {
+  process.stderr.write('ended at once; what was not delivered is lost\n');
+  process.exit(EXIT.lost);
+}
+
+async function exitWith(code: Promise<number>): Promise<void> {
+  process.exitCode = await code;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { exitCode = EXIT.failed } = error as { exitCode?: number };
+  if (!(error instanceof Error && 'exitCode' in error)) process.stderr.write(`${String(error)}\n`);
+  process.exitCode = exitCode === 1 ? EXIT.usage : exitCode;
+}

@@ -1,0 +1,169 @@
+import { Registry } from 'prom-client';
+import type { SchedulerLike } from 'rxjs';
+import { type Balance, balancesOf, type Gauges, lanesOf } from './metrics/balance.ts';
+import { type Counts, createCounts, createRecorder, outcomeRows, type Recorder } from './metrics/counts.ts';
+import { exposeCounter, exposeGauge } from './metrics/exposition.ts';
+import { addProcessMetrics, createEventLoopLag } from './metrics/runtime.ts';
+import type { Row, Tally } from './metrics/tally.ts';
+
+export type { Balance, Gauges, LaneGauge } from './metrics/balance.ts';
+export type { ReloadResult } from './metrics/counts.ts';
+
+export interface MetricsOptions {
+  /** The sidecar's version, for `sidecar_build_info`. */
+  readonly version: string;
+  /** Distinct sources with series of their own; the others share `_other`. Default 1,000. */
+  readonly maxSources?: number;
+}
+
+/** All counts of one sidecar. Two of them in one process share nothing but the process's own metrics. */
+export interface Metrics extends Recorder {
+  /** Says where present values come from; replaces those named, keeps the others. */
+  watch(gauges: Partial<Gauges>): void;
+  /** Where every message is, one row a backend; exact between two turns of the event loop. */
+  balances(): readonly Balance[];
+  readonly contentType: string;
+  /** The Prometheus text exposition, version 0.0.4. Rejects when a gauge throws. */
+  text(): Promise<string>;
+  /** Stops sampling the event loop. */
+  close(): void;
+}
+
+const NO_GAUGES: Gauges = {
+  lanes: () => [],
+  held: () => new Map(),
+  connections: () => 0,
+  memory: () => ({ jobs: 0, traces: 0, messages: 0, evicted: 0 }),
+};
+
+/** Creates the counts, at zero, and their own registry. */
+export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike): Metrics {
+  const counts = createCounts(options.maxSources ?? 1000);
+  const lag = createEventLoopLag(scheduler);
+  const registry = new Registry();
+  let gauges = NO_GAUGES;
+  exposeFlow(registry, counts, () => gauges);
+  exposeLanes(registry, () => gauges);
+  exposeMemory(registry, () => gauges.memory());
+  exposeSidecar(registry, counts, options.version);
+  exposeGauge(registry, {
+    name: 'sidecar_event_loop_lag_seconds',
+    help: 'How late timers ran since the last scrape that was at least 10 s ago, by quantile; 1 is the worst.',
+    labels: ['quantile'],
+    read: lag.rows,
+  });
+  addProcessMetrics(registry);
+  return {
+    ...createRecorder(counts),
+    watch: (watched) => {
+      gauges = { ...gauges, ...watched };
+    },
+    balances: () => balancesOf(counts, gauges),
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    close: lag.close,
+  };
+}
+
+const CONSERVATION =
+  'For every backend: sum(sidecar_received_total) + sidecar_added_total = sum(sidecar_outcomes_total) + sidecar_in_flight.';
+
+function exposeFlow(registry: Registry, counts: Counts, gauges: () => Gauges): void {
+  exposeCounter(registry, {
+    name: 'sidecar_received_total',
+    help: `Messages received, by source and type; what is beyond the cap counts as _other. ${CONSERVATION}`,
+    labels: ['source', 'type'],
+    read: counts.received.rows,
+  });
+  exposeCounter(registry, {
+    name: 'sidecar_added_total',
+    help: `Messages for a backend beyond one per received message: by a second rule or made by an operator. ${CONSERVATION}`,
+    labels: ['backend'],
+    read: counts.added.rows,
+  });
+  exposeCounter(registry, {
+    name: 'sidecar_outcomes_total',
+    help: `What became of messages at a backend: delivered, filtered, shed or dead_lettered, and why. ${CONSERVATION}`,
+    labels: ['backend', 'outcome', 'reason'],
+    read: () => outcomeRows(counts),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_in_flight',
+    help: `Messages without an outcome yet: in open batches, held by operators, or in the backend's lane. ${CONSERVATION}`,
+    labels: ['backend'],
+    read: () => balancesOf(counts, gauges()).map(({ backend, inFlight }): Row => [[backend], inFlight]),
+  });
+}
+
+const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 } as const;
+
+function exposeLanes(registry: Registry, gauges: () => Gauges): void {
+  exposeGauge(registry, {
+    name: 'sidecar_queue_bytes',
+    help: 'Bytes of the messages in the lane of a backend, waiting or being sent.',
+    labels: ['backend'],
+    read: () => lanesOf(gauges()).map(({ backend, bytes }): Row => [[backend], bytes]),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_oldest_seconds',
+    help: 'How long the oldest message has been in the lane of a backend; 0 when it is empty.',
+    labels: ['backend'],
+    read: () => lanesOf(gauges()).map(({ backend, oldestMs }): Row => [[backend], oldestMs / 1000]),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_breaker_state',
+    help: 'Circuit breaker of a backend: 0 closed (sending), 1 half-open (one probe), 2 open (waiting).',
+    labels: ['backend'],
+    read: () => lanesOf(gauges()).map(({ backend, breaker }): Row => [[backend], BREAKER_STATES[breaker]]),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_connections',
+    help: 'Open client connections.',
+    labels: [],
+    read: () => [[[], gauges().connections()]],
+  });
+}
+
+function exposeMemory(registry: Registry, memory: Gauges['memory']): void {
+  exposeGauge(registry, {
+    name: 'sidecar_remembered',
+    help: 'Jobs, traces and messages that the trace store holds.',
+    labels: ['what'],
+    read: () => {
+      const { jobs, traces, messages } = memory();
+      return Object.entries({ jobs, traces, messages }).map(([what, count]): Row => [[what], count]);
+    },
+  });
+  exposeCounter(registry, {
+    name: 'sidecar_forgotten_total',
+    help: 'Jobs and traces that the trace store forgot at its bound.',
+    labels: [],
+    read: () => [[[], memory().evicted]],
+  });
+}
+
+function exposeSidecar(registry: Registry, counts: Counts, version: string): void {
+  const tally = (name: string, label: string, help: string, { rows }: Tally) =>
+    exposeCounter(registry, { name, help, labels: [label], read: rows });
+  tally(
+    'sidecar_rejected_total',
+    'reason',
+    'Frames, lines and connections refused, and why.',
+    counts.rejected,
+  );
+  tally('sidecar_batches_total', 'reason', 'Batches closed, and why.', counts.batches);
+  tally('sidecar_batched_messages_total', 'reason', 'Messages in closed batches.', counts.batchedMessages);
+  tally(
+    'sidecar_reloads_total',
+    'result',
+    'Configurations read: applied, rejected or unchanged.',
+    counts.reloads,
+  );
+  tally('sidecar_operator_errors_total', 'file', 'Failures of operators, by file.', counts.operatorErrors);
+  exposeGauge(registry, {
+    name: 'sidecar_build_info',
+    help: 'Always 1; the label is the version of the sidecar.',
+    labels: ['version'],
+    read: () => [[[version], 1]],
+  });
+}

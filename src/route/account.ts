@@ -1,0 +1,64 @@
+import type { Message } from '../message.ts';
+
+/** What one operator has taken in and not given back. Exact in number whatever the operator does. */
+export interface Account {
+  /** `message` goes in; until `settle` it is the one that the operator works on. */
+  enter(message: Message): void;
+  /** `message` came out. Returns how many came out since `settle` that had not gone in. */
+  emitted(message: Message): number;
+  /** Squares the account: the operator says that it holds `held` messages; what else is missing was dropped. */
+  settle(held: number): void;
+  /** Empties the account of what was held. */
+  abandon(each: (message: Message) => void): void;
+  held(): number;
+}
+
+/**
+ * Tells by ids what became of messages. In a message's own turn that is certain. Of messages held for later only
+ * the number is known, so that the oldest stand for those dropped; should one of them come out after all, it
+ * is set off against another that was dropped in its place.
+ */
+export function createAccount(drop: (message: Message) => void, added: (count: number) => void): Account {
+  /** By id; a second message of one id has a key of its own. */
+  const pending = new Map<unknown, Message>();
+  let current: Message | undefined;
+  let strangers = 0;
+
+  const settleCurrent = (message: Message, held: number) => {
+    current = undefined;
+    if (pending.size < held) pending.set(pending.has(message.id) ? {} : message.id, message);
+    else drop(message);
+  };
+
+  const settlePending = (held: number) => {
+    for (const [key, message] of pending) {
+      if (pending.size <= held) return;
+      pending.delete(key);
+      if (strangers > 0) strangers--;
+      else drop(message);
+    }
+  };
+
+  return {
+    held: () => pending.size,
+    enter(message) {
+      current = message;
+    },
+    emitted(message) {
+      if (current !== undefined && message.id === current.id) current = undefined;
+      else if (pending.size === 0 || !pending.delete(message.id)) strangers++;
+      return strangers;
+    },
+    settle(held) {
+      if (current !== undefined) settleCurrent(current, held);
+      if (pending.size > 0) settlePending(held);
+      if (strangers > 0) added(strangers);
+      strangers = 0;
+    },
+    abandon(each) {
+      const abandoned = [...pending.values()];
+      pending.clear();
+      abandoned.forEach(each);
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, relative } from 'node:path';
+import type { TransformOptions } from 'jiti';
+import * as rxjs from 'rxjs';
+import * as rxjsOperators from 'rxjs/operators';
+import * as zod from 'zod';
+import * as sidecar from '../index.ts';
+import { textOf } from './operator-run.ts';
+
+/** A TypeScript file that was run, and the user's own files it was made of. */
+export interface Imported {
+  readonly exports: object;
+  /** Path → `digest` of its text, for the file and what it imports; packages are left out. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Runs a TypeScript file, absolute path, from scratch. Throws `Error` that says where and what to do. */
+export type Importer = (file: string) => Imported;
+
+/** What an operator may import without having it installed: the sidecar's own copies. */
+const PROVIDED = { rxjs, 'rxjs/operators': rxjsOperators, zod, 'monitoring-sidecar': sidecar };
+
+/** An error whose message is ready for the user. */
+class ImportError extends Error {
+  override readonly name = 'ImportError';
+}
+
+/** SHA-256 of a text, in hex. */
+export const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** Loads the compiler, which nobody without operators pays for. */
+export async function createImporter(): Promise<Importer> {
+  const { createJiti } = await import('jiti');
+  // A cache on disk, shared by all users in the temporary folder, would be code that others can write.
+  const settings = { fsCache: false, moduleCache: false };
+  const compiler = createJiti(import.meta.url, settings);
+  let texts = new Map<string, string>();
+  const transform = (options: TransformOptions) => {
+    if (options.filename !== undefined) texts.set(options.filename, options.source);
+    return { code: checked(compiler.transform(options)) };
+  };
+  const run = createJiti(import.meta.url, { ...settings, virtualModules: PROVIDED, transform });
+
+  return (file) => {
+    texts = new Map();
+    const native = watchNativeModules();
+    try {
+      // Synchronously: what jiti hands to `import()` would stay in memory and never be read again.
+      const exports: object = run(file);
+      const own = [...texts, ...native.texts()].filter(([path]) => isOwn(file, path));
+      return { exports, sources: new Map(own.map(([path, text]) => [path, digest(text)])) };
+    } catch (error) {
+      throw explain(file, error, [...texts.keys()]);
+    } finally {
+      native.forget();
+    }
+  };
+}
+
+/** Not of a package. The file may itself lie in one: ours do. */
+const isOwn = (file: string, path: string) =>
+  !/(^|[\\/])node_modules[\\/]/.test(relative(dirname(file), path));
+
+/** What Node loads itself (JSON, CommonJS) it keeps; an edit would not be seen. */
+function watchNativeModules() {
+  const { cache } = createRequire(import.meta.url);
+  const before = new Set(Object.keys(cache));
+  const added = () =>
+    Object.keys(cache).filter((path) => !before.has(path) && !/[\\/]node_modules[\\/]/.test(path));
+  return {
+    texts: () => added().map((path) => [path, readFileSync(path, 'utf8')] as const),
+    forget() {
+      for (const path of added()) delete cache[path];
+    },
+  };
+}
+
+/** jiti reports a syntax error as code that throws it. */
+function checked(code: string): string {
+  const [, fault] = /^exports\.__JITI_ERROR__ = (\{.*\})/.exec(code) ?? [];
+  if (fault === undefined) return code;
+  const { filename, line, column, message } = JSON.parse(fault);
+  throw new ImportError(`${filename}:${line}:${column + 1}: ${String(message).trim()}`);
+}
+
+function explain(file: string, error: unknown, paths: readonly string[]): Error {
+  if (error instanceof ImportError) return error;
+  const text = textOf(error);
+  const [, missing] = /^Cannot find (?:module|package) '([^']+)'/.exec(text) ?? [];
+  if (missing !== undefined) return new ImportError(explainMissing(file, missing, text), { cause: error });
+  const place = placeOf(error, paths) ?? file;
+  const hint = text.startsWith('await is only valid')
+    ? ' (an operator file cannot await at its top level)'
+    : '';
+  return new ImportError(`${place}: failed while loading: ${text}${hint}`, { cause: error });
+}
+
+function explainMissing(file: string, missing: string, text: string): string {
+  const [, importer = file] = /Require stack:\n- (.+)/.exec(text) ?? [];
+  if (/^[./]/.test(missing)) return `${importer}: imports "${missing}", which does not exist`;
+  const provided = Object.keys(PROVIDED).join(', ');
+  return `${importer}: imports "${missing}", which is not installed; run npm install ${missing} in ${dirname(file)} (${provided} come with the sidecar)`;
+}
+
+/** `file:line:column` of the first of the user's files in an error's stack. */
+function placeOf(error: unknown, paths: readonly string[]): string | undefined {
+  const stack = typeof error === 'object' && error !== null && 'stack' in error ? String(error.stack) : '';
+  const places = paths.flatMap((path) => {
+    const at = stack.indexOf(`${path}:`);
+    return at === -1 ? [] : [{ at, place: path + /^(?::\d+)*/.exec(stack.slice(at + path.length))?.[0] }];
+  });
+  return places.sort((a, b) => a.at - b.at)[0]?.place;
+}

@@ -1,0 +1,110 @@
+import { hostname } from 'node:os';
+import type { BackendConfig, Config } from '../config/schema.ts';
+import type { WatchSettings } from '../config/watch.ts';
+import type { StoreLimits } from '../correlate/store.ts';
+import type { LaneOptions } from '../deliver/lane.ts';
+import type { BatchLimits } from '../flow/batch-by-key.ts';
+import type { DecodeOptions } from '../ingest/detect.ts';
+import type { ListenOptions } from '../ingest/listen.ts';
+import type { NormaliseOptions } from '../ingest/normalise.ts';
+import { type Message, severityOf } from '../message.ts';
+import { compileFilter } from '../route/filter.ts';
+import { pipelinesOf } from './draft.ts';
+
+/** Bound of all open batches together: what waits for its batch to fill, over all sources. */
+const MAX_OPEN_BATCH_BYTES = 32 * 1024 * 1024;
+
+/** Which messages do not wait for their batch: events of the level, the types named, the fields matched. */
+export function compileCritical({ level, types, match }: Config['critical']): (message: Message) => boolean {
+  const least = level === 'never' ? Number.POSITIVE_INFINITY : severityOf(level);
+  const named = new Set(types);
+  const matches = match && compileFilter({ match }, { random: () => 0 });
+  if (named.size === 0 && matches === undefined) return (message) => message.severity >= least;
+  return (message) =>
+    message.severity >= least || named.has(message.type) || (matches?.(message) ?? false);
+}
+
+export const batchLimits = ({ batch, critical }: Config): BatchLimits<Message> => ({
+  maxCount: batch.max_count,
+  maxAgeMs: batch.max_age,
+  maxBytes: batch.max_bytes,
+  maxOpenBytes: MAX_OPEN_BATCH_BYTES,
+  isUrgent: compileCritical(critical),
+});
+
+export const normaliseOptions = ({ enrich }: Config): NormaliseOptions => ({
+  host: enrich.host === true ? hostname() : enrich.host || '',
+  tags: enrich.tags,
+});
+
+export const storeLimits = ({ correlation }: Config): StoreLimits => ({
+  maxTraces: correlation.max_traces,
+  maxMessages: correlation.max_messages,
+  maxMessagesPerTrace: correlation.max_messages_per_trace,
+  maxBytes: correlation.max_bytes,
+});
+
+export const decodeOptions = ({ limits, http }: Config): DecodeOptions => ({
+  maxFrameBytes: limits.max_frame,
+  frameTimeoutMs: limits.frame_timeout,
+  pageUrl: http.enabled ? `http://${http.host}:${http.port}/` : '',
+});
+
+/** Sends at a time where neither the configuration nor the sink says otherwise. */
+const CONCURRENCY = 4;
+
+/** `configHash` names the configuration in dead letters. */
+export const laneOptions = (backend: BackendConfig, config: Config, configHash: string): LaneOptions => ({
+  queueMaxBytes: backend.queue.max_bytes,
+  concurrency: backend.concurrency ?? CONCURRENCY,
+  sendTimeoutMs: backend.timeout,
+  merge: backend.batch && {
+    ...(backend.batch.max_count !== undefined && { maxMessages: backend.batch.max_count }),
+    ...(backend.batch.max_bytes !== undefined && { maxBytes: backend.batch.max_bytes }),
+    ...(backend.batch.max_age !== undefined && { maxAgeMs: backend.batch.max_age }),
+  },
+  retry: {
+    initialMs: backend.retry.initial,
+    maxMs: backend.retry.max,
+    maxAttempts: backend.retry.max_attempts ?? Number.POSITIVE_INFINITY,
+  },
+  breaker: { failures: backend.breaker.failures, resetAfterMs: backend.breaker.reset_after },
+  isCritical: compileCritical(config.critical),
+  configHash,
+});
+
+/** What the ingest side listens on. */
+export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOptions[] {
+  const { max_connections: maxConnections } = limits;
+  const secured = tls && {
+    tls: {
+      cert: tls.cert,
+      key: tls.key,
+      ...(tls.ca !== undefined && { ca: tls.ca }),
+      clientCertificates: tls.client_certificates,
+    },
+  };
+  return [
+    ...(tcp.port === false ? [] : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...secured }]),
+    ...(tcp.socket === undefined
+      ? []
+      : [{ address: { path: tcp.socket, mode: SOCKET_MODE }, maxConnections }]),
+  ];
+}
+
+/** Permissions of a Unix socket: its owner and group may send. */
+const SOCKET_MODE = 0o660;
+
+/** Where the HTTP side listens; `undefined`: nowhere. */
+export const webAddress = ({ http }: Config) => (http.enabled ? { host: http.host, port: http.port } : undefined);
+
+/** Bound of the dead letters: the largest that a backend asks for; 0 where none keeps any. */
+export const deadLetterBytes = ({ backends }: Config): number =>
+  Math.max(0, ...Object.values(backends).map(({ dead_letters: { enabled, max_bytes } }) => (enabled ? max_bytes : 0)));
+
+/** What of the disk is watched. */
+export const watchSettings = (config: Config, path: string): WatchSettings => ({
+  pipelines: pipelinesOf(config, path),
+  debounceMs: config.reload.debounce,
+  pollMs: config.reload.poll,
+});

@@ -1,0 +1,55 @@
+import { redact } from '../config/redact.ts';
+import type { LaneStats } from '../deliver/lane.ts';
+import type { ConfigView, Readiness, ReloadView } from '../http/sources.ts';
+import type { Json } from '../message.ts';
+import type { LaneGauge } from '../metrics.ts';
+import type { Draft } from './draft.ts';
+
+/** How far a sidecar is, and with which configuration. */
+export interface State {
+  readonly phase: 'starting' | 'running' | 'stopping';
+  readonly draft: Draft;
+  /** When the configuration was applied, RFC 3339. */
+  readonly loaded: string;
+  readonly lastReload: ReloadView | null;
+}
+
+/** Whether the sidecar takes and delivers messages, and what deserves attention. */
+export function readiness(
+  { phase, lastReload }: State,
+  lanes: ReadonlyMap<string, LaneStats>,
+  exposed: readonly string[],
+): Readiness {
+  const open = [...lanes].filter(([, { breaker }]) => breaker !== 'closed');
+  const allDown = open.length > 0 && open.length === lanes.size;
+  return {
+    ready: phase === 'running' && !allDown,
+    reasons: [
+      ...(phase === 'running' ? [] : [`the sidecar is ${phase}`]),
+      ...(allDown ? ['no backend answers'] : []),
+    ],
+    warnings: [
+      ...exposed.map((address) => `everyone who reaches ${address} may send`),
+      ...open.map(([backend, { lastError }]) => `backend ${backend} fails: ${lastError}`),
+      ...(lastReload?.result === 'rejected' ? ['the configuration on disk was rejected'] : []),
+    ],
+  };
+}
+
+/** The running configuration, secrets redacted, and what became of the last edit. */
+export const configView = (file: string, { draft, loaded, lastReload }: State): ConfigView => ({
+  file,
+  hash: draft.hash,
+  loaded,
+  config: redact(draft.config) as Json,
+  last_reload: lastReload,
+});
+
+/** A lane as the metrics show it. */
+export const laneGauge = (backend: string, stats: LaneStats): LaneGauge => ({
+  backend,
+  messages: stats.inFlightMessages,
+  bytes: stats.queueBytes,
+  oldestMs: stats.oldestMs,
+  breaker: stats.breaker === 'half-open' ? 'half_open' : stats.breaker,
+});

@@ -1,0 +1,38 @@
+import { write } from 'node:fs';
+import { promisify } from 'node:util';
+import { firstValueFrom, type SchedulerLike, timer } from 'rxjs';
+import { Permanent } from '../../deliver/sink.ts';
+import { turns } from '../tasks/turns.ts';
+
+const writeTo = promisify(write);
+
+/** Somebody else set the pipe to non-blocking and it is full. */
+const FULL_PIPE_MS = 20;
+
+/**
+ * Writes to a descriptor from a thread, so that a reader who pauses holds up the promise, not the process. Calls
+ * keep their order and each writes all its bytes. Rejects with `Permanent` once the reader has gone (`| head`).
+ */
+export function output(
+  fd: number,
+  scheduler: SchedulerLike,
+): (bytes: Buffer, signal: AbortSignal) => Promise<void> {
+  const mine = turns(1);
+
+  const writeAll = async (bytes: Buffer) => {
+    let written = 0;
+    while (written < bytes.length) {
+      try {
+        const { bytesWritten } = await writeTo(fd, bytes, written);
+        written += bytesWritten;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EPIPE') throw new Permanent('nobody reads the output any more', { cause: error });
+        if (code !== 'EAGAIN') throw error;
+        await firstValueFrom(timer(FULL_PIPE_MS, scheduler));
+      }
+    }
+  };
+
+  return (bytes, signal) => mine.run(async () => (signal.aborted ? undefined : writeAll(bytes)));
+}

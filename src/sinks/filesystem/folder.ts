@@ -1,0 +1,54 @@
+import { mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Permanent } from '../../deliver/sink.ts';
+import { unless } from './failure.ts';
+import { isInside } from './path.ts';
+
+export interface Folder {
+  /** Absolute; what is opened stays in it, symbolic links included. */
+  readonly base: string;
+  readonly createBase: boolean;
+  /** Permissions of folders that are made. */
+  readonly mode: number;
+}
+
+const realOrAbsent = (path: string) => realpath(path).catch(unless('ENOENT'));
+
+/**
+ * The real path of a file inside `base`, whether it is there or not; its folders are made. Errors with
+ * `Permanent` if a symbolic link leads out of `base`, with the system's error otherwise.
+ */
+export async function resolveInside(path: string, folder: Folder): Promise<string> {
+  const base = await realBase(folder);
+  const real = await realOrAbsent(path);
+  if (real !== undefined) return confined(base, real, path);
+  const parent = await makeFolder(dirname(path), base, folder);
+  return join(parent, basename(path));
+}
+
+async function realBase({ base, createBase, mode }: Folder): Promise<string> {
+  const real = await realOrAbsent(base);
+  if (real !== undefined) return real;
+  if (!createBase)
+    throw new Error(`base_path '${base}' is missing; it is not made, as create_base_path is false`);
+  await mkdir(base, { recursive: true, mode });
+  return realpath(base);
+}
+
+/** Makes one folder after the other, so that none is made beyond a link that leads out. */
+async function makeFolder(path: string, base: string, folder: Folder): Promise<string> {
+  if (path === folder.base) return base;
+  const there = await realOrAbsent(path);
+  if (there !== undefined) return confined(base, there, path);
+  const parent = await makeFolder(dirname(path), base, folder);
+  const made = join(parent, basename(path));
+  await mkdir(made, { mode: folder.mode }).catch(unless('EEXIST'));
+  const real = await realOrAbsent(made);
+  if (real === undefined) throw new Permanent(`'${path}' is a symbolic link that leads nowhere`);
+  return confined(base, real, path);
+}
+
+function confined(base: string, real: string, path: string): string {
+  if (isInside(base, real)) return real;
+  throw new Permanent(`'${path}' leads to '${real}', outside base_path; remove the symbolic link`);
+}

@@ -1,0 +1,179 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { asyncScheduler } from 'rxjs';
+import type { Context } from '../../src/context.ts';
+import type { JobPage, JobState, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
+import type { HttpSources } from '../../src/http/sources.ts';
+
+const service = {
+  started: '2025-10-20T10:30:00.000Z',
+  ended: '2025-10-20T10:30:02.300Z',
+  messages: 3,
+  errors: 0,
+  spans: 1,
+};
+
+/** The brief's job. */
+export const JOB: JobView = {
+  job_id: 'job-12345',
+  trace_ids: ['0af7651916cd43dd8448eb211c80319c'],
+  state: 'succeeded',
+  started: '2025-10-20T10:30:00.000Z',
+  ended: '2025-10-20T10:30:47.600Z',
+  total_ms: 47_600,
+  unattributed_ms: 0,
+  messages: 9,
+  errors: 0,
+  percent: 100,
+  truncated: false,
+  services: [
+    {
+      ...service,
+      source: 'file-receiver',
+      summary: 'File received, validated, queued',
+      time_ms: 2300,
+      parents: [],
+    },
+    {
+      ...service,
+      source: 'queue-service',
+      summary: 'Job dequeued, processing started',
+      time_ms: 100,
+      parents: ['file-receiver'],
+    },
+    {
+      ...service,
+      source: 'db-loader',
+      summary: 'Data loaded, 10,000 rows inserted',
+      time_ms: 45_200,
+      parents: ['queue-service'],
+    },
+  ],
+  timeline: [
+    {
+      id: '0199fffe-0000-7000-8000-000000000001',
+      time: '2025-10-20T10:30:00.000Z',
+      source: 'file-receiver',
+      type: 'event',
+      level: 'info',
+      text: 'File received',
+    },
+  ],
+};
+
+export const { services, timeline } = JOB;
+
+export function traceOf(job: JobView): TraceView {
+  const { job_id, trace_ids, ...story } = job;
+  return { ...story, trace_id: trace_ids[0] ?? '', job_ids: [job_id] };
+}
+
+export function summaryOf(job: JobView): JobSummary {
+  const { services: _services, timeline: _timeline, ...summary } = job;
+  return summary;
+}
+
+/** Traces over fixed jobs; a cursor is the id of the last job shown. */
+export function tracesOf(jobs: readonly JobView[]): Traces {
+  const page = (limit: number, cursor?: string, state?: JobState): JobPage => {
+    const from = cursor === undefined ? 0 : jobs.findIndex(({ job_id }) => job_id === cursor) + 1;
+    const left = jobs.slice(from).filter((job) => state === undefined || job.state === state);
+    const shown = left.slice(0, limit).map(summaryOf);
+    const next = shown.at(-1)?.job_id;
+    return left.length > limit && next !== undefined ? { jobs: shown, next } : { jobs: shown };
+  };
+  return {
+    jobs: page,
+    job: (id) => jobs.find(({ job_id }) => job_id === id),
+    trace: (id) => {
+      const job = jobs.find(({ trace_ids }) => trace_ids.includes(id));
+      return job && traceOf(job);
+    },
+  };
+}
+
+export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
+  return {
+    ready: () => ({ ready: true, reasons: [], warnings: [] }),
+    metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => '# HELP a b\n' },
+    traces: tracesOf([JOB]),
+    config: () => ({
+      file: 'config/default.yaml',
+      hash: 'c0ffee',
+      loaded: '2025-10-20T10:00:00.000Z',
+      config: { tcp: { port: 17000 } },
+      last_reload: null,
+    }),
+    ...replaced,
+  };
+}
+
+/** A context on the real clock that keeps what is logged. */
+export function createLogged() {
+  const lines: { level: string; fields: object; message: string }[] = [];
+  const at = (level: string) => (fields: object, message: string) => {
+    lines.push({ level, fields, message });
+  };
+  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const context: Pick<Context, 'scheduler' | 'log'> = { scheduler: asyncScheduler, log };
+  return { context, lines };
+}
+
+const opened: HttpServer[] = [];
+
+/** Opens a server on a free port; `closeAll` closes it. */
+export async function open(
+  sources = sourcesOf(),
+  options: Partial<HttpOptions> = {},
+  logged = createLogged(),
+) {
+  const server = await openHttp({ host: '127.0.0.1', port: 0, ...options }, sources, logged.context);
+  opened.push(server);
+  return server;
+}
+
+export async function closeAll(): Promise<void> {
+  await Promise.all(opened.splice(0).map((server) => server.close()));
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+/** One request with any headers, `Host` included, on a connection of its own. */
+export function ask(
+  address: string,
+  path: string,
+  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const { hostname, port } = new URL(address);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return new Promise((resolve, reject) => {
+    const call = request({ host, port, path, method, headers, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+      );
+    });
+    call.on('error', reject).end();
+  });
+}
+
+/** Sends bytes and returns everything that comes back until the server closes the connection. */
+export function askRaw(address: string, bytes: string): Promise<string> {
+  const { hostname, port } = new URL(address);
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(Number(port), hostname, () => socket.write(bytes));
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      answer += chunk;
+    });
+    socket.on('error', reject).on('close', () => resolve(answer));
+  });
+}
