@@ -37,33 +37,35 @@ function goodConfig(turn) {
   return `batch:\n  max_count: ${50 + (turn % 5) * 50}\n  max_age: 200ms\nrouting:\n${rules.join('')}backends:\n${backends}`;
 }
 
+const GOOD = { kind: 'good', spoil: (text) => text };
+/** Whole files with something wrong; and torn ones, which a reader may take for half written and wait. */
 const BAD = [
-  (text) => text.replace('backend: files', 'backend: fils'),
-  (text) => text.replace('routing:', 'routing: ['),
-  (text) => text.slice(0, text.length / 2),
-  () => '',
+  { kind: 'wrong', spoil: (text) => text.replace('backend: files', 'backend: fils') },
+  { kind: 'torn', spoil: (text) => text.slice(0, text.length / 2) },
+  { kind: 'wrong', spoil: (text) => `${text}colour: blue\n` },
+  { kind: 'torn', spoil: () => '' },
+  { kind: 'wrong', spoil: (text) => text.replace('max_age: 200ms', 'max_age: soon') },
+  { kind: 'torn', spoil: (text) => text.replace('routing:', 'routing: [') },
 ];
-
-const KINDS = [
-  { isGood: true, save: SAVES.inPlace },
+const EDITS = [
   { isGood: false, save: SAVES.renamed },
+  { isGood: true, save: SAVES.inPlace },
   { isGood: true, save: SAVES.renamed },
   { isGood: true, save: SAVES.symlinked },
 ];
 
-/** Makes the edits, evenly spread; returns how many were good. */
+/** Makes the edits, evenly spread; returns how many were good, wrong and torn. */
 async function edit(path, { reloads, seconds }) {
   const startedMs = Date.now();
-  let good = 0;
-  for (let turn = 1; turn <= reloads; turn++) {
-    const { isGood, save } = KINDS[turn % KINDS.length] ?? KINDS[0];
-    const text = goodConfig(turn);
-    const spoil = BAD[Math.floor(turn / KINDS.length) % BAD.length];
-    save(path, isGood ? text : spoil(text));
-    if (isGood) good += 1;
-    await pause(startedMs + (turn * seconds * 1000) / reloads - Date.now());
+  const counts = { good: 0, wrong: 0, torn: 0 };
+  for (let turn = 0; turn < reloads; turn++) {
+    const { isGood, save } = EDITS[turn % EDITS.length];
+    const { kind, spoil } = isGood ? GOOD : BAD[(turn / EDITS.length) % BAD.length];
+    save(path, spoil(goodConfig(turn + 1)));
+    counts[kind] += 1;
+    await pause(startedMs + ((turn + 1) * seconds * 1000) / reloads - Date.now());
   }
-  return good;
+  return counts;
 }
 
 /**
@@ -79,7 +81,7 @@ export async function run(options, say) {
   const sidecar = await startSidecar({ config, folder });
   const load = startLoad(sidecar.tcp, { rate, seconds: seconds + 2, mode: 'checked', finish: true });
   await load.started;
-  const good = await edit(config, options);
+  const edits = await edit(config, options);
   say(`  ${options.reloads} edits made`);
   const sent = await load.sent;
   const complaint = await delivered(sidecar, sent.messages, { withinMs: 15_000 }).then(() => '', String);
@@ -89,10 +91,10 @@ export async function run(options, say) {
   const code = await sidecar.stop();
   const found = compareSeqs(sidecar.out, sent.bySource);
   removeScratch(folder);
-  return { found, rows: rowsOf({ options, sent, found, good, counts, complaint, code }) };
+  return { found, rows: rowsOf({ sent, found, edits, counts, complaint, code }) };
 }
 
-function rowsOf({ options, sent, found, good, counts, complaint, code }) {
+function rowsOf({ sent, found, edits, counts, complaint, code }) {
   const none = (name, count, note = '') => ({
     name,
     value: grouped(count),
@@ -100,8 +102,9 @@ function rowsOf({ options, sent, found, good, counts, complaint, code }) {
     reached: count === 0,
     note,
   });
-  const bad = options.reloads - good;
-  const seen = counts.applied >= good && counts.rejected >= bad;
+  const { good, wrong, torn } = edits;
+  // On a busy machine two edits may fall into one look.
+  const seen = counts.applied >= 0.9 * good && counts.rejected >= 0.9 * wrong;
   return [
     none('lost', found.lost, `of ${grouped(sent.messages)}; ${complaint}`),
     none('duplicated', found.duplicated, `${grouped(found.foreign)} lines nobody sent`),
@@ -110,7 +113,7 @@ function rowsOf({ options, sent, found, good, counts, complaint, code }) {
     {
       name: 'reloads applied + refused',
       value: `${counts.applied} + ${counts.rejected}`,
-      target: `${good} + ${bad}`,
+      target: `${good} + ${wrong} to ${wrong + torn}`,
       reached: seen,
       note: `exit code ${code}`,
     },

@@ -17,7 +17,7 @@ describe('attempt', () => {
     { name: 'never', source: '  ----', expected: '----', unsubscribed: `^${'-'.repeat(19)}!` },
     { name: 'empty', source: '  |   ', expected: '|   ', unsubscribed: '(^!)' },
     { name: 'one', source: '    -a-|', expected: '-A-|', unsubscribed: '^--!' },
-    { name: 'many', source: '   a(bc)-a|', expected: 'A(BC)-A|', unsubscribed: '^-----!' },
+    { name: 'many', source: '   a(bc)-a|', expected: 'A(BC)-A|', unsubscribed: '^------!' },
     { name: 'error', source: '  -a#', expected: '-A#', unsubscribed: '^-!' },
   ])('$name', ({ source, expected, unsubscribed }) => {
     virtually(({ cold, expectObservable, expectSubscriptions }) => {

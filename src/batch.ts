@@ -13,6 +13,10 @@ export interface Batch {
   /** Sum of the messages' `bytes`. */
   readonly bytes: number;
   readonly reason: BatchReason;
+  /** @internal What it was merged from; `undefined`: nothing. */
+  readonly parts: readonly Batch[] | undefined;
+  /** @internal Its NDJSON, once somebody asked. A field, not a WeakMap, whose entries outlive young collections. */
+  ndjson: Buffer | undefined;
 }
 
 /** Batches messages by source; a critical one (`isUrgent`) sends its source's batch at once. */
@@ -37,7 +41,15 @@ export const batch =
 export function createBatch(messages: readonly Message[], bytes: number, reason: BatchReason): Batch {
   const first = messages[0];
   if (first === undefined) throw new RangeError('a batch has at least one message');
-  return { id: `${first.id}-${messages.length}`, source: first.source, messages, bytes, reason };
+  return {
+    id: `${first.id}-${messages.length}`,
+    source: first.source,
+    messages,
+    bytes,
+    reason,
+    parts: undefined,
+    ndjson: undefined,
+  };
 }
 
 /** Merges batches of one target, in order; a single batch is returned as it is. */
@@ -47,30 +59,15 @@ export function mergeBatches(batches: readonly Batch[]): Batch {
   if (rest.length === 0) return first;
   const messages = batches.flatMap((batch) => batch.messages);
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
+  const merged = createBatch(messages, bytes, first.reason);
   const source = rest.every((batch) => batch.source === first.source) ? first.source : '';
-  const merged: Batch = {
-    id: `${first.id.slice(0, 36)}-${messages.length}`,
-    source,
-    messages,
-    bytes,
-    reason: first.reason,
-  };
-  parts.set(merged, batches);
-  return merged;
+  return { ...merged, source, parts: batches };
 }
-
-const parts = new WeakMap<Batch, readonly Batch[]>();
-const encoded = new WeakMap<Batch, Buffer>();
 
 /** The batch as NDJSON, UTF-8, every line ended by LF. Encoded once, however many sinks ask. */
 export function ndjsonOf(batch: Batch): Buffer {
-  let bytes = encoded.get(batch);
-  if (bytes === undefined) {
-    const merged = parts.get(batch);
-    bytes = merged ? Buffer.concat(merged.map(ndjsonOf)) : encode(batch.messages);
-    encoded.set(batch, bytes);
-  }
-  return bytes;
+  batch.ndjson ??= batch.parts ? Buffer.concat(batch.parts.map(ndjsonOf)) : encode(batch.messages);
+  return batch.ndjson;
 }
 
 function encode(messages: readonly Message[]): Buffer {

@@ -28,8 +28,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => p
 export const startNode = (args) => startProgram(process.execPath, args);
 
 /**
- * Starts a program; it is killed when this process exits. What it writes to stderr is shown when it fails; with
- * `isStuck` nobody reads it, so that a write to it hangs once the pipe is full.
+ * Starts a program; it is killed when this process exits. What it writes to stderr is shown when it fails. With
+ * `isStuck` its stdout is not read after the first line, so that its writes there hang once the pipe is full.
  * @param {string} path
  * @param {readonly string[]} args
  * @param {{ env?: Record<string, string>, isStuck?: boolean }} [options]
@@ -44,8 +44,9 @@ export function startProgram(path, args, { env = {}, isStuck = false } = {}) {
   /** @type {any[]} */
   const lines = [];
   const waiting = new Set();
-  const complaints = isStuck ? () => '' : collectTail(child.stderr);
-  createInterface({ input: child.stdout }).on('line', (text) => {
+  const complaints = collectTail(child.stderr);
+  const reader = createInterface({ input: child.stdout }).on('line', (text) => {
+    if (isStuck) reader.pause();
     const line = parseLine(text);
     if (lines.length < 10_000) lines.push(line);
     for (const waiter of waiting) waiter.see(line);

@@ -44,7 +44,7 @@ export function bareLoop(variant, nodeFlags = []) {
 
 /**
  * The sidecar with a configuration of the benchmarks'. `backend`: whose deliveries count, else all;
- * `isStuck`: nobody reads the process's stderr.
+ * `isStuck`: nobody reads the process's stdout.
  * @param {string} name
  * @param {string} config
  * @param {{ backend?: string, isStuck?: boolean }} [options]

@@ -12,7 +12,7 @@ export const configPath = (/** @type {string} */ name) =>
 
 /**
  * Starts a sidecar on free ports of the loopback, its output below `folder`/out (`${BENCH_OUT}` in a configuration).
- * `isStuck`: nobody reads its stderr.
+ * `isStuck`: nobody reads its stdout after its first line.
  * @param {{ config: string, folder: string, set?: readonly string[], env?: Record<string, string>,
  *   isStuck?: boolean | undefined }} options
  */

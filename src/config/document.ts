@@ -86,7 +86,7 @@ function findingsOf(document: Parsed | undefined, text: string): Finding[] {
   if (first === undefined) return [];
   const [offset] = first.pos;
   const bare = text.slice(offset - 1, offset + 1) === '${';
-  const hint = bare ? '; inside { } and [ ] a "${…}" needs quotes' : '';
+  const hint = bare ? `; inside { } and [ ] a "\${…}" needs quotes` : '';
   return [{ path: [], message: `not YAML: ${first.message}${hint}`, offset }];
 }
 

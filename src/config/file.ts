@@ -54,6 +54,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Why a file could not be read, in a few words. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return ('code' in error ? REASONS[String(error.code)] : undefined) ?? error.message;
+  if (typeof error !== 'object' || error === null) return String(error);
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return REASONS[String(code)] ?? String(message);
 }

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { type BackendType, checkBackends } from './backends.ts';
 import { parseSource } from './document.ts';
-import { check, type Draft, isRecord } from './draft.ts';
+import { check, type Draft, isRecord, valueAt } from './draft.ts';
 import { hashOf } from './hash.ts';
 import { MASK, type Surroundings } from './interpolate.ts';
 import type { ConfigIssue, Finding } from './issue.ts';
@@ -97,7 +97,11 @@ function assemble(draft: Draft, options: ParseOptions, { readFile }: Surrounding
     list.map((rule, index) => ({
       ...rule,
       config: { ...(overrides.get(pathKey(['routing', source, index])) ?? rule.config) },
-      operators: rule.operators.map((use) => ({ use: nameOf(use), options: optionsOf(use) })),
+      operators: rule.operators.map((use, at) => ({
+        use: nameOf(use),
+        // Not of `base`: the check of the operator's options may have turned texts into numbers since.
+        options: optionsOf(valueAt(draft.raw, ['routing', source, index, 'operators', at])),
+      })),
     })),
   ];
   const config: Config = {

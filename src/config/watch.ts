@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
-import { watch } from 'chokidar';
+import { type FSWatcher, watch } from 'chokidar';
 import { defer, distinctUntilChanged, interval, map, merge, Observable, of, switchMap, tap } from 'rxjs';
-import type { Context } from '../context.ts';
+import type { Context, Log } from '../context.ts';
 import { isHidden, lookAt, placesOf } from './disk.ts';
 import { parseSource } from './document.ts';
 import { reasonOf } from './file.ts';
@@ -102,49 +102,51 @@ function inTurn(look: () => Promise<Snapshot>): () => Observable<Snapshot> {
     });
 }
 
-type Watched = Pick<Context, 'log'>['log'];
-
 /** Emits when the file may have changed: written, replaced, removed, or reached by another symbolic link. */
-const fileChange$ = (path: string, log: Watched): Observable<unknown> =>
+const fileChange$ = (path: string, log: Log): Observable<unknown> =>
   new Observable((subscriber) => {
-    let places = new Set<string>();
-    let folders = new Set<string>();
-    const names = () => new Set([...places].map((place) => basename(place)));
-    const watcher = watch([], {
-      depth: 0,
-      followSymlinks: false,
-      ignoreInitial: true,
-      ignored: (one) => !folders.has(one) && !places.has(one),
-    });
+    let watched = '';
+    let watcher: FSWatcher | undefined;
     const follow = async () => {
-      places = new Set(await placesOf(path));
-      const next = new Set([...places].map((place) => dirname(place)));
-      const left = [...folders].filter((folder) => !next.has(folder));
-      const added = [...next].filter((folder) => !folders.has(folder));
-      folders = next;
-      if (subscriber.closed) return;
-      if (left.length > 0) watcher.unwatch(left);
-      if (added.length > 0) watcher.add(added);
+      const places = await placesOf(path);
+      const key = places.join('\n');
+      if (subscriber.closed || key === watched) return;
+      watched = key;
+      void watcher?.close();
+      watcher = watchPlaces(places, changed, log);
     };
     const changed = () => {
-      follow().catch(() => {});
       subscriber.next(path);
+      follow().catch(() => {});
     };
-    watcher.on('all', changed);
-    watcher.on('ready', changed);
-    // A link that is swapped for another is no event of its own, but one of its folder.
-    watcher.on('raw', (_event, name) => {
-      if (!name || names().has(basename(name))) changed();
-    });
-    watcher.on('error', (error) => log.warn({ path, reason: reasonOf(error) }, NO_WATCH));
     follow().catch(() => {});
-    return () => void watcher.close();
+    return () => void watcher?.close();
   });
+
+/** Calls `changed` once the places are watched, for what happened before, and then whenever one of them changes. */
+function watchPlaces(places: readonly string[], changed: () => void, log: Log): FSWatcher {
+  const names = new Set(places.map((place) => basename(place)));
+  const known = new Set([...places, ...places.map((place) => dirname(place))]);
+  const watcher = watch([...new Set(places.map((place) => dirname(place)))], {
+    depth: 0,
+    followSymlinks: false,
+    ignoreInitial: true,
+    ignored: (path) => !known.has(path),
+  });
+  watcher.on('all', changed);
+  watcher.on('ready', changed);
+  // A link that is swapped for another is no event of its own, but one of its folder.
+  watcher.on('raw', (_event, name) => {
+    if (!name || names.has(basename(name))) changed();
+  });
+  watcher.on('error', (error) => log.warn({ path: places[0], reason: reasonOf(error) }, NO_WATCH));
+  return watcher;
+}
 
 const NO_WATCH = 'this path cannot be watched; it is looked at every `reload.poll` instead';
 
 /** Emits when something in the folder may have changed. */
-const folderChange$ = (folder: string, log: Watched): Observable<unknown> =>
+const folderChange$ = (folder: string, log: Log): Observable<unknown> =>
   new Observable((subscriber) => {
     const watcher = watch(folder, {
       ignoreInitial: true,

@@ -4,7 +4,7 @@ import { createStory, fold, foldEnvelope, type Story } from './story.ts';
 export interface StoreLimits {
   /** Jobs and traces kept, each; past it the least recently active is forgotten. */
   readonly maxTraces: number;
-  /** Messages kept in full, in all; a story past its share of it is summed up, oldest first. */
+  /** Messages kept in full, in all; past it the least recently active trace is forgotten, then jobs. */
   readonly maxMessages: number;
   /** Messages kept in full of one job or trace. */
   readonly maxMessagesPerTrace: number;
@@ -38,10 +38,8 @@ export interface TraceStore {
 }
 
 const MAX_LINKS = 64;
-/** A story may always keep this many messages in full, however many stories there are. */
-const MIN_SHARE = 8;
-/** How many messages a second may have their data parsed to be summed up: 5 % of a core. */
-const MAX_PARSED_PER_SECOND = 20_000;
+/** Messages a second that may be kept in full; more than that is only summed up, so that a flood costs little. */
+const MAX_KEPT_PER_SECOND = 10_000;
 
 export function createTraceStore(initial: StoreLimits): TraceStore {
   let limits = initial;
@@ -56,7 +54,7 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     bytes -= message.bytes;
   };
 
-  /** Makes room for one: the first story in filing order that was not active since it was filed (second chance). */
+  /** Forgets the first story in filing order that was not active since it was filed (second chance). */
   const evictIdle = (stories: Map<string, Story>) => {
     for (const [id, story] of stories) {
       stories.delete(id);
@@ -70,31 +68,38 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     }
   };
 
-  const share = () => {
-    const fair = Math.floor(limits.maxMessages / (jobs.size + traces.size));
-    return Math.min(limits.maxMessagesPerTrace, Math.max(MIN_SHARE, fair));
-  };
-
-  let second = 0;
-  let parsed = 0;
-  const mayParse = (count: number, nowMs: number) => {
-    const now = Math.floor(nowMs / 1000);
-    if (now !== second) parsed = 0;
-    second = now;
-    parsed += count;
-    return parsed <= MAX_PARSED_PER_SECOND;
-  };
-
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
     const oldest = story.messages.splice(0, Math.ceil(story.messages.length / 2));
-    const exact = mayParse(oldest.length, story.lastMs);
-    if (!exact) story.approximate = true;
     for (const message of oldest) {
-      (exact ? fold : foldEnvelope)(story.parts, message);
+      fold(story.parts, message);
       forget(message);
     }
     story.folded += oldest.length;
+  };
+
+  let second = 0;
+  let kept = 0;
+  const mayKeep = (nowMs: number) => {
+    const now = Math.floor(nowMs / 1000);
+    if (now !== second) kept = 0;
+    second = now;
+    return kept++ < MAX_KEPT_PER_SECOND;
+  };
+
+  const keep = (story: Story, message: Message) => {
+    if (!mayKeep(message.receivedMs)) {
+      foldEnvelope(story.parts, message);
+      story.folded++;
+      story.approximate = true;
+      return;
+    }
+    story.messages.push(message);
+    messages++;
+    bytes += message.bytes;
+    if (story.messages.length > limits.maxMessagesPerTrace) foldOldest(story);
+    // Traces go first: a job is what people ask for.
+    while (messages > limits.maxMessages || bytes > limits.maxBytes) evictIdle(traces.size > 0 ? traces : jobs);
   };
 
   const file = (stories: Map<string, Story>, id: string, message: Message, link: string) => {
@@ -105,14 +110,11 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
       stories.set(id, story);
     }
     story.lastMs = message.receivedMs;
-    story.messages.push(message);
-    messages++;
-    bytes += message.bytes;
     if (link !== '' && link !== story.lastLink) {
       story.lastLink = link;
       if (story.links.size < MAX_LINKS) story.links.add(link);
     }
-    if (story.messages.length > share() || bytes > limits.maxBytes) foldOldest(story);
+    keep(story, message);
   };
 
   return {

@@ -1,3 +1,4 @@
+import type { Message } from '../message.ts';
 import { append, type Chain, createChain, type Link, prepend, unlink } from './chain.ts';
 import type { Heap, Slotted } from './heap.ts';
 import type { Job } from './job.ts';
@@ -6,13 +7,33 @@ import type { MergeLimits } from './sink.ts';
 /** A waiting job and its places in the queue's structures. */
 export interface Entry {
   job: Job;
+  /** What was not shed of it: messages, and their bytes. */
+  messages: number;
+  bytes: number;
   /** A retry is not sent before, epoch milliseconds; 0: at any time. */
   retryAtMs: number;
   line: Line | undefined;
   inLine: Link<Entry> | undefined;
-  /** Its place among what may be shed, and by rank once it was looked into. */
+  /** Its place among what may be shed. */
   arrival: Link<Entry> | undefined;
-  ranks: (Link<Entry> | undefined)[] | undefined;
+  parts: Parts | undefined;
+}
+
+/** An entry's messages by rank, made when it is first looked into: each message is looked at once. */
+export interface Parts {
+  /** The rank of each message, in the batch's order. */
+  readonly ranks: readonly number[];
+  readonly byRank: readonly (Part | undefined)[];
+}
+
+export interface Part {
+  /** What is left of the rank, in order, and its bytes. */
+  messages: Message[];
+  bytes: number;
+  /** How many of the rank, the first ones, were shed. */
+  shed: number;
+  /** Its place in the level's chain of the rank, as long as anything is left. */
+  link: Link<Entry> | undefined;
 }
 
 /** The jobs of one priority that wait for one target, in order. */
@@ -36,13 +57,13 @@ export function createLine(key: string, priority: number): Line {
 export function joinBack(line: Line, entry: Entry): void {
   entry.line = line;
   entry.inLine = append(line.entries, entry);
-  count(line, entry.job, 1);
+  count(line, entry, 1);
 }
 
 export function joinFront(line: Line, entry: Entry): void {
   entry.line = line;
   entry.inLine = prepend(line.entries, entry);
-  count(line, entry.job, 1);
+  count(line, entry, 1);
 }
 
 /** Takes an entry out of its line; its order may change, so the line must be in no heap. */
@@ -52,7 +73,7 @@ export function takeOut(entry: Entry): void {
   unlink(line.entries, inLine);
   entry.line = undefined;
   entry.inLine = undefined;
-  count(line, entry.job, -1);
+  count(line, entry, -1);
 }
 
 /** Takes out the head and what follows it as long as all of it fits into one send. A retry goes alone. */
@@ -61,9 +82,9 @@ export function takeRun(line: Line, limits: MergeLimits): Entry[] {
   let messages = 0;
   let bytes = 0;
   for (let entry = line.entries.first?.value; entry; entry = line.entries.first?.value) {
-    const { batch, sends, whenFull } = entry.job;
-    messages += batch.messages.length;
-    bytes += batch.bytes;
+    const { sends, whenFull } = entry.job;
+    messages += entry.messages;
+    bytes += entry.bytes;
     const first = run[0]?.job;
     const fits = messages <= limits.maxMessages && bytes <= limits.maxBytes;
     if (first && !(fits && sends === 0 && first.sends === 0 && whenFull === first.whenFull)) break;
@@ -83,8 +104,8 @@ export function isBefore(a: Line, b: Line): boolean {
   return (a.entries.first?.value.job.order ?? 0) < (b.entries.first?.value.job.order ?? 0);
 }
 
-function count(line: Line, { batch, sends }: Job, sign: 1 | -1): void {
-  line.messages += sign * batch.messages.length;
-  line.bytes += sign * batch.bytes;
-  if (sends === 0 && batch.reason === 'critical') line.urgent += sign;
+function count(line: Line, { job, messages, bytes }: Entry, sign: 1 | -1): void {
+  line.messages += sign * messages;
+  line.bytes += sign * bytes;
+  if (job.sends === 0 && job.batch.reason === 'critical') line.urgent += sign;
 }

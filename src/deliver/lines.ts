@@ -69,17 +69,17 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
     line.heap = undefined;
   };
 
-  const dueOf = (line: Line, head: Entry) => {
-    if (head.retryAtMs > 0) return head.retryAtMs;
-    const waits = patient && line.urgent === 0 && head.job.sends === 0 && !isFull(line, merge);
-    return waits ? head.job.offeredMs + maxAgeMs : 0;
+  const dueOf = (line: Line, { job, retryAtMs }: Entry, nowMs: number) => {
+    if (retryAtMs > 0) return retryAtMs;
+    const fresh = job.sends === 0 && job.offeredMs <= nowMs;
+    return patient && fresh && line.urgent === 0 && !isFull(line, merge) ? job.offeredMs + maxAgeMs : 0;
   };
 
   const place = (line: Line, nowMs: number) => {
     leave(line);
     const head = line.entries.first?.value;
     if (head === undefined || busy.has(line.key)) return;
-    line.dueMs = dueOf(line, head);
+    line.dueMs = dueOf(line, head, nowMs);
     line.heap = line.dueMs > nowMs ? later : ready;
     line.heap.push(line);
   };
@@ -88,14 +88,18 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
     if (line.entries.first === undefined) levels.get(line.priority)?.delete(line.key);
   };
 
+  /** Makes lines due whose time has come; all retries if the clock was set back, as it no longer tells theirs. */
   const promote = (nowMs: number) => {
-    // A clock set back: nobody knows how long these have waited, so they have waited long enough.
-    const all = nowMs < latestMs;
+    if (nowMs < latestMs) retryNow(nowMs);
     latestMs = nowMs;
-    for (let line = later.first(); line && (all || line.dueMs <= nowMs); line = later.first()) {
-      leave(line);
-      line.heap = ready;
-      ready.push(line);
+    for (let line = later.first(); line && line.dueMs <= nowMs; line = later.first()) place(line, nowMs);
+  };
+
+  const retryNow = (nowMs: number) => {
+    for (const line of later.items()) {
+      const head = line.entries.first?.value;
+      if (head !== undefined) head.retryAtMs = 0;
+      place(line, nowMs);
     }
   };
 
@@ -124,8 +128,12 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
       promote(nowMs);
       for (let line = ready.first(); line !== undefined; line = ready.first()) {
         leave(line);
-        // A busy key's lines of other priorities find their place when the key is released.
-        if (busy.has(line.key)) continue;
+        const head = line.entries.first?.value;
+        if (head === undefined || busy.has(line.key) || dueOf(line, head, nowMs) > nowMs) {
+          // Of a busy key, and placed when that is released; or not due any more, as part of it was shed.
+          place(line, nowMs);
+          continue;
+        }
         busy.add(line.key);
         const run = takeRun(line, merge);
         forgetIfEmpty(line);
@@ -157,14 +165,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
       patient = !patient;
       for (const line of later.items()) place(line, nowMs);
     },
-    retryNow: (nowMs) => {
-      for (const line of later.items()) {
-        const head = line.entries.first?.value;
-        if (head === undefined || head.retryAtMs === 0) continue;
-        head.retryAtMs = 0;
-        place(line, nowMs);
-      }
-    },
+    retryNow,
     heads: function* () {
       for (const level of levels.values()) {
         for (const line of level.values()) if (line.entries.first) yield line.entries.first.value;

@@ -1,9 +1,9 @@
 import type { Message } from '../message.ts';
-import { type Job, jobOf, mergeJobs, partOf } from './job.ts';
+import { type Job, jobOf, mergeJobs } from './job.ts';
 import type { Entry } from './line.ts';
 import { createLines } from './lines.ts';
 import type { Delivery } from './outcome.ts';
-import { createShedOrder } from './shedding.ts';
+import { createShedOrder, remainderOf } from './shedding.ts';
 import type { MergeLimits } from './sink.ts';
 
 export interface QueueOptions {
@@ -35,7 +35,7 @@ export interface Queue {
   setPatient(on: boolean, nowMs: number): void;
   /** Makes every retry due. */
   retryNow(nowMs: number): void;
-  /** Sheds from what may be shed, in its order, until `bytes` are free or nothing is left. O(what is shed). */
+  /** Sheds what may be shed, in its order, until `bytes` are free or nothing is left. O(what is shed), amortised. */
   shed(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
   /** The same of critical messages, which `shed` leaves alone. */
   shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
@@ -54,27 +54,22 @@ export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queu
   let blockingBytes = 0;
   let order = 0;
 
-  const count = ({ batch, whenFull }: Job, sign: 1 | -1) => {
-    bytes += sign * batch.bytes;
-    messages += sign * batch.messages.length;
-    if (whenFull === 'block') blockingBytes += sign * batch.bytes;
+  const count = ({ job, messages: n, bytes: size }: Entry, sign: 1 | -1) => {
+    bytes += sign * size;
+    messages += sign * n;
+    if (job.whenFull === 'block') blockingBytes += sign * size;
   };
 
-  const shed = (critical: boolean): Queue['shed'] => {
-    return (wanted, nowMs, onShed) =>
-      sheddable.shed(wanted, critical, (entry, kept, dropped) => {
-        const { job } = entry;
-        count(job, -1);
-        if (kept.length === 0) {
-          lines.remove(entry, nowMs);
-        } else {
-          entry.job = partOf(job, kept);
-          count(entry.job, 1);
-          lines.shrink(entry, dropped.length, job.batch.bytes - entry.job.batch.bytes);
-        }
-        onShed(job, dropped);
+  const shed =
+    (critical: boolean): Queue['shed'] =>
+    (wanted, nowMs, onShed) =>
+      sheddable.shed(wanted, critical, (entry, dropped, freed) => {
+        bytes -= freed;
+        messages -= dropped.length;
+        lines.shrink(entry, dropped.length, freed);
+        if (entry.messages === 0) lines.remove(entry, nowMs);
+        onShed(entry.job, dropped);
       });
-  };
 
   return {
     get bytes() {
@@ -88,23 +83,23 @@ export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queu
     },
     add: (delivery, nowMs) => {
       const entry = entryOf(jobOf(delivery, order++, nowMs), 0);
-      count(entry.job, 1);
+      count(entry, 1);
       lines.append(entry, nowMs);
       if (delivery.whenFull === 'shed') sheddable.append(entry);
     },
     take: (nowMs) => {
       const entries = lines.take(nowMs);
       for (const entry of entries) {
-        count(entry.job, -1);
+        count(entry, -1);
         sheddable.remove(entry);
       }
-      return mergeJobs(entries.map((entry) => entry.job));
+      return mergeJobs(entries.map(remainderOf));
     },
     release: (job, nowMs) => lines.release(job.target.key, nowMs),
     putBack: (jobs, retryAtMs, nowMs) => {
       for (const job of jobs.toReversed()) {
         const entry = entryOf(job, retryAtMs);
-        count(job, 1);
+        count(entry, 1);
         lines.prepend(entry);
         if (job.whenFull === 'shed') sheddable.prepend(entry);
       }
@@ -119,9 +114,9 @@ export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queu
     clear: () => {
       const jobs: Job[] = [];
       for (const entry of lines.clear()) {
-        count(entry.job, -1);
+        count(entry, -1);
         sheddable.remove(entry);
-        jobs.push(entry.job);
+        jobs.push(remainderOf(entry));
       }
       return jobs;
     },
@@ -134,5 +129,14 @@ export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queu
 }
 
 function entryOf(job: Job, retryAtMs: number): Entry {
-  return { job, retryAtMs, line: undefined, inLine: undefined, arrival: undefined, ranks: undefined };
+  return {
+    job,
+    messages: job.batch.messages.length,
+    bytes: job.batch.bytes,
+    retryAtMs,
+    line: undefined,
+    inLine: undefined,
+    arrival: undefined,
+    parts: undefined,
+  };
 }

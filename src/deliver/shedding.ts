@@ -1,6 +1,7 @@
 import type { Message } from '../message.ts';
-import { append, type Chain, createChain, type Link, prepend, unlink } from './chain.ts';
-import type { Entry } from './line.ts';
+import { append, type Chain, createChain, prepend, unlink } from './chain.ts';
+import { type Job, partOf } from './job.ts';
+import type { Entry, Part } from './line.ts';
 
 /** What is shed first has the lowest rank; a type the sidecar does not know ranks as an event. */
 const RANK_OF_TYPE: ReadonlyMap<string, number> = new Map([
@@ -11,17 +12,18 @@ const RANK_OF_TYPE: ReadonlyMap<string, number> = new Map([
 ]);
 const EVENT = 4;
 const CRITICAL = 5;
+const RANKS = 6;
 
 interface Level {
   readonly priority: number;
-  /** Entries in order of arrival; only the ends may not have been looked into yet. */
+  /** Entries in order of arrival; only at the ends are some that were not looked into yet. */
   readonly arrivals: Chain<Entry>;
-  /** By rank: the entries with at least one message of it, in order of arrival. */
+  /** By rank: the entries with messages of it, in order of arrival. */
   readonly ranks: readonly Chain<Entry>[];
 }
 
-/** Says that `messages` were shed of the entry, which keeps `kept`; none means that it is gone. */
-export type OnShed = (entry: Entry, kept: readonly Message[], messages: readonly Message[]) => void;
+/** Says that these messages of the entry were shed; its counts say what is left. */
+export type OnShed = (entry: Entry, messages: readonly Message[], bytes: number) => void;
 
 /** Who is shed first: the highest priority number, then by type, then the oldest. */
 export interface ShedOrder {
@@ -32,47 +34,47 @@ export interface ShedOrder {
   shed(bytes: number, critical: boolean, onShed: OnShed): void;
 }
 
-/** A message is looked at only while the lane sheds, and then a bounded number of times. */
+/** A message is looked at only while the lane sheds. */
 export function createShedOrder(isCritical: (message: Message) => boolean): ShedOrder {
   const levels: Level[] = [];
 
-  const rankOf = (message: Message) =>
-    isCritical(message) ? CRITICAL : (RANK_OF_TYPE.get(message.type) ?? EVENT);
-
   const levelOf = (priority: number): Level => {
-    const found = levels.find((level) => level.priority === priority);
-    if (found !== undefined) return found;
-    const ranks = Array.from({ length: CRITICAL + 1 }, () => createChain<Entry>());
-    const level = { priority, arrivals: createChain<Entry>(), ranks };
+    for (const level of levels) if (level.priority === priority) return level;
+    const level = createLevel(priority);
     levels.push(level);
     levels.sort((a, b) => b.priority - a.priority);
     return level;
   };
 
-  const rank = (level: Level, entry: Entry, add: typeof append) => {
-    const links: (Link<Entry> | undefined)[] = new Array(CRITICAL + 1).fill(undefined);
-    for (const message of entry.job.batch.messages) {
-      const at = rankOf(message);
-      links[at] ??= add(level.ranks[at] as Chain<Entry>, entry);
+  const rankOf = (message: Message) =>
+    isCritical(message) ? CRITICAL : (RANK_OF_TYPE.get(message.type) ?? EVENT);
+
+  const divide = (level: Level, entry: Entry, add: typeof append) => {
+    const { messages } = entry.job.batch;
+    const ranks = messages.map(rankOf);
+    const byRank: Part[] = [];
+    for (let at = 0; at < messages.length; at++) {
+      const rank = ranks[at] as number;
+      let part = byRank[rank];
+      if (part === undefined) {
+        const link = add(level.ranks[rank] as Chain<Entry>, entry);
+        part = { messages: [], bytes: 0, shed: 0, link };
+        byRank[rank] = part;
+      }
+      part.messages.push(messages[at] as Message);
+      part.bytes += messages[at]?.bytes ?? 0;
     }
-    entry.ranks = links;
+    entry.parts = { ranks, byRank };
   };
 
-  /** Ranks what arrived at the end, and the retries that came back to the front, since the last shedding. */
-  const rankNew = (level: Level) => {
+  /** Divides what arrived at the end, and the retries that came back to the front, since the last shedding. */
+  const divideNew = (level: Level) => {
     const arrived: Entry[] = [];
-    for (let at = level.arrivals.last; at && !at.value.ranks; at = at.before) arrived.push(at.value);
-    for (const entry of arrived.reverse()) rank(level, entry, append);
+    for (let at = level.arrivals.last; at && !at.value.parts; at = at.before) arrived.push(at.value);
+    for (const entry of arrived.reverse()) divide(level, entry, append);
     const returned: Entry[] = [];
-    for (let at = level.arrivals.first; at && !at.value.ranks; at = at.after) returned.push(at.value);
-    for (const entry of returned.reverse()) rank(level, entry, prepend);
-  };
-
-  const unrank = (level: Level, entry: Entry, at: number) => {
-    const link = entry.ranks?.[at];
-    if (link === undefined || entry.ranks === undefined) return;
-    unlink(level.ranks[at] as Chain<Entry>, link);
-    entry.ranks[at] = undefined;
+    for (let at = level.arrivals.first; at && !at.value.parts; at = at.after) returned.push(at.value);
+    for (const entry of returned.reverse()) divide(level, entry, prepend);
   };
 
   const remove = (entry: Entry) => {
@@ -80,29 +82,23 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
     const level = levelOf(entry.job.priority);
     unlink(level.arrivals, entry.arrival);
     entry.arrival = undefined;
-    for (let at = 0; at <= CRITICAL; at++) unrank(level, entry, at);
+    for (let rank = 0; rank < RANKS; rank++) leaveRank(level, rank, entry.parts?.byRank[rank]);
   };
 
-  const shedRank = (level: Level, at: number, bytes: number, onShed: OnShed): number => {
+  const shedRank = (level: Level, rank: number, bytes: number, onShed: OnShed): number => {
     let freed = 0;
-    const chain = level.ranks[at] as Chain<Entry>;
+    const chain = level.ranks[rank] as Chain<Entry>;
     for (let entry = chain.first?.value; entry && freed < bytes; entry = chain.first?.value) {
-      const kept: Message[] = [];
-      const shed: Message[] = [];
-      let remain = false;
-      for (const message of entry.job.batch.messages) {
-        const matches = rankOf(message) === at;
-        if (matches && freed < bytes) {
-          shed.push(message);
-          freed += message.bytes;
-        } else {
-          kept.push(message);
-          remain ||= matches;
-        }
-      }
-      if (kept.length === 0) remove(entry);
-      else if (!remain) unrank(level, entry, at);
-      onShed(entry, kept, shed);
+      const part = entry.parts?.byRank[rank] as Part;
+      const before = part.bytes;
+      const messages = shedFrom(part, bytes - freed);
+      if (part.messages.length === 0) leaveRank(level, rank, part);
+      entry.messages -= messages.length;
+      entry.bytes -= before - part.bytes;
+      if (entry.messages === 0) remove(entry);
+      else entry.job = husk(entry.job);
+      onShed(entry, messages, before - part.bytes);
+      freed += before - part.bytes;
     }
     return freed;
   };
@@ -119,11 +115,56 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       let left = bytes;
       for (const level of levels) {
         if (left <= 0) return;
-        rankNew(level);
-        for (let at = critical ? CRITICAL : 0; at <= (critical ? CRITICAL : EVENT); at++) {
-          left -= shedRank(level, at, left, onShed);
+        divideNew(level);
+        for (let rank = critical ? CRITICAL : 0; rank <= (critical ? CRITICAL : EVENT); rank++) {
+          left -= shedRank(level, rank, left, onShed);
         }
       }
     },
   };
+}
+
+function createLevel(priority: number): Level {
+  const ranks = Array.from({ length: RANKS }, () => createChain<Entry>());
+  return { priority, arrivals: createChain(), ranks };
+}
+
+function leaveRank(level: Level, rank: number, part: Part | undefined): void {
+  if (part?.link === undefined) return;
+  unlink(level.ranks[rank] as Chain<Entry>, part.link);
+  part.link = undefined;
+}
+
+/** Takes the first messages out of a part, until `bytes` are free or it is empty. */
+function shedFrom(part: Part, bytes: number): readonly Message[] {
+  const { messages } = part;
+  let freed = 0;
+  let count = 0;
+  if (part.bytes <= bytes) {
+    freed = part.bytes;
+    count = messages.length;
+  }
+  for (; count < messages.length && freed < bytes; count++) freed += messages[count]?.bytes ?? 0;
+  part.messages = messages.slice(count);
+  part.bytes -= freed;
+  part.shed += count;
+  return count === messages.length ? messages : messages.slice(0, count);
+}
+
+/** The job without its messages, so that what was shed is not kept in memory by what was not. */
+function husk(job: Job): Job {
+  return job.batch.messages.length === 0 ? job : { ...job, batch: { ...job.batch, messages: [] } };
+}
+
+/** The entry's job with what was not shed of it, in its old order. */
+export function remainderOf({ job, parts }: Entry): Job {
+  if (parts === undefined || job.batch.messages.length > 0) return job;
+  const seen = new Uint32Array(RANKS);
+  const kept: Message[] = [];
+  for (const rank of parts.ranks) {
+    const { shed, messages } = parts.byRank[rank] as Part;
+    const nth = (seen[rank] as number)++;
+    if (nth >= shed) kept.push(messages[nth - shed] as Message);
+  }
+  return partOf(job, kept);
 }

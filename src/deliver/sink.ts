@@ -19,6 +19,8 @@ export interface Address {
 export interface MergeLimits {
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** How long a batch that is not critical waits for others to share its send, milliseconds. Default 0. */
+  readonly maxAgeMs?: number;
 }
 
 /** An open backend. All of its state lives behind it; its lane makes it bounded, retried and counted. */

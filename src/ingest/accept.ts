@@ -1,15 +1,18 @@
 import type { Server, Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
-import { Observable, type Subscriber } from 'rxjs';
+import { type Observable, ReplaySubject } from 'rxjs';
 import type { Context } from '../context.ts';
 import { type Connection, type OpenConnection, openConnection } from './connection.ts';
 import { type Reject, rejectionsOf } from './rejections.ts';
 import type { Turns } from './turns.ts';
+import { createUnicast } from './unicast.ts';
 
 /** The clients of one server. */
 export interface Clients {
-  /** For one subscriber; those that come before it wait. Completes when the server is closed and all are gone. */
+  /** For one subscriber; those that come before it wait. Completes when all are gone. */
   readonly connection$: Observable<Connection>;
+  /** Emits once the server is closed and all its clients are gone, then to every later subscriber. */
+  readonly gone$: Observable<void>;
   readonly open: ReadonlySet<OpenConnection>;
   /** Sends FIN on every connection, and on those still to come. */
   halfClose(): void;
@@ -20,33 +23,37 @@ export interface Clients {
 /** Turns the sockets of `server`, plain or TLS, into connections. To be called before it listens. */
 export function acceptClients(server: Server, turns: Turns, context: Context): Clients {
   const open = new Set<OpenConnection>();
-  const waiting: Connection[] = [];
-  let out: Subscriber<Connection> | undefined;
+  const clients = createUnicast<Connection>();
+  const gone$ = new ReplaySubject<void>(1);
   let isDraining = false;
   let isClosed = false;
   let lastId = 0;
 
+  const settle = () => {
+    if (!isClosed || open.size > 0) return;
+    gone$.next();
+    clients.complete();
+  };
   const accept = (socket: Socket) => {
-    const connection = openConnection(socket, ++lastId, turns, context, () => open.delete(connection));
+    const connection = openConnection(socket, ++lastId, turns, context, () => {
+      open.delete(connection);
+      settle();
+    });
     open.add(connection);
     if (isDraining) connection.halfClose();
-    if (out === undefined) waiting.push(connection);
-    else out.next(connection);
+    clients.next(connection);
   };
   const unfinished = server instanceof TlsServer ? handshakesOf(server, accept) : NONE;
   if (unfinished === NONE) server.on('connection', accept);
   server.on('close', () => {
     isClosed = true;
-    out?.complete();
+    settle();
   });
 
   return {
+    connection$: clients.value$,
+    gone$,
     open,
-    connection$: new Observable((subscriber) => {
-      out = subscriber;
-      for (const connection of waiting.splice(0)) subscriber.next(connection);
-      if (isClosed) subscriber.complete();
-    }),
     halfClose() {
       isDraining = true;
       for (const connection of open) connection.halfClose();

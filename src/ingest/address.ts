@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
 
 /** Where a listener listens: a TCP port (0: any free one) or a Unix socket with its permissions, as in `0o660`. */
 export type Address =
@@ -8,7 +9,7 @@ export type Address =
   | { readonly path: string; readonly mode: number };
 
 /** Connections that the kernel may hold before they are accepted. */
-const BACKLOG = 512;
+export const BACKLOG = 512;
 /** Bytes that `sockaddr_un` has for a path (Linux; others have fewer and say so), less the NUL. */
 const MAX_PATH_BYTES = 107;
 
@@ -49,6 +50,8 @@ async function listen(
 
 async function bindPath(server: Server, path: string, mode: number): Promise<void> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw failure('ENAMETOOLONG');
+  // libuv would call a missing folder a lack of permission
+  await lstat(dirname(path));
   await removeStale(path);
   await listen(server, { path });
   await chmod(path, mode);

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
-import { Observable, type Subscriber } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { Context } from '../context.ts';
+import { createInlet } from './inlet.ts';
 import { rejectionsOf } from './rejections.ts';
-import { TURN_BYTES, type Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 /** One client. */
 export interface Connection {
@@ -12,7 +13,7 @@ export interface Connection {
   readonly remote: string;
   /**
    * What the client sends, as it comes; completes when the client has closed or the connection broke, and never
-   * errors. For one subscriber; unsubscribing closes the connection. Nothing is read until it is subscribed.
+   * errors. For one subscriber; unsubscribing closes the connection. Nothing is read before it is subscribed.
    */
   readonly chunk$: Observable<Buffer>;
   /** A clock in milliseconds that stands while reading is paused. */
@@ -23,16 +24,13 @@ export interface Connection {
 
 /** A connection as its listener sees it. */
 export interface OpenConnection extends Connection {
-  /** Sends FIN and keeps on reading. */
+  /** Sends FIN and reads on. */
   halfClose(): void;
-  /** Hands over what was read already, completes `chunk$` and closes. */
+  /** Hands over what was received already, completes `chunk$` and closes. */
   close(): void;
-  /** Whether nothing came for `forMs` by the connection's clock, though it was read. */
-  isQuiet(forMs: number): boolean;
+  /** Milliseconds by `clockMs` since the last bytes, or since `halfClose`. */
+  quietMs(): number;
 }
-
-/** How long a client that was replied to may take to close. */
-const LINGER_MS = 1_000;
 
 /** Wraps an accepted socket, made with `allowHalfOpen`; `onClose` is called once, when it is gone. */
 export function openConnection(
@@ -40,94 +38,50 @@ export function openConnection(
   id: number,
   turns: Turns,
   context: Context,
-  onClose: (connection: OpenConnection) => void,
+  onClose: () => void,
 ): OpenConnection {
   const remote = remoteOf(socket);
-  let out: Subscriber<Buffer> | undefined;
-  let isDone = false;
-  let isQueued = false;
-  let readAtMs = turns.openMs();
-
-  const queue = () => {
-    if (isQueued || isDone) return;
-    isQueued = true;
-    turns.add(reader);
-  };
-  const reader = {
-    read(): number {
-      isQueued = false;
-      if (isDone) return 0;
-      const chunk = take(socket);
-      if (chunk === null) return 0;
-      readAtMs = turns.openMs();
-      out?.next(chunk);
-      if (socket.readableLength > 0) queue();
-      return chunk.length;
-    },
-  };
-  const done = () => {
-    if (isDone) return;
-    isDone = true;
-    out?.complete();
-  };
-  const flush = () => {
-    for (let chunk = take(socket); chunk !== null && !isDone; chunk = take(socket)) out?.next(chunk);
-    done();
-    out?.complete();
-  };
-
-  const connection: OpenConnection = {
+  const { chunk$, end, flush, quietMs, restartQuiet } = createInlet(socket, turns);
+  socket.on('end', () => {
+    end();
+    socket.end();
+  });
+  socket.on('error', ({ message }) => rejectionsOf({ id, remote }, context)('connection_error', message));
+  socket.on('close', () => {
+    flush();
+    onClose();
+  });
+  return {
     id,
     remote,
-    chunk$: new Observable((subscriber) => {
-      out = subscriber;
-      socket.on('readable', queue);
-      if (isDone || socket.closed) flush();
-      return () => {
-        if (!isDone) socket.destroy();
-        isDone = true;
-      };
-    }),
+    chunk$,
     clockMs: turns.openMs,
+    quietMs,
     refuse(reply) {
-      done();
+      end();
       if (reply === undefined) socket.destroy();
       else endWith(reply, socket, context);
     },
     halfClose() {
-      readAtMs = turns.openMs();
+      restartQuiet();
       socket.end();
     },
     close() {
       flush();
       socket.destroy();
     },
-    isQuiet: (forMs) => turns.openMs() - readAtMs >= forMs && socket.readableLength === 0,
   };
-
-  socket.on('end', () => {
-    done();
-    socket.end();
-  });
-  socket.on('error', (error) => rejectionsOf(connection, context)('connection_error', error.message));
-  socket.on('close', () => {
-    if (out !== undefined) flush();
-    onClose(connection);
-  });
-  return connection;
 }
 
-/** At most one turn's bytes; `null` if there are none. A read of everything is what makes a socket end. */
-function take(socket: Socket): Buffer | null {
-  return socket.readableLength > TURN_BYTES ? socket.read(TURN_BYTES) : socket.read();
-}
+/** How long a client that was replied to may take to close. */
+const LINGER_MS = 1_000;
 
 /** Replies, then discards what still comes, so that the reply is not lost to a reset. */
-function endWith(reply: string, socket: Socket, context: Context): void {
+function endWith(reply: string, socket: Socket, { scheduler }: Context): void {
   socket.removeAllListeners('readable');
   socket.end(reply);
   socket.resume();
-  const linger = context.scheduler.schedule(() => socket.destroy(), LINGER_MS);
+  const linger = scheduler.schedule(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => linger.unsubscribe());
 }
 

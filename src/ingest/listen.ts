@@ -1,18 +1,9 @@
 import { createServer, type Server, type ServerOpts } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import {
-  defer,
-  ignoreElements,
-  type Observable,
-  ReplaySubject,
-  type SchedulerLike,
-  takeUntil,
-  tap,
-  timer,
-} from 'rxjs';
+import { defer, ignoreElements, type Observable, type SchedulerLike, takeUntil, tap, timer } from 'rxjs';
 import type { Context } from '../context.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
-import { type Address, bind, isRemote } from './address.ts';
+import { type Address, BACKLOG, bind, isRemote } from './address.ts';
 import type { Connection } from './connection.ts';
 import { createTlsServer, type TlsOptions } from './tls.ts';
 import { createTurns, TURN_BYTES } from './turns.ts';
@@ -67,13 +58,13 @@ export async function openListener(
   const server = options.tls ? createTlsServer(options.tls, SOCKETS) : createServer(SOCKETS);
   server.maxConnections = options.maxConnections;
   const turns = createTurns(pause$, context.scheduler);
-  server.on('close', () => turns.close());
   const clients = acceptClients(server, turns, context);
   const address = await bind(server, options.address).catch((error: unknown) => {
     turns.close();
     throw error;
   });
   countRefused(server, context);
+  clients.gone$.subscribe(() => turns.close());
   const isExposed = isRemote(options.address) && options.tls?.clientCertificates !== 'required';
   if (isExposed) context.log.warn({ address }, EXPOSED);
   return {
@@ -96,38 +87,43 @@ function closing(
   clients: Clients,
   scheduler: SchedulerLike,
 ): Pick<Listener, 'stopAccepting' | 'drain'> {
-  const gone$ = new ReplaySubject<void>(1);
-  server.on('close', () => gone$.next());
   let stopped: Promise<void> | undefined;
-
-  const stop = async () => {
-    // the clients whom the kernel has let in already are accepted by then, and not reset
-    await nextTurn();
-    await nextTurn();
-    server.close();
-  };
   const stopAccepting = () => {
-    stopped ??= stop();
+    stopped ??= acceptPending(server).then(() => void server.close());
     return stopped;
   };
-  const closeQuiet = (isLate: boolean) => {
-    for (const connection of clients.open) if (isLate || connection.isQuiet(QUIET_MS)) connection.close();
+  const closeQuiet = (passedMs: number, deadlineMs: number) => {
+    const isLate = passedMs >= deadlineMs;
+    for (const connection of clients.open) if (isLate || connection.quietMs() >= QUIET_MS) connection.close();
+    if (isLate || passedMs >= QUIET_MS) clients.closeUnfinished();
   };
-
   const drain = (deadlineMs: number) =>
     defer(() => {
       void stopAccepting();
       clients.halfClose();
       const startMs = scheduler.now();
       return timer(0, CHECK_EVERY_MS, scheduler).pipe(
-        tap(() => {
-          const passedMs = scheduler.now() - startMs;
-          closeQuiet(passedMs >= deadlineMs);
-          if (passedMs >= Math.min(deadlineMs, QUIET_MS)) clients.closeUnfinished();
-        }),
-        takeUntil(gone$),
+        tap(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
+        takeUntil(clients.gone$),
         ignoreElements(),
       );
     });
   return { stopAccepting, drain };
+}
+
+/**
+ * Waits until the clients whom the kernel has let in are accepted: closing the port would reset them. libuv accepts
+ * one a turn, so two turns without any say that nobody waits.
+ */
+async function acceptPending(server: Server): Promise<void> {
+  let idleTurns = 0;
+  const onConnection = () => {
+    idleTurns = -1;
+  };
+  server.on('connection', onConnection);
+  for (let turns = 0; turns < BACKLOG && idleTurns < 2; turns++) {
+    await nextTurn();
+    idleTurns++;
+  }
+  server.off('connection', onConnection);
 }

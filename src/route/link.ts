@@ -89,7 +89,7 @@ export function createLink(
   };
 
   const forward = (message: Message) => {
-    if (message !== input && !isMessage(message)) {
+    if (message === undefined || (message !== input && !isMessage(message))) {
       isFaulty = true;
       failure(`emitted ${kindOf(message)} that is no message; use withData to change one`, undefined);
       return;

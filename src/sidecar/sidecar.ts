@@ -86,6 +86,7 @@ export async function startSidecar(
     lanes: () => [...engine.lanes.stats()].map(([backend, stats]) => laneGauge(backend, stats)),
     held: engine.held,
     connections: listeners.connections,
+    memory: engine.traces.stats,
   });
   metrics.planned(engine.plan().backends);
 

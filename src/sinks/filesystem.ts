@@ -12,6 +12,8 @@ import { abortable } from './tasks/abortable.ts';
 const MAX_MERGED_MESSAGES = 20_000;
 /** Large writes are what makes appending fast; beyond this they gain nothing and hold memory. */
 const MAX_MERGED_BYTES = 4 * 2 ** 20;
+/** At full rate this makes one write of tens of batches, which costs little more than that of one. */
+const MERGE_AGE_MS = 2;
 
 const path = template().describe(
   'File of a message: a template with {source}, {type}, {level}, {job_id}, {trace_id} and, from the time of the message in UTC, {yyyy} {MM} {dd} {HH} {mm} {date}. Relative to `base_path`, or absolute inside it.',
@@ -88,6 +90,7 @@ function open(settings: Options, context: SinkContext): Sink {
     merge: {
       maxMessages: MAX_MERGED_MESSAGES,
       maxBytes: Math.min(MAX_MERGED_BYTES, settings.rotate?.max_bytes ?? MAX_MERGED_BYTES),
+      maxAgeMs: MERGE_AGE_MS,
     },
     address: (config) => compilePath(base, overrides.parse(config).path ?? settings.path),
     send: (batch, target) => abortable((signal) => files.append(target.key, ndjsonOf(batch), signal)),

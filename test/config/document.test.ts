@@ -72,7 +72,7 @@ describe('refused with its place', () => {
     ['a: {<<: 1}', '1:5 a: "<<" takes a map or a list of maps'],
     [
       'a: { b: ${X} }',
-      '1:11 : not YAML: Unexpected flow-map-start at node end; inside { } and [ ] a "${…}" needs quotes',
+      '1:10 : not YAML: Unexpected flow-map-start at node end; inside { } and [ ] a "${…}" needs quotes',
     ],
     ['a: "x', '1:6 : not YAML: Missing closing "quote'],
     ['a: \0', '1:4 : this is not a text file: it holds control characters or is not UTF-8'],

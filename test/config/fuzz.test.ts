@@ -23,7 +23,7 @@ function answer(yaml: string): void {
 }
 
 test('any text has an answer', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), answer), { numRuns: 500 });
+  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), answer), { numRuns: 300 });
 });
 
 test('anything that looks like YAML has one', () => {
@@ -78,7 +78,7 @@ test('anything that looks like YAML has one', () => {
     '__proto__',
   );
   const text = fc.array(token, { maxLength: 60 }).map((tokens) => tokens.join(''));
-  fc.assert(fc.property(text, answer), { numRuns: 500 });
+  fc.assert(fc.property(text, answer), { numRuns: 300 });
 });
 
 test('any value in any place has one', () => {
@@ -119,7 +119,7 @@ test('any value in any place has one', () => {
       fc.dictionary(fc.constantFrom('tcp', 'tls', 'routing', 'backends', 'critical', 'enrich'), value),
       (config) => answer(stringify(config)),
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -136,5 +136,5 @@ test('a good file that lost or gained a character has one', () => {
 });
 
 test('every half-written state of the file has one', () => {
-  for (let length = 0; length < BRIEF.length; length += 53) answer(BRIEF.slice(0, length));
+  for (let length = 0; length < BRIEF.length; length += 97) answer(BRIEF.slice(0, length));
 });

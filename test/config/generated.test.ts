@@ -5,6 +5,7 @@ import type { BackendType } from '../../src/config/backends.ts';
 import { readTextSync } from '../../src/config/file.ts';
 import { configJson, editorSchema, type JsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import type { OperatorType } from '../../src/config/rules.ts';
 import { lines } from './support.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -12,8 +13,13 @@ const read = (name: string) => readFile(new URL(name, root), 'utf8');
 const STALE = 'is stale: run `npx jiti scripts/generate-config-docs.ts`';
 
 let types: Map<string, BackendType>;
+const operators = new Map<string, OperatorType>();
 beforeAll(async () => {
   types = await backendTypes(new URL('src/sinks', root).pathname);
+  for (const name of ['dedupe', 'rate-limit', 'redact', 'tail-sample']) {
+    const { default: operator } = await import(new URL(`pipelines/${name}.ts`, root).href);
+    operators.set(name, operator);
+  }
 });
 
 test('the types are the files in src/sinks', () => {
@@ -36,7 +42,7 @@ describe('what is generated is up to date', () => {
 describe('the files that are shipped load with the real types', () => {
   const load = async (name: string) => {
     const readFile = (path: string) => readTextSync(path, 2 ** 20);
-    return parseConfig(await read(name), name, { env: {}, readFile, sinks: types });
+    return parseConfig(await read(name), name, { env: {}, readFile, sinks: types, operators });
   };
 
   test.each([
@@ -64,7 +70,7 @@ describe('the files that are shipped load with the real types', () => {
     const text = await read('config/example.yaml');
     const { properties = {} } = configJson(types);
     for (const section of Object.keys(properties)) expect(text).toMatch(new RegExp(`^(# )?${section}:`, 'm'));
-    for (const key of ['enabled', 'priority', 'when_full', 'filter', 'config'])
+    for (const key of ['enabled', 'priority', 'when_full', 'filter', 'config', 'operators'])
       expect(text).toContain(` ${key}:`);
   });
 });

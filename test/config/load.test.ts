@@ -265,9 +265,10 @@ describe('backends', () => {
 
 describe('rules', () => {
   const rule = (text: string) => minimal().replace('backend: files', text);
-  const operators = new Map<string, OperatorType>([
+  const operators = new Map<string, OperatorType | Error>([
     ['redact', { options: z.strictObject({ fields: z.array(z.string()) }) }],
     ['plain', {}],
+    ['broken', new Error('it has a syntax error')],
   ]);
 
   test('must be lists', () => {
@@ -303,6 +304,7 @@ describe('rules', () => {
       'routing.default[0].operators[0].field: unknown key "field"; did you mean "fields"?',
     ],
     ['[{ use: plain, x: 1 }]', 'routing.default[0].operators[0].use: the operator "plain" takes no options'],
+    ['[{ use: broken, x: 1 }]', 'routing.default[0].operators[0].use: it has a syntax error'],
     ['[5]', 'routing.default[0].operators[0]: expected text or a map, not a number'],
   ])('operators: %s', (list, message) => {
     const errors = errorsOf(rule(`backend: files\n      operators: ${list}`), { operators });

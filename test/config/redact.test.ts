@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the configuration writes references
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { hide, isSecretKey, redact } from '../../src/config/redact.ts';
 import { accepted, configOf, errorsOf, lines, minimal, withFiles } from './support.ts';
 
@@ -38,6 +39,19 @@ describe('references', () => {
     expect(configOf(yaml, options).backends.db).toMatchObject({
       timeout: 5000,
       options: { pool_size: 123_456 },
+    });
+  });
+
+  test('become numbers in the options of an operator too', () => {
+    const limit = { options: z.strictObject({ rate: z.number() }) };
+    const yaml = minimal().replace(
+      'backend: files',
+      'backend: files\n      operators: [{ use: limit, rate: "${NUMBER}" }]',
+    );
+    const config = configOf(yaml, { ...options, operators: new Map([['limit', limit]]) });
+    expect(config.routing.default?.[0]?.operators).toEqual([{ use: 'limit', options: { rate: 123_456 } }]);
+    expect(redact(config)).toMatchObject({
+      routing: { default: [{ operators: [{ use: 'limit', rate: '***' }] }] },
     });
   });
 
@@ -93,6 +107,12 @@ describe('no error shows a secret', () => {
     expect(errors.length).toBeGreaterThan(0);
     expect(errors.join('\n')).not.toContain(SECRET);
     expect(errors.join('\n')).not.toContain(SECRET.slice(0, 8));
+  });
+
+  test.each(['k9', 'a-very-long-secret-'.repeat(20)])('however short or long: %.10s', (secret) => {
+    const errors = errorsOf(minimal('critical: { level: "${S}" }'), { env: { S: secret } });
+    expect(errors[0]).toMatch(/critical\.level: "\*\*\*" is not one of/);
+    expect(errors[0]).not.toContain(secret.slice(0, 20));
   });
 
   test('nor does a warning', () => {

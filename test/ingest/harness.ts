@@ -170,6 +170,13 @@ export async function remembering<S extends Socket>(
   return Object.assign(socket, { received: () => received });
 }
 
+/** Resolves when the server has ended `socket`, in whatever way. */
+export async function gone(socket: Socket): Promise<void> {
+  if (socket.readableEnded || socket.closed) return;
+  await new Promise((resolve) => socket.once('end', resolve).once('close', resolve));
+  socket.destroy();
+}
+
 /** Resolves when `source$` has completed. */
 export function completed(source$: Observable<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {

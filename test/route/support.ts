@@ -1,5 +1,5 @@
-import { expect } from '@jest/globals';
-import { Observable, type SchedulerLike } from 'rxjs';
+import { expect, test } from '@jest/globals';
+import { map, type SchedulerLike, Subscription } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { type Batch, createBatch } from '../../src/batch.ts';
 import type { BatchReason, Context } from '../../src/context.ts';
@@ -11,7 +11,8 @@ import type { Operator, OperatorContext } from '../../src/route/operator.ts';
 /** A message as the normaliser makes it of `record`; `name` is its id. */
 export function messageOf(name: string, record: JsonObject = {}, over: Partial<Message> = {}): Message {
   const whole = { source: 's', type: 'event', data: {}, ...record };
-  const text = (key: string) => (typeof whole[key as 'source'] === 'string' ? String(whole[key as 'source']) : '');
+  const text = (key: string) =>
+    typeof whole[key as 'source'] === 'string' ? String(whole[key as 'source']) : '';
   const { level } = whole.data as { level?: unknown };
   return createMessage({
     id: name,
@@ -39,7 +40,8 @@ export const batchOf = (messages: readonly Message[], reason: BatchReason = 'cou
   );
 
 /** A batch of one message a letter. */
-export const letters = (text: string, source = 's') => batchOf([...text].map((name) => messageOf(name, { source })));
+export const letters = (text: string, source = 's') =>
+  batchOf([...text].map((name) => messageOf(name, { source })));
 
 export const namesOf = (messages: readonly Message[]) => messages.map(({ id }) => id).join('');
 
@@ -92,34 +94,102 @@ export function describeResult(result: Batch | Outcome): string {
   return result.source === 's' ? namesOf(result.messages) : `${namesOf(result.messages)}@${result.source}`;
 }
 
-export interface Rig {
-  readonly chain: Chain;
+export interface Trial {
+  /** What came out and when, `<milliseconds> <result>`; `<milliseconds> |` once the chain has drained. */
+  readonly results: string[];
   readonly context: Recording;
-  /** What the chain gives for `batch$`, described; once that completes, the chain drains. */
-  readonly result$: Observable<string>;
+  readonly chain: Chain;
 }
 
-/** A chain of `operators` fed by `batch$`. */
-export function rig(
-  scheduler: SchedulerLike,
-  operators: readonly ChainOperator[],
-  batch$: Observable<Batch>,
+export interface TrialOptions {
+  readonly operators: readonly ChainOperator[];
+  /** Batches by their marbles; on completion the chain drains. */
+  readonly source: string;
+  readonly batches: Readonly<Record<string, Batch>>;
+  readonly drainMs?: number;
+  /** When the results are unsubscribed. */
+  readonly until?: string;
+  /** Is called at each of these milliseconds. */
+  readonly at?: Readonly<Record<number, (chain: Chain) => void>>;
+}
+
+/** Runs batches through a chain in virtual time. */
+export function tryChain({
+  operators,
+  source,
+  batches,
   drainMs = 1000,
-): Rig {
+  until = '',
+  at = {},
+}: TrialOptions): Trial {
+  const scheduler = new TestScheduler(() => {});
   const context = recordingContext(scheduler);
   const chain = createChain({ operators, backend: 'b', rule: 'routing.s[0]' }, context);
-  const result$ = new Observable<string>((subscriber) => {
-    chain.attach((result) => subscriber.next(describeResult(result)));
-    return batch$.subscribe({
-      next: (batch) => chain.push(batch),
-      complete: () => subscriber.add(chain.drain(drainMs).subscribe(subscriber)),
-    });
+  const results: string[] = [];
+  const note = (result: string) => results.push(`${scheduler.now()} ${result}`);
+  scheduler.run(({ hot, cold }) => {
+    const batch$ = hot(source, batches);
+    chain.attach((result) => note(describeResult(result)));
+    for (const [ms, call] of Object.entries(at)) scheduler.schedule(() => call(chain), Number(ms));
+    const all = new Subscription();
+    all.add(
+      batch$.subscribe({
+        next: (batch) => chain.push(batch),
+        complete: () => all.add(chain.drain(drainMs).subscribe({ complete: () => note('|') })),
+      }),
+    );
+    if (until !== '') cold(until).subscribe({ complete: () => all.unsubscribe() });
   });
-  return { chain, context, result$ };
+  return { results, context, chain };
 }
 
 /** Runs `body` in virtual time. */
 export function virtually(body: (helpers: RunHelpers, scheduler: TestScheduler) => void): void {
   const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
   scheduler.run((helpers) => body(helpers, scheduler));
+}
+
+/** `operator` with options as a rule would write them, for messages given as marbles. */
+export function built<O extends object>(operator: Operator<O>, options: object, context: OperatorContext) {
+  const checked = operator.options === undefined ? (options as O) : operator.options.parse(options);
+  return operator(checked, context);
+}
+
+/** The cases that every operator owes, for messages that it lets pass at once. */
+export function testsOfEveryOperator<O extends object>(operator: Operator<O>, options: object): void {
+  const a = messageOf('a', { data: { n: 1 } });
+  const b = messageOf('b', { data: { n: 2 } });
+
+  test.each([
+    { name: 'never', source: '---', expected: '---', subscribed: '^--------!' },
+    { name: 'empty', source: '--|', expected: '--|', subscribed: '^-!' },
+    { name: 'one', source: '-a-|', expected: '-a-|', subscribed: '^--!' },
+    { name: 'many', source: '(ab)-|', expected: '(ab)-|', subscribed: '^----!' },
+    { name: 'a stream error', source: '-a-#', expected: '-a-#', subscribed: '^--!' },
+    { name: 'early unsubscription', source: '-a-------b--', expected: '-a-------', subscribed: '^--------!' },
+  ])('$name', ({ source, expected, subscribed }) => {
+    virtually(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source$ = cold(source, { a, b });
+      const operated$ = source$.pipe(built(operator, options, operatorContext(scheduler)));
+      const result$ = operated$.pipe(
+        map((message) => (message === a ? 'a' : message === b ? 'b' : 'changed')),
+      );
+      expectObservable(result$, '---------!').toBe(expected);
+      expectSubscriptions(source$.subscriptions).toBe(subscribed);
+    });
+  });
+
+  test('state is per subscription, not per operator', () => {
+    virtually(({ cold, expectObservable }, scheduler) => {
+      const operate = built(operator, options, operatorContext(scheduler));
+      for (const _ of [1, 2]) {
+        expectObservable(
+          cold('a|', { a }).pipe(
+            operate,
+            map(({ id }) => id),
+          ),
+        ).toBe('a|');
+      }
+    });
+  });
 }

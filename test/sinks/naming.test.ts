@@ -64,6 +64,11 @@ describe('confine', () => {
     expect(plain(`${'ü'.repeat(127)}x`)).not.toBe(name);
   });
 
+  test('long values that differ only in a lone surrogate have different names', () => {
+    const [one, other] = ['\ud800', '\ud801'].map((last) => plain(`${'a'.repeat(300)}${last}`));
+    expect(one).not.toBe(other);
+  });
+
   test('exactly 200 bytes are left alone', () => {
     expect(plain('a'.repeat(200))).toBe('a'.repeat(200));
     expect(plain('a'.repeat(201))).toMatch(/^a{167}~[0-9a-f]{32}$/);

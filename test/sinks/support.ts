@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, jest } from '@jest/globals';
 import { asyncScheduler, lastValueFrom, type SchedulerLike } from 'rxjs';
 import { type Batch, createBatch, mergeBatches } from '../../src/batch.ts';
@@ -79,6 +79,7 @@ jest.setTimeout(30_000);
 const undo: (() => unknown)[] = [];
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   for (const step of undo.splice(0).reverse()) await step();
 });
 
@@ -127,9 +128,12 @@ export async function eventually(check: () => Promise<void> | void): Promise<voi
   }
 }
 
-/** How many files of a folder this process has open (Linux). */
-export async function openIn(dir: string): Promise<number> {
+/** The files of a folder that this process has open, sorted (Linux). */
+export async function openIn(dir: string): Promise<string[]> {
   const open = await readdir('/proc/self/fd');
   const paths = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
-  return paths.filter((path) => dirname(path) === dir).length;
+  return paths
+    .filter((path) => dirname(path) === dir)
+    .map((path) => basename(path))
+    .sort();
 }

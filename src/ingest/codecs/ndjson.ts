@@ -86,7 +86,7 @@ function countBlanks(bytes: Buffer, start: number): number {
 function decodeBlock(block: Buffer, io: CodecIo): void {
   const middle = block.length > SMALL_BLOCK_BYTES ? block.indexOf(LF, block.length >> 1) : -1;
   if (block.length <= io.maxFrameBytes && isAscii(block)) {
-    decodeText(block, block.toString('latin1'), io);
+    decodeAscii(block, io);
   } else if (middle === -1) {
     decodeEachLine(block, io);
   } else {
@@ -111,14 +111,17 @@ function readLine(line: Buffer, io: CodecIo): Frame | Rejection | undefined {
   return readRecord(line.toString(), line.includes(CR), io.scan, line, 0, line.length);
 }
 
-/** Decodes the lines of `text`, of as many characters as `bytes`: both have the same positions. */
-function decodeText(bytes: Buffer, text: string, io: CodecIo): void {
-  const hasBreaks = text.includes('\r');
-  for (let start = 0; start < text.length && !io.isHopeless(); ) {
-    const lineFeed = text.indexOf('\n', start);
-    const next = lineFeed === -1 ? text.length : lineFeed;
-    const end = hasBreaks && text.charCodeAt(next - 1) === CR ? next - 1 : next;
-    if (end > start) take(readRecord(text.slice(start, end), hasBreaks, io.scan, bytes, start, end), io);
+/**
+ * Decodes lines of ASCII, no longer than a frame may be. Each line's text is a string of its own: a slice of the
+ * block's text would keep the whole block in memory for as long as one of its messages is held somewhere.
+ */
+function decodeAscii(block: Buffer, io: CodecIo): void {
+  const hasBreaks = block.includes(CR);
+  for (let start = 0; start < block.length && !io.isHopeless(); ) {
+    const lineFeed = block.indexOf(LF, start);
+    const next = lineFeed === -1 ? block.length : lineFeed;
+    const end = hasBreaks && block[next - 1] === CR ? next - 1 : next;
+    if (end > start) take(readRecord(block.toString('latin1', start, end), hasBreaks, io.scan, block, start, end), io);
     start = next + 1;
   }
 }

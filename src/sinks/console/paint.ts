@@ -17,8 +17,11 @@ const FORMATS = {
   fatal: 'magenta',
 } as const;
 
+// Whether there are colours was decided by who asks for them, and not by what stdout is.
+const ALWAYS = { validateStream: false };
+
 /** ANSI colours. */
-export const colours: Paint = (style, text) => styleText(FORMATS[style], text);
+export const colours: Paint = (style, text) => styleText(FORMATS[style], text, ALWAYS);
 
 /** No colours. */
 export const plain: Paint = (_, text) => text;

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 
 const LF = 10;
 
-/** Opens for appending, making the file if need be; never through a link, never waiting for a pipe's reader. */
+/** Opens for appending, making the file if need be; never through a link, never waiting for a device. */
 export const openAppend = (path: string, mode: number): Promise<FileHandle> =>
   open(
     path,

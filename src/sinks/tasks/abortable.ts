@@ -4,10 +4,18 @@ import { Observable } from 'rxjs';
 export function abortable(task: (signal: AbortSignal) => Promise<unknown>): Observable<never> {
   return new Observable((subscriber) => {
     const abort = new AbortController();
+    let settled = false;
+    const settle = (tell: () => void) => {
+      settled = true;
+      tell();
+    };
     task(abort.signal).then(
-      () => subscriber.complete(),
-      (error: unknown) => subscriber.error(error),
+      () => settle(() => subscriber.complete()),
+      (error: unknown) => settle(() => subscriber.error(error)),
     );
-    return () => abort.abort();
+    // Aborting what is done would still make an error with a stack, and outlive young collections.
+    return () => {
+      if (!settled) abort.abort();
+    };
   });
 }

@@ -99,7 +99,7 @@ sub _serve {
             undef $listener;
             shutdown $_, 1 for $selector->handles;
         }
-        POSIX::_exit(0) if $draining && !$selector->count;
+        POSIX::_exit(0) if $draining && !$selector->count || getppid != $self->{owner};
         for my $handle ($selector->can_read(0.05)) {
             if ($listener && $handle == $listener) {
                 accept my $client, $listener or next;
