@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { map, type Observable } from 'rxjs';
+import { concat, map, NEVER, type Observable, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import type { Connection } from '../src/ingest/connection.ts';
 import { decode } from '../src/ingest/detect.ts';
@@ -37,14 +37,14 @@ function run(body: (helpers: Helpers, connect: ReturnType<typeof connector>) => 
 
 /** Decodes chunks given as marbles; the names in the frames come out. */
 function connector(scheduler: TestScheduler, { cold }: Helpers) {
-  return (marbles: string, clockMs: () => number = () => scheduler.now()) => {
+  return (marbles: string, clockMs: () => number = () => scheduler.now(), bytes$?: Observable<Buffer>) => {
     const recording = createRecording(scheduler);
     const chunk$ = cold(marbles, CHUNKS);
     const refusals: (string | undefined)[] = [];
     const connection: Connection = {
       id: 1,
       remote: 'marble',
-      chunk$: chunk$.pipe(map((text) => Buffer.from(text, 'latin1'))),
+      chunk$: bytes$ ?? chunk$.pipe(map((text) => Buffer.from(text, 'latin1'))),
       clockMs,
       refuse: (reply) => refusals.push(reply),
     };
@@ -62,6 +62,7 @@ describe('decode', () => {
     ['empty', '                       --|', '       --|'],
     ['one', '                         -a--|', '     -a--|'],
     ['many', '                        -a-b---a|', ' -a-(bc)a|'],
+    ['all at once', '                 (abhj|)', '    (abch|)'],
     ['a frame in two chunks', '       --h--i-|', '   -----h-|'],
     ['completion flushes', '          -a-h-j-|', ' -a-----(h|)'],
     ['a source that breaks', '        -a-h-j-#', ' -a-----(h|)'],
@@ -70,6 +71,16 @@ describe('decode', () => {
   ])('%s', (_, input, output) => {
     run(({ expectObservable }, connect) => {
       expectObservable(connect(input.trim()).name$).toBe(output.trim());
+    });
+  });
+
+  test('takes what comes in the very moment of the subscription', () => {
+    run(({ expectObservable, flush }, connect) => {
+      const chunk$ = concat(of(Buffer.from('{"n":"a"}\n{"n":')), NEVER);
+      const { name$, rejected } = connect('-', undefined, chunk$);
+      expectObservable(name$).toBe('a 29999ms |');
+      flush();
+      expect(rejected).toEqual(['frame_timeout']);
     });
   });
 

@@ -57,7 +57,7 @@ const RECORDS: Record<string, JsonObject> = {
   n: { data: { level: 'info' } },
 };
 const late: Partial<Message> = { timeMs: 10 };
-const MESSAGES = {
+const MESSAGES: Readonly<Record<string, Message>> = {
   ...Object.fromEntries(Object.entries(RECORDS).map(([name, record]) => [name, messageOf(name, record)])),
   g: messageOf('g', log(OUT), late),
 };
@@ -189,7 +189,7 @@ describe('tail-sample', () => {
   });
 
   test('decides at `max_bytes` too', () => {
-    const { bytes } = MESSAGES.a as Message;
+    const { bytes } = MESSAGES.a!;
     const options = { max_bytes: `${2 * bytes}B`, wait: '10m' };
     expect(run('abx|', options).results).toEqual([
       '2 filtered operator:tail-sample xa',

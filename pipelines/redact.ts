@@ -24,6 +24,7 @@ import {
   createMessage,
   type FieldPlace,
   fieldGlobs,
+  hasShadowedMembers,
   type Json,
   type JsonObject,
   type Message,
@@ -116,10 +117,6 @@ const options = z.strictObject({
   replacement: z.string().default('[redacted]'),
 });
 
-const QUOTE = 34;
-const COLON = 58;
-const BACKSLASH = 92;
-
 const redact: Operator<z.output<typeof options>> = ({ fields, values, patterns, replacement }) => {
   const chosen: readonly Pattern[] = patterns.map((name) => PATTERNS[name]);
   const root = fieldGlobs([...fields, ...chosen.flatMap((pattern) => pattern.fields)]);
@@ -130,10 +127,7 @@ const redact: Operator<z.output<typeof options>> = ({ fields, values, patterns, 
   return map((message: Message) => {
     const record = recordOf(message);
     const redacted = redactRecord(record);
-    // Of a repeated key the parsed record has the last value only; the others are still in the text.
-    return redacted === record && countMembers(record) === countColons(message.head)
-      ? message
-      : withRecord(message, redacted);
+    return redacted === record && !hasShadowedMembers(message) ? message : withRecord(message, redacted);
   });
 };
 
@@ -201,25 +195,4 @@ function compileValues(patterns: readonly ValuePattern[], replacement: string): 
     }
     return redacted;
   };
-}
-
-/** How many members the objects of a parsed record have, in all. */
-function countMembers(value: Json): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  let count = Array.isArray(value) ? 0 : Object.keys(value).length;
-  for (const child of Object.values(value)) count += countMembers(child ?? null);
-  return count;
-}
-
-/** How many members they have in JSON text: a colon each, those inside strings left out. */
-function countColons(text: string): number {
-  let count = 0;
-  let isInString = false;
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charCodeAt(at);
-    if (char === QUOTE) isInString = !isInString;
-    else if (char === BACKSLASH) at++;
-    else if (char === COLON && !isInString) count++;
-  }
-  return count;
 }

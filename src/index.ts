@@ -19,3 +19,4 @@ export { type Field, field } from './route/field.ts';
 export { type FieldPlace, fieldGlobs } from './route/field-globs.ts';
 export { fractionOf } from './route/filter.ts';
 export type { Operator, OperatorContext } from './route/operator.ts';
+export { hasShadowedMembers } from './route/shadowed.ts';

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { asyncScheduler, fromEvent, merge, share } from 'rxjs';
+import { asyncScheduler, delay, fromEvent, merge, share, take } from 'rxjs';
 import { EXIT, type Host } from './commands/host.ts';
 import type { Override } from './config/overrides.ts';
 import { createLog } from './log.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /** `--set tcp.port=0`, as often as wanted. */
 function collectSetting(text: string, settings: readonly Override[]): readonly Override[] {
@@ -17,10 +19,10 @@ function collectSetting(text: string, settings: readonly Override[]): readonly O
 
 type Format = 'auto' | 'human' | 'json';
 
-const isHuman = (format: Format) => format === 'human' || (format === 'auto' && process.stdout.isTTY === true);
+const isHuman = (format: Format) =>
+  format === 'human' || (format === 'auto' && process.stdout.isTTY === true);
 
 function createHost(format: Format, level: string): Host {
-  // share: a second signal must find the first one's listener gone, and end the process
   const stop$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT')).pipe(share());
   return {
     env: process.env,
@@ -47,7 +49,9 @@ const URL_OPTION = new Option('--url <url>', "the running sidecar's HTTP address
   .default('http://127.0.0.1:17001');
 
 const program = new Command('sidecar')
-  .description('Takes telemetry on one TCP port and routes it to backends, by rules that change while it runs.')
+  .description(
+    'Takes telemetry on one TCP port and routes it to backends, by rules that change while it runs.',
+  )
   .version(version)
   .option('--log-level <level>', 'debug, info, warn or error', 'info')
   .showHelpAfterError('(sidecar --help explains)')
@@ -68,16 +72,24 @@ Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wron
 program
   .command('run')
   .description('run the sidecar until SIGTERM or Ctrl+C; SIGHUP reads the configuration again')
-  .option('--config <file>', 'the configuration', fileURLToPath(new URL('../config/default.yaml', import.meta.url)))
+  .option(
+    '--config <file>',
+    'the configuration',
+    fileURLToPath(new URL('../config/default.yaml', import.meta.url)),
+  )
   .option('--data-dir <dir>', "folder for the sidecar's own state; like --set data_dir=DIR")
   .option('--set <key=value>', 'a setting that takes the place of the file’s; repeatable', collectSetting, [])
-  .addOption(new Option('--format <format>', 'of what is printed').choices(['auto', 'human', 'json']).default('auto'))
+  .addOption(
+    new Option('--format <format>', 'of what is printed').choices(['auto', 'human', 'json']).default('auto'),
+  )
   .action(async (options) => {
     const { run } = await import('./commands/run.ts');
     const host = createHost(options.format, program.opts().logLevel);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];
     const overrides = [...options.set, ...dataDir];
-    host.stop$.subscribe(() => process.once('SIGTERM', endAtOnce).once('SIGINT', endAtOnce));
+    host.stop$.pipe(take(1), delay(SAME_SIGNAL_MS)).subscribe(() => {
+      process.once('SIGTERM', endAtOnce).once('SIGINT', endAtOnce);
+    });
     await exitWith(run({ config: options.config, overrides, human: isHuman(options.format) }, host));
   });
 
@@ -101,6 +113,9 @@ program
     const { out } = createHost('auto', program.opts().logLevel);
     await exitWith(job(id, options, out));
   });
+
+/** Package managers pass on a signal that the terminal has sent already: within this time it is the same one. */
+const SAME_SIGNAL_MS = 250;
 
 /** A second signal: what is not delivered yet is lost, and the exit code says so. */
 function endAtOnce(): void {

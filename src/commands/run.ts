@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { firstValueFrom } from 'rxjs';
-import { readText, readTextSync, reasonOf } from '../config/file.ts';
 import { MAX_FILE_BYTES } from '../config/document.ts';
+import { readText, readTextSync, reasonOf } from '../config/file.ts';
 import type { Override } from '../config/overrides.ts';
 import { loadSinks } from '../deliver/registry.ts';
 import { ConfigError } from '../sidecar/reload.ts';
@@ -77,7 +77,9 @@ function welcome(sidecar: Sidecar, path: string): string {
     `  telemetry  ${listening.join(', ')}  (JSON lines or MessagePack)`,
     ...(http === undefined ? [] : [`  web        ${http}/  (health, metrics, jobs)`]),
     `  rules      ${path}  (edit it while data flows)`,
-    ...(files.length === 0 ? [] : [`  files      ${[...new Set(files)].map((file) => resolve(file)).join(', ')}`]),
+    ...(files.length === 0
+      ? []
+      : [`  files      ${[...new Set(files)].map((file) => resolve(file)).join(', ')}`]),
     '',
     'Try it:',
     `  echo '${record}' | ${nc}`,

@@ -22,8 +22,11 @@ export async function validate(path: string, host: Host): Promise<number> {
     const drafted = await draft(text, path, { ...host, sinks, readFile });
     if ('errors' in drafted) return refuse(drafted.errors.map(formatIssue));
     say(drafted.warnings.map((warning) => `warning: ${formatIssue(warning)}`));
-    const missing = usedBackends(drafted.config).filter(([, { type }]) => sinks.get(type)?.open === undefined);
-    if (missing.length === 0) dryRun(drafted, sinks, drafted.config.data_dir, { ...host, counters: NO_COUNTERS });
+    const missing = usedBackends(drafted.config).filter(
+      ([, { type }]) => sinks.get(type)?.open === undefined,
+    );
+    if (missing.length === 0)
+      dryRun(drafted, sinks, drafted.config.data_dir, { ...host, counters: NO_COUNTERS });
     say(missing.map(([backend, { type }]) => `warning: ${path} backends.${backend}: ${notYet(type)}`));
     say([`${path}: valid (configuration ${drafted.hash})`]);
     return EXIT.ok;

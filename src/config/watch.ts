@@ -135,7 +135,7 @@ function watchPlaces(places: readonly string[], changed: () => void, log: Log): 
   });
   watcher.on('all', changed);
   watcher.on('ready', changed);
-  // A link that is swapped for another is no event of its own, but one of its folder.
+  // `all` leaves out changes that follow quickly and links that are swapped; the folder's raw events have them.
   watcher.on('raw', (_event, name) => {
     if (!name || names.has(basename(name))) changed();
   });
@@ -152,8 +152,8 @@ const folderChange$ = (folder: string, log: Log): Observable<unknown> =>
       ignoreInitial: true,
       ignored: (path) => path.startsWith(folder) && path !== folder && isHidden(basename(path)),
     });
-    watcher.on('all', () => subscriber.next(folder));
-    watcher.on('ready', () => subscriber.next(folder));
+    // `raw` besides `all`, which leaves out some changes that follow quickly; the fingerprint tells what is news.
+    for (const event of ['all', 'raw', 'ready'] as const) watcher.on(event, () => subscriber.next(folder));
     watcher.on('error', (error) => log.warn({ path: folder, reason: reasonOf(error) }, NO_WATCH));
     return () => void watcher.close();
   });

@@ -1,3 +1,4 @@
+import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import type { Message } from '../message.ts';
 import { createStory, fold, foldEnvelope, type Story } from './story.ts';
 
@@ -43,8 +44,6 @@ const MAX_KEPT_PER_SECOND = 10_000;
 
 export function createTraceStore(initial: StoreLimits): TraceStore {
   let limits = initial;
-  const jobs = new Map<string, Story>();
-  const traces = new Map<string, Story>();
   let messages = 0;
   let bytes = 0;
   let evicted = 0;
@@ -53,20 +52,12 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     messages--;
     bytes -= message.bytes;
   };
-
-  /** Forgets the first story in filing order that was not active since it was filed (second chance). */
-  const evictIdle = (stories: Map<string, Story>) => {
-    for (const [id, story] of stories) {
-      stories.delete(id);
-      if (story.filedMs === story.lastMs) {
-        story.messages.forEach(forget);
-        evicted++;
-        return;
-      }
-      story.filedMs = story.lastMs;
-      stories.set(id, story);
-    }
+  const evict = (story: Story) => {
+    story.messages.forEach(forget);
+    evicted++;
   };
+  const jobs = createRecentMap<string, Story>(limits.maxTraces, evict);
+  const traces = createRecentMap<string, Story>(limits.maxTraces, evict);
 
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
@@ -87,6 +78,14 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     return kept++ < MAX_KEPT_PER_SECOND;
   };
 
+  /** Traces go first: a job is what people ask for. */
+  const makeRoom = () => {
+    for (const stories of [traces, traces, jobs, jobs]) {
+      if (messages <= limits.maxMessages && bytes <= limits.maxBytes) return;
+      stories.forgetOlder();
+    }
+  };
+
   const keep = (story: Story, message: Message) => {
     if (!mayKeep(message.receivedMs)) {
       foldEnvelope(story.parts, message);
@@ -98,14 +97,12 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     messages++;
     bytes += message.bytes;
     if (story.messages.length > limits.maxMessagesPerTrace) foldOldest(story);
-    // Traces go first: a job is what people ask for.
-    while (messages > limits.maxMessages || bytes > limits.maxBytes) evictIdle(traces.size > 0 ? traces : jobs);
+    makeRoom();
   };
 
-  const file = (stories: Map<string, Story>, id: string, message: Message, link: string) => {
+  const file = (stories: RecentMap<string, Story>, id: string, message: Message, link: string) => {
     let story = stories.get(id);
     if (story === undefined) {
-      if (stories.size >= limits.maxTraces) evictIdle(stories);
       story = createStory(id, message.receivedMs);
       stories.set(id, story);
     }
@@ -119,18 +116,20 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
 
   return {
     add: (message) => {
-      if (message.jobId === '' && message.traceId === '') return;
-      if (message.jobId !== '') file(jobs, message.jobId, message, message.traceId);
-      if (message.traceId !== '') file(traces, message.traceId, message, message.jobId);
+      const { jobId, traceId } = message;
+      if (jobId !== '') file(jobs, jobId, message, traceId);
+      if (traceId !== '') file(traces, traceId, message, jobId);
     },
     traceOfJob: (jobId) => jobs.get(jobId)?.lastLink ?? '',
     jobOfTrace: (traceId) => traces.get(traceId)?.lastLink ?? '',
-    job: (jobId) => jobs.get(jobId),
-    trace: (traceId) => traces.get(traceId),
+    job: jobs.peek,
+    trace: traces.peek,
     jobs: () => [...jobs.values()].sort((a, b) => a.lastMs - b.lastMs),
     setLimits: (next) => {
       limits = next;
+      jobs.setMax(limits.maxTraces);
+      traces.setMax(limits.maxTraces);
     },
-    stats: () => ({ jobs: jobs.size, traces: traces.size, messages, bytes, evicted }),
+    stats: () => ({ jobs: jobs.size(), traces: traces.size(), messages, bytes, evicted }),
   };
 }

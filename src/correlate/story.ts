@@ -49,9 +49,8 @@ export interface Story {
   readonly links: Set<string>;
   /** The one of `links` that occurred last; '' before. */
   lastLink: string;
-  /** When its last message was received, and that time as of when the story was last put in line for eviction. */
+  /** When its last message was received, epoch milliseconds. */
   lastMs: number;
-  filedMs: number;
 }
 
 export function createStory(id: string, nowMs: number): Story {
@@ -64,7 +63,6 @@ export function createStory(id: string, nowMs: number): Story {
     links: new Set(),
     lastLink: '',
     lastMs: nowMs,
-    filedMs: nowMs,
   };
 }
 

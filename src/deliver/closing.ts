@@ -10,14 +10,13 @@ const CLOSE_GRACE_MS = 1000;
 export function finishIfDone(lane: LaneState): void {
   if (lane.deadlineMs === undefined || lane.closed) return;
   if (isHopeless(lane, lane.deadlineMs)) giveUp(lane, lane.queue.clear());
-  if (lane.queue.messages === 0 && lane.sending.size === 0) end(lane);
+  if (lane.queue.messages === 0 && lane.sending.length === 0) end(lane);
 }
 
 /** The deadline is over: aborts what is being sent, gives up everything, ends. */
 export function finishNow(lane: LaneState): void {
   if (lane.closed) return;
-  const aborted = [...lane.sending];
-  lane.sending.clear();
+  const aborted = lane.sending.splice(0);
   lane.sendingBytes = 0;
   lane.sendingBlockingBytes = 0;
   lane.sendingMessages = 0;

@@ -23,7 +23,7 @@ export function pump(lane: LaneState): void {
 
 function maySend(lane: LaneState): boolean {
   return (
-    lane.sending.size < lane.options.concurrency &&
+    lane.sending.length < lane.options.concurrency &&
     !lane.pauseAlarm.isSet &&
     !lane.closed &&
     lane.breaker.permits()
@@ -45,11 +45,12 @@ function start(lane: LaneState, job: Job): void {
   const ticket = lane.breaker.begin();
   const sending: Sending = { job, subscription: undefined };
   lane.unansweredSinceMs ??= context.scheduler.now();
-  lane.sending.add(sending);
+  lane.sending.push(sending);
   count(lane, job, 1);
   sending.subscription = sendOnce(sink, job, options.sendTimeoutMs, context.scheduler).subscribe(
     (verdict) => {
-      lane.sending.delete(sending);
+      const at = lane.sending.indexOf(sending);
+      if (at >= 0) lane.sending.splice(at, 1);
       count(lane, job, -1);
       settle(lane, { ...job, sends: job.sends + 1 }, verdict, ticket);
     },
@@ -99,7 +100,7 @@ function pause(lane: LaneState, pauseMs: number, nowMs: number): void {
 
 /** The backend took or refused something: it makes progress. */
 function answered(lane: LaneState, ticket: number, nowMs: number): void {
-  lane.unansweredSinceMs = lane.sending.size > 0 ? nowMs : undefined;
+  lane.unansweredSinceMs = lane.sending.length > 0 ? nowMs : undefined;
   lane.breaker.answered(ticket);
 }
 

@@ -56,7 +56,8 @@ export interface LaneState {
   readonly outcome: Broadcast<Outcome>;
   readonly full: BroadcastState<boolean>;
   readonly end: Broadcast<never>;
-  readonly sending: Set<Sending>;
+  /** At most `concurrency`. No Set: one that members come and go in keeps them until V8's next full collection. */
+  readonly sending: Sending[];
   /** Rings when a waiting batch comes due. */
   readonly dueAlarm: Alarm;
   /** Set while the backend wants a pause. */

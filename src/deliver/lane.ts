@@ -87,7 +87,7 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
     outcome: broadcast(),
     full: broadcastState(false),
     end: broadcast(),
-    sending: new Set(),
+    sending: [],
     dueAlarm: createAlarm(scheduler, () => pump(lane)),
     pauseAlarm: createAlarm(scheduler, () => pump(lane)),
     stallAlarm: createAlarm(scheduler, () => reviewBound(lane, scheduler.now())),

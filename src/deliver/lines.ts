@@ -23,7 +23,7 @@ export interface Lines {
   shrink(entry: Entry, messages: number, bytes: number): void;
   /** Takes out the next entries, all of one target, which may share a send; none if there are none due. */
   take(nowMs: number): Entry[];
-  /** Takes out everything. */
+  /** Takes out everything, oldest first. */
   clear(): Entry[];
   /** A taken key may be taken again. */
   release(key: string, nowMs: number): void;
@@ -150,7 +150,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
         }
       }
       levels.clear();
-      return entries;
+      return entries.sort((a, b) => a.job.order - b.job.order);
     },
     release: (key, nowMs) => {
       busy.delete(key);

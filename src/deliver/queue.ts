@@ -39,7 +39,7 @@ export interface Queue {
   shed(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
   /** The same of critical messages, which `shed` leaves alone. */
   shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
-  /** Takes out everything, due or not. */
+  /** Takes out everything, due or not, oldest first. */
   clear(): Job[];
   /** When the oldest of what waits was offered, epoch milliseconds. O(targets). */
   oldestMs(): number | undefined;

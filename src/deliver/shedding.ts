@@ -153,7 +153,8 @@ function shedFrom(part: Part, bytes: number): readonly Message[] {
 
 /** The job without its messages, so that what was shed is not kept in memory by what was not. */
 function husk(job: Job): Job {
-  return job.batch.messages.length === 0 ? job : { ...job, batch: { ...job.batch, messages: [] } };
+  if (job.batch.messages.length === 0) return job;
+  return { ...job, batch: { ...job.batch, messages: [], parts: undefined, ndjson: undefined } };
 }
 
 /** The entry's job with what was not shed of it, in its old order. */

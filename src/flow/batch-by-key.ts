@@ -29,111 +29,153 @@ export interface Keyed<T> {
 
 const UNSET = { maxCount: 1, maxAgeMs: 0, maxBytes: 0, maxOpenBytes: 0, isUrgent: () => false };
 
-interface Open<T> {
+/** A key's open batch; no items: none is open. In a ring ordered by age while it is open. */
+interface Slot<T> {
   items: T[];
   bytes: number;
-  readonly openedMs: number;
+  openedMs: number;
+  older: Slot<T>;
+  newer: Slot<T>;
 }
+
+/** Idle keys that are remembered before all of them are forgotten. */
+const MAX_IDLE_KEYS = 10_000;
 
 /**
  * Batches items by key. The same as `groupBy(key, { duration })` + `toArray` with a duration that ends at the
  * first limit, at a third of the cost: one timer for all keys. Completion and a source error both flush first.
  *
- * States of a key: none → open (first item; in a Map whose order is the order of age) → closed (emitted, none).
+ * States of a key: unknown → open (first item; in the ring, oldest first) → idle (emitted) → open … A key keeps its
+ * slot while idle: a Map that gains and loses a key with every batch leaves a trail of old tables, and V8 keeps what
+ * was in them until its next full collection.
  */
 export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunction<T, Keyed<T>> {
   const { key, bytes, limits$, scheduler } = options;
   return (source$) =>
     new Observable((subscriber) => {
-      const open = new Map<K, Open<T>>();
+      const slots = new Map<K, Slot<T>>();
+      /** The ring's fixed point: its `newer` is the oldest open batch. */
+      const ring = createSlot<T>();
       let limits: BatchLimits<T> = UNSET;
       let openBytes = 0;
+      let openKeys = 0;
       let timer: Subscription | undefined;
 
-      const close = (k: K, batch: Open<T>, reason: Keyed<T>['reason']) => {
-        open.delete(k);
-        openBytes -= batch.bytes;
-        subscriber.next({ items: batch.items, bytes: batch.bytes, reason });
+      const slotOf = (k: K): Slot<T> => {
+        const found = slots.get(k);
+        if (found !== undefined) return found;
+        if (slots.size - openKeys >= MAX_IDLE_KEYS) forgetIdle(slots);
+        const slot = createSlot<T>();
+        slots.set(k, slot);
+        return slot;
       };
 
-      const reasonToClose = (batch: Open<T>) => {
-        if (batch.items.length >= limits.maxCount) return 'count';
-        return batch.bytes >= limits.maxBytes ? 'bytes' : undefined;
+      const close = (slot: Slot<T>, reason: Keyed<T>['reason']) => {
+        const { items, bytes: size } = slot;
+        leave(slot);
+        slot.items = [];
+        slot.bytes = 0;
+        openBytes -= size;
+        openKeys--;
+        subscriber.next({ items, bytes: size, reason });
+      };
+
+      const reasonToClose = (slot: Slot<T>) => {
+        if (slot.items.length >= limits.maxCount) return 'count';
+        return slot.bytes >= limits.maxBytes ? 'bytes' : undefined;
       };
 
       const arm = () => {
-        const [oldest] = open.values();
         timer?.unsubscribe();
-        if (oldest === undefined) {
-          timer = undefined;
-          return;
-        }
-        const dueMs = oldest.openedMs + limits.maxAgeMs - scheduler.now();
+        timer = undefined;
+        if (ring.newer === ring) return;
+        const dueMs = ring.newer.openedMs + limits.maxAgeMs - scheduler.now();
         timer = scheduler.schedule(closeAged, Math.min(Math.max(dueMs, 0), limits.maxAgeMs));
       };
 
       const closeAged = () => {
         const nowMs = scheduler.now();
-        for (const [k, batch] of open) {
-          const ageMs = nowMs - batch.openedMs;
+        while (ring.newer !== ring) {
+          const ageMs = nowMs - ring.newer.openedMs;
           // A negative age is a clock set back: the batch's true age is unknown, so it is old enough.
           if (ageMs >= 0 && ageMs < limits.maxAgeMs) break;
-          close(k, batch, 'age');
+          close(ring.newer, 'age');
         }
         arm();
       };
 
-      const closeOldest = () => {
-        for (const [k, batch] of open) {
-          close(k, batch, 'bytes');
-          if (openBytes <= limits.maxOpenBytes) break;
-        }
-      };
-
       const add = (item: T) => {
-        const k = key(item);
-        let batch = open.get(k);
-        if (batch === undefined) {
-          batch = { items: [], bytes: 0, openedMs: scheduler.now() };
-          open.set(k, batch);
+        const slot = slotOf(key(item));
+        if (slot.items.length === 0) {
+          slot.openedMs = scheduler.now();
+          openKeys++;
+          joinAsNewest(ring, slot);
           if (timer === undefined) arm();
         }
-        batch.items.push(item);
         const size = bytes(item);
-        batch.bytes += size;
+        slot.items.push(item);
+        slot.bytes += size;
         openBytes += size;
-        const reason = limits.isUrgent(item) ? 'critical' : reasonToClose(batch);
-        if (reason !== undefined) close(k, batch, reason);
-        else if (openBytes > limits.maxOpenBytes) closeOldest();
+        const reason = limits.isUrgent(item) ? 'critical' : reasonToClose(slot);
+        if (reason !== undefined) close(slot, reason);
+        while (openBytes > limits.maxOpenBytes && ring.newer !== ring) close(ring.newer, 'bytes');
       };
 
-      const flush = () => {
-        for (const [k, batch] of open) close(k, batch, 'flush');
+      const closeEach = (reasonOf: (slot: Slot<T>) => Keyed<T>['reason'] | undefined) => {
+        for (let slot = ring.newer; slot !== ring; ) {
+          const next = slot.newer;
+          const reason = reasonOf(slot);
+          if (reason !== undefined) close(slot, reason);
+          slot = next;
+        }
       };
 
       subscriber.add(() => timer?.unsubscribe());
       subscriber.add(
         limits$.subscribe((next) => {
           limits = next;
-          for (const [k, batch] of open) {
-            const reason = reasonToClose(batch);
-            if (reason !== undefined) close(k, batch, reason);
-          }
-          if (open.size > 0) arm();
+          closeEach(reasonToClose);
+          arm();
         }),
       );
       subscriber.add(
         source$.subscribe({
           next: add,
           error: (error) => {
-            flush();
+            closeEach(() => 'flush');
             subscriber.error(error);
           },
           complete: () => {
-            flush();
+            closeEach(() => 'flush');
             subscriber.complete();
           },
         }),
       );
     });
+}
+
+/** A slot by itself, in no ring. */
+function createSlot<T>(): Slot<T> {
+  const slot = { items: [], bytes: 0, openedMs: 0 } as unknown as Slot<T>;
+  slot.older = slot;
+  slot.newer = slot;
+  return slot;
+}
+
+function joinAsNewest<T>(ring: Slot<T>, slot: Slot<T>): void {
+  slot.older = ring.older;
+  slot.newer = ring;
+  ring.older.newer = slot;
+  ring.older = slot;
+}
+
+function leave<T>(slot: Slot<T>): void {
+  slot.older.newer = slot.newer;
+  slot.newer.older = slot.older;
+  slot.older = slot;
+  slot.newer = slot;
+}
+
+function forgetIdle<K, T>(slots: Map<K, Slot<T>>): void {
+  for (const [key, slot] of slots) if (slot.items.length === 0) slots.delete(key);
 }

@@ -1,13 +1,13 @@
-import { Observable, type SchedulerLike, type Subscriber, type Subscription } from 'rxjs';
+import { Observable, type SchedulerLike, type Subscriber, Subscription } from 'rxjs';
 import type { Context } from '../context.ts';
-import { createBadLines } from './bad-lines.ts';
+import { type BadLines, createBadLines } from './bad-lines.ts';
 import type { Codec, CodecDefinition, CodecIo } from './codec.ts';
 import { codec as framed } from './codecs/framed.ts';
 import { codec as msgpack } from './codecs/msgpack.ts';
 import { codec as ndjson } from './codecs/ndjson.ts';
 import type { Connection } from './connection.ts';
 import { isBlank } from './json.ts';
-import { createPatience } from './patience.ts';
+import { createPatience, type Patience } from './patience.ts';
 import type { Frame } from './record.ts';
 import { type Reject, type Rejection, rejectionsOf } from './rejections.ts';
 import { createScan, type Scan } from './scan.ts';
@@ -54,6 +54,7 @@ function feed(
   reject: Reject,
   onEnd: () => void,
 ): Subscription {
+  const subscriptions = new Subscription();
   let isClosing = false;
   const close = (reason: Rejection) => {
     isClosing = true;
@@ -65,20 +66,28 @@ function feed(
     if (!isClosing) codec.end();
     onEnd();
   };
-  const watched = { clockMs: connection.clockMs, pending: codec.pending };
-  const patience = createPatience(watched, frameTimeoutMs, scheduler, () => close('frame_timeout'));
+  let patience: Patience | undefined;
+  /** An idle connection has no timer, and most have no need of one ever. */
+  const watch = (chunk: Buffer) => {
+    if (patience === undefined) {
+      const watched = { clockMs: connection.clockMs, pending: codec.pending };
+      patience = createPatience(watched, frameTimeoutMs, scheduler, () => close('frame_timeout'));
+      subscriptions.add(patience);
+    }
+    patience.watch(chunk.length);
+  };
   const chunks = connection.chunk$.subscribe({
     next(chunk) {
       if (isClosing) return;
       const reason = codec.push(chunk);
       if (reason !== undefined) close(reason);
-      else patience.watch(chunk.length);
+      else if (codec.pending() > 0) watch(chunk);
     },
     complete: end,
     error: end,
   });
-  chunks.add(patience);
-  return chunks;
+  subscriptions.add(chunks);
+  return subscriptions;
 }
 
 /** A codec that chooses itself by the first byte. */
@@ -91,7 +100,7 @@ function createCodec(
 ): Codec {
   let good = 0;
   let codec: Codec | undefined;
-  const badLines = createBadLines(() => scheduler.now());
+  let badLines: BadLines | undefined;
   const io: CodecIo = {
     maxFrameBytes,
     scan,
@@ -100,10 +109,11 @@ function createCodec(
       subscriber.next(frame);
     },
     reject(reason) {
+      badLines ??= createBadLines(() => scheduler.now());
       badLines.add(good);
       count(reason);
     },
-    isHopeless: badLines.isHopeless,
+    isHopeless: () => badLines?.isHopeless() === true,
   };
   const open = (chunk: Buffer): Rejection | undefined => {
     const start = chunk.findIndex((byte) => !isBlank(byte));

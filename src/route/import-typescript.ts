@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, relative } from 'node:path';
+import { compileFunction } from 'node:vm';
 import type { TransformOptions } from 'jiti';
 import * as rxjs from 'rxjs';
 import * as rxjsOperators from 'rxjs/operators';
@@ -30,21 +31,42 @@ class ImportError extends Error {
 /** SHA-256 of a text, in hex. */
 export const digest = (text: string) => createHash('sha256').update(text).digest('hex');
 
+/** What jiti hands to a module. */
+const PARAMETERS = [
+  'exports',
+  'require',
+  'module',
+  '__filename',
+  '__dirname',
+  'jitiImport',
+  'jitiESMResolve',
+];
+/** The name under which compiled files find `RunCompiled`. */
+const RUN_COMPILED = 'monitoring-sidecar:run';
+type RunCompiled = (path: string, given: readonly unknown[]) => void;
+
 /** Loads the compiler, which nobody without operators pays for. */
 export async function createImporter(): Promise<Importer> {
   const { createJiti } = await import('jiti');
   // A cache on disk, shared by all users in the temporary folder, would be code that others can write.
   const settings = { fsCache: false, moduleCache: false };
   const compiler = createJiti(import.meta.url, settings);
-  let texts = new Map<string, string>();
+  const texts = new Map<string, string>();
+  const functions = new Map<string, Callable>();
+
   const transform = (options: TransformOptions) => {
-    if (options.filename !== undefined) texts.set(options.filename, options.source);
-    return { code: checked(compiler.transform(options)) };
+    const { filename = '', source } = options;
+    texts.set(filename, source);
+    const code = checked(compiler.transform(options));
+    functions.set(filename, compileFunction(code, PARAMETERS, { filename }) as Callable);
+    // V8 keeps every script that jiti runs, for ever; this one is the same for all versions of a file.
+    return { code: `require("${RUN_COMPILED}")(${JSON.stringify(filename)}, [${PARAMETERS.join()}])` };
   };
-  const run = createJiti(import.meta.url, { ...settings, virtualModules: PROVIDED, transform });
+  const runCompiled: RunCompiled = (path, given) => functions.get(path)?.(...given);
+  const virtualModules = { ...PROVIDED, [RUN_COMPILED]: runCompiled };
+  const run = createJiti(import.meta.url, { ...settings, virtualModules, transform });
 
   return (file) => {
-    texts = new Map();
     const native = watchNativeModules();
     try {
       // Synchronously: what jiti hands to `import()` would stay in memory and never be read again.
@@ -55,9 +77,13 @@ export async function createImporter(): Promise<Importer> {
       throw explain(file, error, [...texts.keys()]);
     } finally {
       native.forget();
+      texts.clear();
+      functions.clear();
     }
   };
 }
+
+type Callable = (...given: readonly unknown[]) => void;
 
 /** Not of a package. The file may itself lie in one: ours do. */
 const isOwn = (file: string, path: string) =>
@@ -104,12 +130,13 @@ function explainMissing(file: string, missing: string, text: string): string {
   return `${importer}: imports "${missing}", which is not installed; run npm install ${missing} in ${dirname(file)} (${provided} come with the sidecar)`;
 }
 
-/** `file:line:column` of the first of the user's files in an error's stack. */
+/** `file:line` of the first of the user's files in an error's stack; columns are those of the compiled text. */
 function placeOf(error: unknown, paths: readonly string[]): string | undefined {
   const stack = typeof error === 'object' && error !== null && 'stack' in error ? String(error.stack) : '';
   const places = paths.flatMap((path) => {
     const at = stack.indexOf(`${path}:`);
-    return at === -1 ? [] : [{ at, place: path + /^(?::\d+)*/.exec(stack.slice(at + path.length))?.[0] }];
+    const [line] = at === -1 ? [] : (/^:\d+/.exec(stack.slice(at + path.length)) ?? []);
+    return line === undefined ? [] : [{ at, place: path + line }];
   });
   return places.sort((a, b) => a.at - b.at)[0]?.place;
 }

@@ -57,16 +57,18 @@ function find(name: string, dirs: readonly string[]): string {
     );
   }
   const files = dirs.map((dir) => join(dir, `${name}${EXTENSION}`));
-  const file = files.find((each) => statSync(each, { throwIfNoEntry: false }) !== undefined);
+  const file = files.find((each) => isFile(each));
   if (file !== undefined) return file;
   const names = [...new Set(dirs.flatMap(namesIn))].sort();
   const hint = didYouMean(name, names) || `; there are ${names.join(', ') || 'none'}`;
   throw new Error(`operator "${name}": there is no ${files.join(' nor ')}${hint}`);
 }
 
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
 function namesIn(dir: string): string[] {
   try {
-    const names = readdirSync(dir).filter((file) => file.endsWith(EXTENSION));
+    const names = readdirSync(dir).filter((file) => file.endsWith(EXTENSION) && isFile(join(dir, file)));
     return names.map((file) => basename(file, EXTENSION)).filter((name) => NAME.test(name));
   } catch {
     return [];

@@ -35,7 +35,8 @@ export function openSink(
 }
 
 /** Why a backend of a known type cannot be used. */
-export const notYet = (type: string) => `this version checks the settings of type "${type}", but cannot deliver to it`;
+export const notYet = (type: string) =>
+  `this version checks the settings of type "${type}", but cannot deliver to it`;
 
 /** Backends that an enabled rule sends to: only those are opened. */
 export function usedBackends({ routing, backends }: Config): readonly (readonly [string, BackendConfig])[] {

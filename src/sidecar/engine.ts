@@ -55,7 +55,10 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
         backend,
         {
           fingerprint: JSON.stringify(section),
-          open: () => ({ sink: open(backend, section), options: laneOptions(section, draft.config, draft.hash) }),
+          open: () => ({
+            sink: open(backend, section),
+            options: laneOptions(section, draft.config, draft.hash),
+          }),
         },
       ]),
     );

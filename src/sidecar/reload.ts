@@ -25,7 +25,11 @@ export interface ReloadOptions extends DraftOptions {
 }
 
 /** Puts readings of the configuration into force, one after the other, and says what became of each. Never errors. */
-export const reload = (reading$: Observable<Reading>, options: ReloadOptions, context: Context): Observable<ReloadView> =>
+export const reload = (
+  reading$: Observable<Reading>,
+  options: ReloadOptions,
+  context: Context,
+): Observable<ReloadView> =>
   reading$.pipe(
     // concatMap: a configuration is in force before the next is looked at
     concatMap(async (reading) => {
@@ -34,7 +38,11 @@ export const reload = (reading$: Observable<Reading>, options: ReloadOptions, co
     }),
   );
 
-async function put(reading: Reading, options: ReloadOptions, { log }: Context): Promise<Omit<ReloadView, 'time'>> {
+async function put(
+  reading: Reading,
+  options: ReloadOptions,
+  { log }: Context,
+): Promise<Omit<ReloadView, 'time'>> {
   const { path, apply, isNew } = options;
   const rejected = (issues: readonly string[]) => {
     for (const issue of issues) log.error({ file: path }, issue);

@@ -20,8 +20,7 @@ export function compileCritical({ level, types, match }: Config['critical']): (m
   const named = new Set(types);
   const matches = match && compileFilter({ match }, { random: () => 0 });
   if (named.size === 0 && matches === undefined) return (message) => message.severity >= least;
-  return (message) =>
-    message.severity >= least || named.has(message.type) || (matches?.(message) ?? false);
+  return (message) => message.severity >= least || named.has(message.type) || (matches?.(message) ?? false);
 }
 
 export const batchLimits = ({ batch, critical }: Config): BatchLimits<Message> => ({
@@ -85,7 +84,9 @@ export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOpti
     },
   };
   return [
-    ...(tcp.port === false ? [] : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...secured }]),
+    ...(tcp.port === false
+      ? []
+      : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...secured }]),
     ...(tcp.socket === undefined
       ? []
       : [{ address: { path: tcp.socket, mode: SOCKET_MODE }, maxConnections }]),
@@ -96,11 +97,15 @@ export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOpti
 const SOCKET_MODE = 0o660;
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
-export const webAddress = ({ http }: Config) => (http.enabled ? { host: http.host, port: http.port } : undefined);
+export const webAddress = ({ http }: Config) =>
+  http.enabled ? { host: http.host, port: http.port } : undefined;
 
 /** Bound of the dead letters: the largest that a backend asks for; 0 where none keeps any. */
 export const deadLetterBytes = ({ backends }: Config): number =>
-  Math.max(0, ...Object.values(backends).map(({ dead_letters: { enabled, max_bytes } }) => (enabled ? max_bytes : 0)));
+  Math.max(
+    0,
+    ...Object.values(backends).map(({ dead_letters: { enabled, max_bytes } }) => (enabled ? max_bytes : 0)),
+  );
 
 /** What of the disk is watched. */
 export const watchSettings = (config: Config, path: string): WatchSettings => ({

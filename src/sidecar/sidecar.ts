@@ -97,7 +97,9 @@ export async function startSidecar(
     metrics.outcome(outcome);
     if (outcome.ending === 'shed' && outcome.reason === 'shutdown') lost += outcome.messages.length;
   };
-  const flow = lastValueFrom(engine.run(listeners.connection$, leftMs).pipe(tap(count)), { defaultValue: undefined });
+  const flow = lastValueFrom(engine.run(listeners.connection$, leftMs).pipe(tap(count)), {
+    defaultValue: undefined,
+  });
 
   const open = async ({ config }: Draft) => {
     await listeners.apply(listenOptions(config));
@@ -127,7 +129,10 @@ export async function startSidecar(
   const watching = reload(
     config$(
       options.path,
-      { reload$: options.reload$, settings$: engine.config$.pipe(map((config) => watchSettings(config, options.path))) },
+      {
+        reload$: options.reload$,
+        settings$: engine.config$.pipe(map((config) => watchSettings(config, options.path))),
+      },
       context,
     ),
     { ...options, apply, isNew: (next) => !isSameDraft(next, state.get().draft) },

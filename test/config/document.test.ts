@@ -1,7 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the configuration writes references
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { MAX_FILE_BYTES, parseSource } from '../../src/config/document.ts';
 import { plainTree } from '../../src/config/tree.ts';
+
+jest.setTimeout(60_000);
 
 const surroundings = { env: { NAME: 'value', LONG: 'x'.repeat(1 << 20) }, readFile: () => '' };
 

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { formatIssue } from '../../src/config/issue.ts';
 import { parse } from './support.ts';
+
+jest.setTimeout(60_000);
 
 const BRIEF = readFileSync(new URL('../../config/example.yaml', import.meta.url), 'utf8');
 

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { asyncScheduler, BehaviorSubject, NEVER, Subject, type Subscription } from 'rxjs';
 import { config$, type Reading, type WatchOptions, type WatchSettings } from '../../src/config/watch.ts';
 
+jest.setTimeout(60_000);
+
 let folder: string;
 let open: Subscription[];
 const at = (...names: string[]) => join(folder, ...names);
@@ -66,7 +68,7 @@ async function noticed(
   watched: ReturnType<typeof watching>,
   write: (text: string) => Promise<unknown>,
 ): Promise<void> {
-  for (let i = 0; ; i++) {
+  for (let i = 0; !watched.subscription.closed; i++) {
     await write(`probe: ${i}\n`);
     const seen = watched.until((reading) => 'text' in reading && reading.text.startsWith('probe'));
     const pause = new Promise((resolve) => setTimeout(resolve, 200, 'again'));

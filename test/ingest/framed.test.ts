@@ -83,6 +83,10 @@ describe('max_frame', () => {
     const { texts, rejected, refused } = decodeAll([good, frame('{', length), good], { maxFrameBytes: 100 });
     expect([texts, rejected, refused]).toEqual([[GOOD], ['bad_length'], true]);
   });
+  test('a bad length closes in two pieces as well, and is no truncation', () => {
+    const { rejected } = decodeAll([good, ...cutAt(frame('{', 0xffffff), [2])]);
+    expect(rejected).toEqual(['bad_length']);
+  });
   test('a declared length allocates nothing', () => {
     const before = process.memoryUsage().rss;
     for (let i = 0; i < 1_000; i++) decodeAll([frame('{', 1_048_576)]);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr/pack';
-import { MAX_DEPTH, MAX_ELEMENTS } from '../../src/ingest/msgpack-scan.ts';
+import { createScanner, MAX_DEPTH, MAX_ELEMENTS } from '../../src/ingest/msgpack-scan.ts';
 import { transcribe } from '../../src/ingest/msgpack-text.ts';
 import { cutAt, decodeAll } from './harness.ts';
 
@@ -200,6 +200,13 @@ describe('structure', () => {
     const { texts } = decodeAll(Array.from(big, (_, i) => big.subarray(i, i + 1)));
     expect(texts).toHaveLength(1);
   }, 30_000);
+
+  test('a record that is not plain does not make the next one so', () => {
+    const scanner = createScanner(100);
+    const nan = holding('cb 7ff8000000000000');
+    expect([scanner.scan(nan, 0, nan.length), scanner.isPlain()]).toEqual([nan.length, false]);
+    expect([scanner.scan(good, 0, good.length), scanner.isPlain()]).toEqual([good.length, true]);
+  });
 
   test('declared sizes allocate nothing', () => {
     const before = process.memoryUsage().rss;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { codec } from '../../src/ingest/codecs/ndjson.ts';
 import { MAX_JSON_DEPTH } from '../../src/ingest/json.ts';
 import { cutAt, decodeAll, line, record } from './harness.ts';
 
@@ -119,6 +120,14 @@ describe('a bad line costs itself only', () => {
   });
 });
 
+test('too many bad lines close in the middle of a chunk, whatever is wrong with them', () => {
+  for (const bad of ['bad\n', '\xff\n', '{"a":"\xff"}\n', '[]\n']) {
+    const bytes = Buffer.from(`{}\n${bad.repeat(300)}{}\n`, 'latin1');
+    const { texts, rejected, refused } = decodeAll([bytes]);
+    expect([texts.length, rejected.length, rejected.at(-1), refused]).toEqual([1, 102, 'bad_lines', true]);
+  }
+});
+
 describe('max_frame', () => {
   const sized = (bytes: number) => `{"a":"${'x'.repeat(bytes - 8)}"}`;
   const limits = { maxFrameBytes: 100 };
@@ -150,6 +159,22 @@ describe('max_frame', () => {
     ]);
     expect(rejected).toEqual(['too_large']);
     expect(texts).toEqual([]);
+  });
+
+  test('what is skipped is counted, and nothing of it is held', () => {
+    const line = codec.open({
+      maxFrameBytes: 100,
+      scan: () => undefined,
+      emit: () => {},
+      reject: () => {},
+      isHopeless: () => false,
+    });
+    const pending = [60, 60, 60].map((bytes) => {
+      line.push(Buffer.alloc(bytes, 'x'));
+      return line.pending();
+    });
+    line.push(Buffer.from('\n{"a"'));
+    expect([...pending, line.pending()]).toEqual([60, 120, 180, 4]);
   });
 
   test('1 GiB without a newline leaves memory flat', () => {

@@ -58,6 +58,18 @@ describe('turns', () => {
     turns.close();
   });
 
+  test('one that fills the turn has it to itself', async () => {
+    const journal: string[] = [];
+    const turns = createTurns(NEVER, scheduler);
+    for (const name of ['A', 'B', 'C']) reader(name, turns, journal, TURN_BYTES);
+    await nextTurn();
+    expect(journal).toEqual([`A${TURN_BYTES}`]);
+    await nextTurn();
+    await nextTurn();
+    expect(journal).toEqual(['A', 'B', 'C'].map((name) => `${name}${TURN_BYTES}`));
+    turns.close();
+  });
+
   test('a reader that queues up again waits for the next turn, however little it reads', async () => {
     const journal: string[] = [];
     const turns = createTurns(NEVER, scheduler);

@@ -83,8 +83,12 @@ export const operatorContext = (scheduler: SchedulerLike, name = 'test'): Operat
   Object.assign(recordingContext(scheduler), { name, holding: () => {} });
 
 /** An operator as if loaded from `<name>.ts`. */
-export const use = (name: string, operator: Operator<never>, options: object = {}): ChainOperator => ({
-  loaded: { name, file: `/pipelines/${name}.ts`, hash: name, operator: operator as Operator },
+export const use = <O extends object>(
+  name: string,
+  operator: Operator<O>,
+  options: object = {},
+): ChainOperator => ({
+  loaded: { name, file: `/pipelines/${name}.ts`, hash: name, operator: operator as unknown as Operator },
   options,
 });
 

@@ -95,7 +95,7 @@ describe('by size', () => {
   });
 
   test('batches are not merged beyond max_bytes', async () => {
-    expect(openFiles(await tempDir()).merge).toEqual({ maxMessages: 20_000, maxBytes: 4 * 2 ** 20 });
+    expect(openFiles(await tempDir()).merge).toMatchObject({ maxMessages: 20_000, maxBytes: 4 * 2 ** 20 });
     expect(openFiles(await tempDir(), { rotate: { max_bytes: '1MiB' } }).merge.maxBytes).toBe(2 ** 20);
   });
 

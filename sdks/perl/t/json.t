@@ -113,6 +113,15 @@ is(json_text("\x80" x 20_000) =~ tr/"//, 2, 'bytes without any character');
 is(scalar(keys %{ JSON::PP::decode_json(json_value({ map { $_ => 1 } 1 .. 1000 })) }), 128, '128 keys');
 is(scalar @{ JSON::PP::decode_json(json_value([ 1 .. 1000 ])) }, 256, '256 items');
 
+# A string that perl itself holds to be UTF-8 and is not (broken XS code makes such).
+{
+    my @said;
+    local $SIG{__WARN__} = sub { push @said, @_ };
+    Encode::_utf8_on(my $broken = "\xff\xfe\xc3(");
+    is(json_value({ k => $broken }), utf8_of(qq({"k":"\x{ff}\x{fe}\x{c3}("})), "a malformed string, as bytes");
+    is_deeply(\@said, [], 'without a word');
+}
+
 # What was given stays as it was.
 {
     my %hash = (n => 5, list => [ 1, 2 ]);

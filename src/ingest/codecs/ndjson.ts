@@ -19,32 +19,44 @@ export const codec: CodecDefinition = {
 };
 
 function open(io: CodecIo): Codec {
-  const partial = createPartialLine(io);
+  /** Exists only while a line is incomplete: an idle connection costs nothing. */
+  let partial: PartialLine | undefined;
   return {
     push(chunk) {
       const last = chunk.lastIndexOf(LF);
-      const start = last >= 0 && partial.isBegun() ? partial.finish(chunk, chunk.indexOf(LF)) : 0;
+      let start = 0;
+      if (partial !== undefined && last >= 0) {
+        start = partial.finish(chunk, chunk.indexOf(LF));
+        partial = undefined;
+      }
       if (start < last) decodeBlock(chunk.subarray(start, last), io);
-      if (last + 1 < chunk.length) partial.hold(chunk, last + 1);
+      if (last + 1 < chunk.length) {
+        partial ??= createPartialLine(io);
+        partial.hold(chunk, last + 1);
+      }
       return io.isHopeless() ? 'bad_lines' : undefined;
     },
-    end: partial.end,
-    pending: partial.pending,
+    end: () => partial?.end(),
+    pending: () => partial?.pending() ?? 0,
   };
 }
 
-/** The line whose LF has not come yet. Its bytes are held, or only counted once they exceed the limit. */
-function createPartialLine(io: CodecIo) {
+/** A line whose LF has not come yet. Its bytes are held, or only counted once they exceed the limit. */
+interface PartialLine {
+  /** Takes what follows in `chunk` from `start` on. */
+  hold(chunk: Buffer, start: number): void;
+  /** Decodes the line, which `chunk` ends at `lineFeed`; the position after it. */
+  finish(chunk: Buffer, lineFeed: number): number;
+  /** Decodes the line, which nothing ends but the connection. */
+  end(): void;
+  /** Bytes so far, from its first character on: behind blanks a client may be idle. */
+  pending(): number;
+}
+
+function createPartialLine(io: CodecIo): PartialLine {
   const held = createHeld();
   let skipped = 0;
-  /** Bytes before the line's first character: behind them a client may be idle. */
   let blanks = 0;
-
-  const clear = () => {
-    held.clear();
-    skipped = 0;
-    blanks = 0;
-  };
   const hold = (chunk: Buffer, start: number) => {
     const length = held.length() + skipped + chunk.length - start;
     if (blanks === held.length() + skipped) blanks += countBlanks(chunk, start);
@@ -56,21 +68,20 @@ function createPartialLine(io: CodecIo) {
       skipped = length;
     }
   };
-  /** Ends the line at `lineFeed`; the position after it. */
-  const finish = (chunk: Buffer, lineFeed: number): number => {
-    hold(chunk.subarray(0, lineFeed), 0);
-    if (skipped === 0) decodeBlock(held.view(), io);
-    clear();
-    return lineFeed + 1;
+  return {
+    hold,
+    finish(chunk, lineFeed) {
+      hold(chunk.subarray(0, lineFeed), 0);
+      if (skipped === 0) decodeBlock(held.view(), io);
+      return lineFeed + 1;
+    },
+    end() {
+      const record = skipped === 0 ? readLine(held.view(), io) : undefined;
+      if (typeof record === 'object') io.emit(record);
+      else if (record !== undefined) io.reject('truncated');
+    },
+    pending: () => held.length() + skipped - blanks,
   };
-  const end = () => {
-    const record = held.length() > 0 ? readLine(held.view(), io) : undefined;
-    if (typeof record === 'object') io.emit(record);
-    else if (record !== undefined) io.reject('truncated');
-    clear();
-  };
-  const isBegun = () => held.length() + skipped > 0;
-  return { hold, finish, end, isBegun, pending: () => held.length() + skipped - blanks };
 }
 
 function countBlanks(bytes: Buffer, start: number): number {
@@ -121,7 +132,8 @@ function decodeAscii(block: Buffer, io: CodecIo): void {
     const lineFeed = block.indexOf(LF, start);
     const next = lineFeed === -1 ? block.length : lineFeed;
     const end = hasBreaks && block[next - 1] === CR ? next - 1 : next;
-    if (end > start) take(readRecord(block.toString('latin1', start, end), hasBreaks, io.scan, block, start, end), io);
+    if (end > start)
+      take(readRecord(block.toString('latin1', start, end), hasBreaks, io.scan, block, start, end), io);
     start = next + 1;
   }
 }

@@ -56,6 +56,8 @@ sub _end {
     return waitpid $pid, 0;
 }
 
+sub CLONE_SKIP { return 1 }
+
 sub DESTROY {
     my $self = shift;
     $self->murder if $self->{owner} == $$;

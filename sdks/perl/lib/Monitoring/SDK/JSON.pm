@@ -25,6 +25,7 @@ my $IS_BOOL   = defined &builtin::is_bool           ? \&builtin::is_bool        
 sub json_text {
     my $text = $_[0] // return 'null';
     $text = eval {"$text"} // '<unprintable>' if ref $text;
+    utf8::encode($text) unless utf8::valid($text);
     return qq("$text") unless length $text > MAX_TEXT_BYTES || $text =~ /[^ !#-\[\]-~]/;
     $text = substr $text, 0, MAX_TEXT_BYTES + 1;
     utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ $UTF8;

@@ -54,7 +54,8 @@ sub around {
 sub callable {
     my $code = shift;
     local $@;
-    return ref $code && eval { \&$code } || sub { };
+    local $SIG{__DIE__};
+    return ref $code && eval { defined &$code && \&$code } || sub { };
 }
 
 my ($POOL, $POOL_OWNER) = ('', 0);

@@ -1,0 +1,41 @@
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from '@jest/globals';
+import { asyncScheduler, EMPTY, NEVER } from 'rxjs';
+import { openLanes } from '../../src/deliver/lanes.ts';
+import { delivery, fakeSink, OPTIONS, testContext } from './fixtures.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Reloads a thousand times; `send` is what the sinks that are replaced answer. Says how many sinks are still alive. */
+async function aliveAfterReloads(send: typeof EMPTY, drainMs: number): Promise<number> {
+  const lanes = openLanes(testContext(asyncScheduler), { drainMs });
+  const opened: WeakRef<object>[] = [];
+  for (let n = 0; n < 1000; n++) {
+    const open = () => {
+      const sink = fakeSink(asyncScheduler, () => send);
+      opened.push(new WeakRef(sink));
+      return { sink, options: OPTIONS };
+    };
+    lanes.reconcile(new Map([['b', { fingerprint: `${n}`, open }]]));
+    lanes.offer(delivery([n]));
+  }
+  // A WeakRef holds its object until the end of the turn it was made in, and a lane until its deadline rang.
+  for (let turn = 0; turn < 50 && opened.filter((ref) => ref.deref()).length > 1; turn++) {
+    await setImmediate();
+    collectGarbage();
+  }
+  const alive = opened.filter((ref) => ref.deref() !== undefined).length;
+  lanes.close(0);
+  return alive;
+}
+
+test('a replaced lane is garbage once it has drained', async () => {
+  expect(await aliveAfterReloads(EMPTY, 60_000)).toBe(1);
+});
+
+test('… or once its deadline is over', async () => {
+  expect(await aliveAfterReloads(NEVER, 0)).toBe(1);
+});
