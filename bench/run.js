@@ -9,6 +9,7 @@ import { machineLine } from './rig/proc.js';
 import { printReport } from './rig/table.js';
 import { run as soak } from './soak.js';
 import { run as sources } from './sources.js';
+import { run as stages } from './stages.js';
 import { run as throughput } from './throughput.js';
 
 const { only, json } = readOptions({
@@ -26,6 +27,7 @@ const startedMs = Date.now();
 const load = { messages: 1_000_000, warmUp: 300_000 };
 const BENCHMARKS = {
   throughput: (say) => throughput({ rounds: 3, ...load, only: '' }, say),
+  stages: (say) => stages({ rounds: 3, messages: 200_000 }, say),
   latency: (say) => latency({ rate: 10_000, seconds: 6, warmUpSeconds: 3, criticalEvery: 100 }, say),
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
   'black-hole': (say) => blackHole({ rounds: 3, ...load }, say),

@@ -133,7 +133,7 @@ export async function run({ rounds, messages }, say) {
 function rowsOf(costs) {
   const [[, parse]] = costs;
   const rows = costs.map(([name, cost], index) => {
-    const more = index > 1 ? `+${(cost - costs[index - 1][1]).toFixed(0)} ns` : '';
+    const more = index > 1 ? `${signed(cost - costs[index - 1][1])} ns` : '';
     return { name: index > 1 ? `… ${name}` : name, value: `${cost.toFixed(0)} ns`, note: more };
   });
   const beyond = costs.at(-1)[1] - parse;
@@ -148,6 +148,8 @@ function rowsOf(costs) {
     },
   ];
 }
+
+const signed = (value) => `${value < 0 ? '' : '+'}${value.toFixed(0)}`;
 
 if (isMain(import.meta.url)) {
   const options = readOptions(SPEC);

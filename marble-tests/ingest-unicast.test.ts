@@ -18,7 +18,7 @@ describe('unicast', () => {
     ['empty', '                          --|', '    ^', '        --|'],
     ['one', '                            -a-|', '   ^', '        -a-|'],
     ['many', '                           -a-b-c|', '^', '        -a-b-c|'],
-    ['what came before waits', '         -a-b-c|', '---^', '     ---(ab)|'],
+    ['what came before waits', '       -a-b---c|', '---^', '  ---(ab)c|'],
     ['and so does the end', '            -a|', '    ----^', '    ----(a|)'],
     ['early unsubscribe', '              -a-b-c|', '^--!', '     -a-'],
   ])('%s', (_, source, subscription, seen) => {

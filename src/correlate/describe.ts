@@ -57,9 +57,11 @@ function stateOf(story: Story, parts: readonly Part[], nowMs: number): JobState 
   const said = STATES.find(([words]) => words.test(progress?.status ?? ''))?.[1];
   if (said !== undefined) return said;
   if (progress?.percent === 100) return 'succeeded';
-  const spans = parts.flatMap(({ spansById }) => [...spansById.values()]);
-  if (progress === undefined && spans.length > 0 && spans.every(({ ended }) => ended)) {
-    return spans.some(({ failed, parent }) => failed && parent === '') ? 'failed' : 'succeeded';
+  const spans = new Map(parts.flatMap(({ spansById }) => [...spansById]));
+  const all = [...spans.values()];
+  if (progress === undefined && all.length > 0 && all.every(({ ended }) => ended)) {
+    // A span whose parent is not known here is a root as far as anyone can tell.
+    return all.some(({ failed, parent }) => failed && !spans.has(parent)) ? 'failed' : 'succeeded';
   }
   return nowMs - story.lastMs > quietMs(story) ? 'stalled' : 'running';
 }

@@ -82,10 +82,11 @@ const YEAR_MS = 366 * 86_400_000;
  */
 export function spanInterval(message: Message): Interval | undefined {
   const data = dataOf(message);
-  const durationUs = numberOf(data.duration_us);
-  if (message.type !== 'span' || data.phase === 'start' || durationUs === undefined) return undefined;
+  const sentUs = numberOf(data.duration_us);
+  if (message.type !== 'span' || data.phase === 'start' || sentUs === undefined) return undefined;
+  const durationUs = Math.max(0, sentUs);
   const from = (numberOf(data.start_us) ?? message.timeMs * 1000 - durationUs) / 1000;
-  const to = from + Math.max(0, durationUs) / 1000;
+  const to = from + durationUs / 1000;
   const isNear = Math.abs(from - message.timeMs) < YEAR_MS && Math.abs(to - message.timeMs) < YEAR_MS;
   return isNear ? { from, to } : undefined;
 }

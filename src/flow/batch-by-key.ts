@@ -122,11 +122,12 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
       };
 
       const closeEach = (reasonOf: (slot: Slot<T>) => Keyed<T>['reason'] | undefined) => {
-        for (let slot = ring.newer; slot !== ring; ) {
-          const next = slot.newer;
-          const reason = reasonOf(slot);
+        // A list of its own: whoever takes a batch may send an item back, and so close others.
+        const open: Slot<T>[] = [];
+        for (let slot = ring.newer; slot !== ring; slot = slot.newer) open.push(slot);
+        for (const slot of open) {
+          const reason = slot.items.length === 0 ? undefined : reasonOf(slot);
           if (reason !== undefined) close(slot, reason);
-          slot = next;
         }
       };
 

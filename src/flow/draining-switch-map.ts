@@ -17,8 +17,10 @@ export interface DrainingSwitchMapOptions {
 /**
  * `switchMap` that loses nothing: `project` turns each value of `plan$` and a stream of the source's values into
  * an inner Observable. On a new plan the old inner's input **completes**, so that it flushes and drains, while the
- * new inner, subscribed before, already takes the values. An inner completes after its input does, not earlier.
- * Until the first plan the source's values are kept, unbounded: give `plan$` its first value first. The source is subscribed once; its completion (not the plans') completes the result, after all inners.
+ * new inner, subscribed before, already takes the values. A plan that comes while a value is handled takes over
+ * after it. An inner completes after its input does, not earlier. Until the first plan the source's values are kept,
+ * unbounded: give `plan$` its first value first. The source is subscribed once; its completion (not the plans')
+ * completes the result, after all inners.
  *
  * States: waiting (no plan yet, values kept) → running (one inner takes values, older ones drain) → draining
  * (source complete) → complete.
@@ -36,6 +38,8 @@ export function drainingSwitchMap<T, P, R>(
       let running = 0;
       let sourceDone = false;
       let planDone = false;
+      let isTurn = false;
+      let waiting: P[] = [];
 
       const completeIfDone = () => {
         if (sourceDone && running === 0 && (early.length === 0 || planDone)) subscriber.complete();
@@ -49,6 +53,12 @@ export function drainingSwitchMap<T, P, R>(
         inner.add(deadline);
       };
       let retireCurrent = () => {};
+
+      /** Values that come meanwhile queue up behind those that were kept. */
+      const replayEarly = (to: Subject<T>) => {
+        for (const value of early) to.next(value);
+        early = [];
+      };
 
       const start = (plan: P) => {
         const next = new Subject<T>();
@@ -68,20 +78,56 @@ export function drainingSwitchMap<T, P, R>(
             complete: () => inner.unsubscribe(),
           }),
         );
+        replayEarly(next);
         input = next;
         retireOld();
-        const kept = early;
-        early = [];
-        for (const value of kept) next.next(value);
-        if (sourceDone) retireCurrent();
+      };
+
+      const finishIfSourceDone = () => {
+        if (!sourceDone) return;
+        if (input !== undefined) retireCurrent();
+        retireCurrent = () => {};
+        completeIfDone();
+      };
+
+      /** What came within a turn, while an inner still handled a value: its input ends only now. */
+      const endTurn = () => {
+        for (const plan of waiting) {
+          if (!subscriber.closed && !(sourceDone && input !== undefined)) start(plan);
+        }
+        if (waiting.length > 0) waiting = [];
+        isTurn = false;
+        finishIfSourceDone();
+      };
+
+      const switchTo = (plan: P) => {
+        waiting.push(plan);
+        if (isTurn) return;
+        isTurn = true;
+        endTurn();
+      };
+
+      const take = (value: T) => {
+        if (input === undefined) {
+          early.push(value);
+        } else if (isTurn) {
+          input.next(value);
+        } else {
+          isTurn = true;
+          input.next(value);
+          endTurn();
+        }
+      };
+
+      const end = () => {
+        sourceDone = true;
+        if (!isTurn) finishIfSourceDone();
       };
 
       subscriber.add(() => all.unsubscribe());
       subscriber.add(
         plan$.subscribe({
-          next: (plan) => {
-            if (!sourceDone || input === undefined) start(plan);
-          },
+          next: switchTo,
           error: (error) => subscriber.error(error),
           complete: () => {
             planDone = true;
@@ -90,15 +136,7 @@ export function drainingSwitchMap<T, P, R>(
         }),
       );
       subscriber.add(
-        source$.subscribe({
-          next: (value) => (input ? input.next(value) : early.push(value)),
-          error: (error) => subscriber.error(error),
-          complete: () => {
-            sourceDone = true;
-            if (input) retireCurrent();
-            completeIfDone();
-          },
-        }),
+        source$.subscribe({ next: take, error: (error) => subscriber.error(error), complete: end }),
       );
     });
 }

@@ -7,7 +7,7 @@ const COUNTER_SIZE = 4096 * 4096;
  */
 export function createIds(random: () => number): (nowMs: number) => string {
   const node = Array.from({ length: 4 }, () => HEX3[Math.floor(random() * 4096)]).join('');
-  let timeMs = 0;
+  let timeMs = Number.NEGATIVE_INFINITY;
   let counter = 0;
   let time = '';
   return (nowMs) => {

@@ -27,7 +27,10 @@ export const REJECTIONS = {
 /** Why ingest refuses a frame or a connection; the `reason` of `counters.rejected`. */
 export type Rejection = keyof typeof REJECTIONS;
 
-/** Counts one refusal and explains it in the log: the first of its reason as a warning, later ones for debugging. */
+/**
+ * Counts one refusal and explains it in the log: the first of its reason as a warning, later ones for debugging; a
+ * broken connection always for debugging.
+ */
 export type Reject = (reason: Rejection, cause?: string) => void;
 
 /** A `Reject` for one connection; `remote` says whose. */
@@ -36,12 +39,13 @@ export function rejectionsOf(connection: { id: number; remote: string }, context
   return (reason, cause) => {
     context.counters.rejected(reason);
     const fields = { connection: connection.id, remote: connection.remote, reason, ...(cause && { cause }) };
-    if (!explained.includes(reason) && mayWarn(reason, context)) {
+    const isNew = reason !== 'connection_error' && !explained.includes(reason);
+    if (isNew && mayWarn(reason, context)) {
       context.log.warn(fields, `ingest: ${REJECTIONS[reason]}`);
     } else {
       context.log.debug(fields, `ingest: ${REJECTIONS[reason]}`);
     }
-    if (!explained.includes(reason)) explained = [...explained, reason];
+    if (isNew) explained = [...explained, reason];
   };
 }
 

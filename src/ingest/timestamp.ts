@@ -8,7 +8,7 @@ export interface Instant {
   readonly us: number | undefined;
 }
 
-const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z$/;
 
 /** Epoch ms of `YYYY-MM-DDTHH:MM:SS.mmmZ`, the canonical form; NaN for anything else. */
 export function canonicalMs(text: string): number {
@@ -23,8 +23,10 @@ export function createTimestampReader(): (bytes: Buffer, from: number, to: numbe
   return (bytes, from, to) => {
     if (to - from !== 24 || !isSame(minute, bytes, from, from + 17)) {
       const ms = canonicalMs(bytes.toString('latin1', from, to));
-      minute = new Uint8Array(bytes.subarray(from, from + 17));
-      minuteMs = Math.floor(ms / 60_000) * 60_000;
+      if (!Number.isNaN(ms)) {
+        minute = new Uint8Array(bytes.subarray(from, from + 17));
+        minuteMs = Math.floor(ms / 60_000) * 60_000;
+      }
       return ms;
     }
     const digit = (at: number) => {
@@ -39,7 +41,7 @@ export function createTimestampReader(): (bytes: Buffer, from: number, to: numbe
 const RFC3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
-/** RFC 3339, 0–9 fraction digits, any offset, leap seconds rolled over; `undefined` if it is not a time. */
+/** RFC 3339, 0–9 fraction digits, any offset, leap seconds rolled over; `undefined` if it is no time of the years 0000–9999. */
 export function parseRfc3339(text: string): Instant | undefined {
   const found = RFC3339.exec(text);
   if (found === null) return undefined;
@@ -52,11 +54,15 @@ export function parseRfc3339(text: string): Instant | undefined {
   date.setUTCHours(hour, min, sec);
   const offsetMs = (found[8] === '-' ? -60_000 : 60_000) * (field(9) * 60 + field(10));
   const fraction = (found[7] ?? '').padEnd(9, '0');
-  const wholeMs = date.getTime() - offsetMs;
-  const ms = wholeMs + Number(fraction.slice(0, 3));
+  const ms = date.getTime() - offsetMs + Number(fraction.slice(0, 3));
+  if (ms < FIRST_MS || ms > LAST_MS) return undefined;
   const micros = Number(fraction.slice(3, 6));
   return { ms, us: micros === 0 ? undefined : ms * 1000 + micros };
 }
+
+/** The years 0000 to 9999: what the canonical form can say. */
+const FIRST_MS = Date.parse('0000-01-01T00:00:00.000Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 const daysIn = (year: number, month: number) =>
   new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();

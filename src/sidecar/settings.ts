@@ -89,12 +89,9 @@ export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOpti
       : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...secured }]),
     ...(tcp.socket === undefined
       ? []
-      : [{ address: { path: tcp.socket, mode: SOCKET_MODE }, maxConnections }]),
+      : [{ address: { path: tcp.socket, mode: tcp.socket_mode }, maxConnections }]),
   ];
 }
-
-/** Permissions of a Unix socket: its owner and group may send. */
-const SOCKET_MODE = 0o660;
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
 export const webAddress = ({ http }: Config) =>

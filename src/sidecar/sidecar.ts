@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { lastValueFrom, map, type Observable, tap } from 'rxjs';
 import { formatIssue } from '../config/issue.ts';
+import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { config$ } from '../config/watch.ts';
 import type { Context } from '../context.ts';
@@ -8,12 +9,12 @@ import { createTraces } from '../correlate/traces.ts';
 import { openDeadLetters } from '../deliver/dead-letters.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import { broadcastState } from '../flow/broadcast.ts';
-import { createListeners } from '../ingest/listeners.ts';
+import { createListeners, type Listeners } from '../ingest/listeners.ts';
 import { isoTime } from '../message.ts';
-import { createMetrics } from '../metrics.ts';
+import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
-import { createEngine } from './engine.ts';
+import { createEngine, type Engine } from './engine.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { deadLetterBytes, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
@@ -50,8 +51,9 @@ export async function startSidecar(
   options: SidecarOptions,
   surroundings: Omit<Context, 'counters'>,
 ): Promise<Sidecar> {
+  const { path } = options;
   const { scheduler, log } = surroundings;
-  const first = await draft(options.text, options.path, options);
+  const first = await draft(options.text, path, options);
   if ('errors' in first) throw new ConfigError(first.errors.map(formatIssue));
   warn(first.warnings, log);
 
@@ -67,10 +69,11 @@ export async function startSidecar(
   );
   const engine = createEngine(first, { sinks: options.sinks, deadLetters, dataDir }, context);
   const listeners = createListeners(engine.pause$, context);
+  const loaded = () => isoTime(scheduler.now());
   const state = broadcastState<State>({
     phase: 'starting',
     draft: first,
-    loaded: isoTime(scheduler.now()),
+    loaded: loaded(),
     lastReload: null,
   });
   const web = createWeb(
@@ -78,28 +81,12 @@ export async function startSidecar(
       ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed()),
       metrics,
       traces: createTraces(engine.traces, scheduler),
-      config: () => configView(options.path, state.get()),
+      config: () => configView(path, state.get()),
     },
     context,
   );
-  metrics.watch({
-    lanes: () => [...engine.lanes.stats()].map(([backend, stats]) => laneGauge(backend, stats)),
-    held: engine.held,
-    connections: listeners.connections,
-    memory: engine.traces.stats,
-  });
-  metrics.planned(engine.plan().backends);
-
-  let deadlineMs = Number.POSITIVE_INFINITY;
-  const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
-  let lost = 0;
-  const count = (outcome: Outcome) => {
-    metrics.outcome(outcome);
-    if (outcome.ending === 'shed' && outcome.reason === 'shutdown') lost += outcome.messages.length;
-  };
-  const flow = lastValueFrom(engine.run(listeners.connection$, leftMs).pipe(tap(count)), {
-    defaultValue: undefined,
-  });
+  watchGauges(metrics, engine, listeners);
+  const flow = startFlow(engine, listeners, metrics, context);
 
   const open = async ({ config }: Draft) => {
     await listeners.apply(listenOptions(config));
@@ -110,14 +97,13 @@ export async function startSidecar(
     await open(next);
     engine.apply(next);
     metrics.planned(engine.plan().backends);
-    state.set({ ...state.get(), draft: next, loaded: isoTime(scheduler.now()) });
+    state.set({ ...state.get(), draft: next, loaded: loaded() });
   };
   const stop = async (withinMs: number) => {
-    deadlineMs = scheduler.now() + withinMs;
-    await lastValueFrom(listeners.drain(withinMs), { defaultValue: undefined });
-    await flow;
+    const lost = await flow.end(withinMs);
     await web.close();
     metrics.close();
+    return lost;
   };
 
   try {
@@ -126,18 +112,7 @@ export async function startSidecar(
     await stop(0);
     throw error;
   }
-  const watching = reload(
-    config$(
-      options.path,
-      {
-        reload$: options.reload$,
-        settings$: engine.config$.pipe(map((config) => watchSettings(config, options.path))),
-      },
-      context,
-    ),
-    { ...options, apply, isNew: (next) => !isSameDraft(next, state.get().draft) },
-    context,
-  ).subscribe((last) => {
+  const watching = watchConfig(options, apply, engine, () => state.get().draft, context).subscribe((last) => {
     if (last.result !== 'unchanged') metrics.reloaded(last.result);
     state.set({ ...state.get(), lastReload: last });
   });
@@ -147,11 +122,67 @@ export async function startSidecar(
     config: first.config,
     listening: listeners.addresses(),
     http: web.address(),
-    async close() {
+    close: () => {
       state.set({ ...state.get(), phase: 'stopping' });
       watching.unsubscribe();
-      await stop(state.get().draft.config.shutdown.deadline);
+      return stop(state.get().draft.config.shutdown.deadline);
+    },
+  };
+}
+
+function watchGauges(
+  metrics: Metrics,
+  { lanes, held, traces, plan }: Engine,
+  { connections }: Listeners,
+): void {
+  metrics.watch({
+    lanes: () => [...lanes.stats()].map(([backend, stats]) => laneGauge(backend, stats)),
+    held,
+    connections,
+    memory: traces.stats,
+  });
+  metrics.planned(plan().backends);
+}
+
+/** Runs the flow. `end` drains it from the top, within a deadline for all of it, and resolves to what was lost. */
+function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { scheduler }: Context) {
+  let deadlineMs = Number.POSITIVE_INFINITY;
+  let lost = 0;
+  const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
+  const count = (outcome: Outcome) => {
+    metrics.outcome(outcome);
+    if (outcome.ending === 'shed' && outcome.reason === 'shutdown') lost += outcome.messages.length;
+  };
+  const flow$ = engine.run(listeners.connection$, leftMs).pipe(tap(count));
+  const ended = lastValueFrom(flow$, { defaultValue: undefined });
+  return {
+    async end(withinMs: number): Promise<Loss> {
+      deadlineMs = scheduler.now() + withinMs;
+      // Clients who go on sending must not use up the time that delivery needs.
+      await lastValueFrom(listeners.drain(withinMs / 2), { defaultValue: undefined });
+      await ended;
       return { messages: lost };
     },
   };
+}
+
+/** Puts every change of the configuration file and of the operators into force. */
+function watchConfig(
+  options: SidecarOptions,
+  apply: (draft: Draft) => Promise<void>,
+  engine: Engine,
+  inForce: () => Draft,
+  context: Context,
+) {
+  const { path, reload$ } = options;
+  const reading$ = config$(
+    path,
+    {
+      reload$,
+      settings$: engine.config$.pipe(map((config) => watchSettings(config, path))),
+      isWhole: (text) => !('errors' in parseConfig(text, path, options)),
+    },
+    context,
+  );
+  return reload(reading$, { ...options, apply, isNew: (next) => !isSameDraft(next, inForce()) }, context);
 }

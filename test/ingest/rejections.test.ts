@@ -57,7 +57,7 @@ describe('a refusal', () => {
     reject('connection_error');
     expect(rejected).toEqual(['connection_error', 'connection_error']);
     expect(logged[0]).toEqual({
-      level: expect.any(String),
+      level: 'debug',
       fields: { connection: 7, remote: '10.0.0.1:5', reason: 'connection_error', cause: 'read ECONNRESET' },
       message: 'ingest: a connection broke',
     });

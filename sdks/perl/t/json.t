@@ -118,7 +118,7 @@ is(scalar @{ JSON::PP::decode_json(json_value([ 1 .. 1000 ])) }, 256, '256 items
     my @said;
     local $SIG{__WARN__} = sub { push @said, @_ };
     Encode::_utf8_on(my $broken = "\xff\xfe\xc3(");
-    is(json_value({ k => $broken }), utf8_of(qq({"k":"\x{ff}\x{fe}\x{c3}("})), "a malformed string, as bytes");
+    is(json_value({ k => $broken }), utf8_of(qq<{"k":"\x{ff}\x{fe}\x{c3}("}>), "a malformed string, as bytes");
     is_deeply(\@said, [], 'without a word');
 }
 
