@@ -55,7 +55,6 @@ const limits = section({
   frame_timeout: duration()
     .prefault('30s')
     .describe('A frame left unfinished for so long closes its connection.'),
-  max_sources: count.default(10_000).describe('Sources whose names are kept in memory.'),
   metric_sources: count
     .default(1000)
     .describe('Sources with a label of their own in `/metrics`; the others share one.'),

@@ -34,12 +34,13 @@ export interface TraceStore {
   trace(traceId: string): Story | undefined;
   /** Jobs, the most recently active last. */
   jobs(): readonly Story[];
+  /** Forgets at once what is past the new bounds. */
   setLimits(limits: StoreLimits): void;
   stats(): StoreStats;
 }
 
 const MAX_LINKS = 64;
-/** Messages a second that may be kept in full; more than that is only summed up, so that a flood costs little. */
+/** Messages a second that may be kept in full; in a flood of more, only jobs' sums are kept up, so that it costs little. */
 const MAX_KEPT_PER_SECOND = 10_000;
 
 export function createTraceStore(initial: StoreLimits): TraceStore {
@@ -87,12 +88,6 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
   };
 
   const keep = (story: Story, message: Message) => {
-    if (!mayKeep(message.receivedMs)) {
-      foldEnvelope(story.parts, message);
-      story.folded++;
-      story.approximate = true;
-      return;
-    }
     story.messages.push(message);
     messages++;
     bytes += message.bytes;
@@ -100,25 +95,41 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     makeRoom();
   };
 
-  const file = (stories: RecentMap<string, Story>, id: string, message: Message, link: string) => {
+  const storyOf = (stories: RecentMap<string, Story>, id: string, nowMs: number, link: string): Story => {
     let story = stories.get(id);
     if (story === undefined) {
-      story = createStory(id, message.receivedMs);
+      story = createStory(id, nowMs);
       stories.set(id, story);
     }
-    story.lastMs = message.receivedMs;
+    story.lastMs = nowMs;
     if (link !== '' && link !== story.lastLink) {
       story.lastLink = link;
       if (story.links.size < MAX_LINKS) story.links.add(link);
     }
-    keep(story, message);
+    return story;
+  };
+
+  /** In a flood: the job's sums, and what links job and trace. */
+  const addInFlood = (message: Message) => {
+    const { jobId, traceId, receivedMs } = message;
+    if (jobId === '') return;
+    const job = storyOf(jobs, jobId, receivedMs, traceId);
+    foldEnvelope(job.parts, message);
+    job.folded++;
+    job.approximate = true;
+    if (traceId !== '') storyOf(traces, traceId, receivedMs, jobId).approximate = true;
   };
 
   return {
     add: (message) => {
-      const { jobId, traceId } = message;
-      if (jobId !== '') file(jobs, jobId, message, traceId);
-      if (traceId !== '') file(traces, traceId, message, jobId);
+      const { jobId, traceId, receivedMs } = message;
+      if (jobId === '' && traceId === '') return;
+      if (!mayKeep(receivedMs)) {
+        addInFlood(message);
+        return;
+      }
+      if (jobId !== '') keep(storyOf(jobs, jobId, receivedMs, traceId), message);
+      if (traceId !== '') keep(storyOf(traces, traceId, receivedMs, jobId), message);
     },
     traceOfJob: (jobId) => jobs.get(jobId)?.lastLink ?? '',
     jobOfTrace: (traceId) => traces.get(traceId)?.lastLink ?? '',
@@ -127,8 +138,11 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     jobs: () => [...jobs.values()].sort((a, b) => a.lastMs - b.lastMs),
     setLimits: (next) => {
       limits = next;
-      jobs.setMax(limits.maxTraces);
-      traces.setMax(limits.maxTraces);
+      for (const stories of [jobs, traces]) {
+        stories.setMax(limits.maxTraces);
+        while (stories.size() > limits.maxTraces) stories.forgetOlder();
+      }
+      makeRoom();
     },
     stats: () => ({ jobs: jobs.size(), traces: traces.size(), messages, bytes, evicted }),
   };

@@ -1,7 +1,7 @@
 import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
-import { type Id, isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
+import { isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
 import type { ParsedFrame } from './record.ts';
-import { members, rewrite } from './rewrite.ts';
+import { type Member, members, rewrite } from './rewrite.ts';
 import type { Envelope } from './scan.ts';
 import { canonicalMs, parseTimestamp } from './timestamp.ts';
 
@@ -39,8 +39,14 @@ export function canonicalise(
   const span = spanIdOf(value.span_id);
   const jobId = jobIdOf(value.job_id, data);
   const time = timeOf(value, nowMs);
-  const changes = changesTo(value, time.changes, trace, span, jobId, tags);
-  const isRepeated = [...members(text)].length !== Object.keys(value).length;
+  const sent = [...members(text)];
+  const changes = new Map([
+    ...time.changes,
+    ...changesOfIds(value, { trace_id: trace.id, span_id: span.id, job_id: jobId }),
+    ...changesOfServerMembers(value, sent),
+    ...changesOfTags(value, sent, tags),
+  ]);
+  const isRepeated = sent.length !== Object.keys(value).length;
   const changed = changes.size > 0 || isRepeated;
   const newText = changed ? rewrite(text, changes) : text;
   const newValue = changed ? (JSON.parse(newText) as JsonObject) : value;
@@ -80,27 +86,34 @@ function timeOf(value: JsonObject, nowMs: number): { ms: number; adjusted: boole
   return { ms, adjusted: instant === undefined, changes };
 }
 
-function changesTo(
-  value: JsonObject,
-  changes: Changes,
-  trace: Id,
-  span: Id,
-  jobId: string,
-  tags: Readonly<Record<string, string>>,
-): Changes {
-  for (const [key, id] of [
-    ['trace_id', trace.id],
-    ['span_id', span.id],
-    ['job_id', jobId],
-  ] as const) {
+function changesOfIds(value: JsonObject, ids: Readonly<Record<string, string>>): Changes {
+  const changes: Changes = new Map();
+  for (const [key, id] of Object.entries(ids)) {
     if (value[key] === undefined || value[key] === id) continue;
     changes.set(key, id === '' ? undefined : JSON.stringify(id));
   }
-  // The sender's id would pass for ours: it is kept under another name.
-  if (value.id !== undefined) changes.set('sent_id', JSON.stringify(value.id));
-  for (const key of SERVER_MEMBERS) if (value[key] !== undefined) changes.set(key, undefined);
-  if (isObject(value.tags) && Object.keys(tags).length > 0) {
-    changes.set('tags', JSON.stringify({ ...tags, ...value.tags }));
-  }
   return changes;
+}
+
+/** The text of a member's value as it was sent, digit for digit. */
+const textOf = (sent: readonly Member[], key: string) => sent.findLast((member) => member.key === key)?.value;
+
+function changesOfServerMembers(value: JsonObject, sent: readonly Member[]): Changes {
+  const changes: Changes = new Map();
+  for (const key of SERVER_MEMBERS) if (value[key] !== undefined) changes.set(key, undefined);
+  // The sender's id would pass for ours: it is kept under another name.
+  if (value.id !== undefined) changes.set('sent_id', textOf(sent, 'id'));
+  return changes;
+}
+
+function changesOfTags(
+  { tags: own }: JsonObject,
+  sent: readonly Member[],
+  tags: Readonly<Record<string, string>>,
+): Changes {
+  const text = textOf(sent, 'tags');
+  if (!isObject(own) || text === undefined) return new Map();
+  const missing = Object.entries(tags).filter(([key]) => !Object.hasOwn(own, key));
+  if (missing.length === 0) return new Map();
+  return new Map([['tags', rewrite(text, new Map(missing.map(([key, tag]) => [key, JSON.stringify(tag)])))]]);
 }

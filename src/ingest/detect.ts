@@ -66,22 +66,20 @@ function feed(
     if (!isClosing) codec.end();
     onEnd();
   };
+  /** Made at the first incomplete frame: most connections never have one. */
   let patience: Patience | undefined;
-  /** An idle connection has no timer, and most have no need of one ever. */
-  const watch = (chunk: Buffer) => {
-    if (patience === undefined) {
-      const watched = { clockMs: connection.clockMs, pending: codec.pending };
-      patience = createPatience(watched, frameTimeoutMs, scheduler, () => close('frame_timeout'));
-      subscriptions.add(patience);
-    }
-    patience.watch(chunk.length);
+  const startPatience = () => {
+    const watched = { clockMs: connection.clockMs, pending: codec.pending };
+    patience = createPatience(watched, frameTimeoutMs, scheduler, () => close('frame_timeout'));
+    subscriptions.add(patience);
+    return patience;
   };
   const chunks = connection.chunk$.subscribe({
     next(chunk) {
       if (isClosing) return;
       const reason = codec.push(chunk);
       if (reason !== undefined) close(reason);
-      else if (codec.pending() > 0) watch(chunk);
+      else if (codec.pending() > 0) (patience ?? startPatience()).watch(chunk.length);
     },
     complete: end,
     error: end,

@@ -27,42 +27,18 @@ const WIDTH = [0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 /** A scanner of one connection's records, each at most `maxBytes` long. */
 export function createScanner(maxBytes: number): Scanner {
+  const nesting = createNesting();
   let offset = 0;
-  let left = 1;
-  let elements = 0;
   let plain = true;
-  const outer: number[] = [];
 
   const reset = () => {
     offset = 0;
-    left = 1;
-    elements = 0;
-    outer.length = 0;
+    nesting.reset();
   };
   const fail = (reason: Rejection) => {
     reset();
     return reason;
   };
-  /** Enters a map or array of `length`, whose items are `items`. */
-  const enter = (length: number, items: number): Rejection | undefined => {
-    elements += length;
-    if (elements > MAX_ELEMENTS) return 'too_many';
-    if (outer.length === MAX_DEPTH) return 'too_deep';
-    left--;
-    outer.push(left);
-    left = items;
-    return undefined;
-  };
-  /** Leaves what is complete; whether that is the record. */
-  const leave = (): boolean => {
-    while (left === 0) {
-      const next = outer.pop();
-      if (next === undefined) return true;
-      left = next;
-    }
-    return false;
-  };
-
   const scan = (bytes: Buffer, start: number, end: number): number | Rejection => {
     if (offset === 0) plain = true;
     for (let at = start + offset; ; ) {
@@ -74,21 +50,53 @@ export function createScanner(maxBytes: number): Scanner {
         return 0;
       }
       const length = lengthOf(bytes, at);
-      if (length >= 0) {
-        const refused = enter(length, isMap(bytes[at]) ? 2 * length : length);
-        if (refused !== undefined) return fail(refused);
-      } else {
-        left--;
-        plain &&= isPlainItem(bytes, at);
-      }
+      if (length < 0) plain &&= isPlainItem(bytes, at);
+      const refused = length < 0 ? nesting.item() : nesting.enter(length, isMap(bytes[at]));
+      if (refused !== undefined) return fail(refused);
       at += size;
-      if (leave()) {
+      if (nesting.close()) {
         reset();
         return at - start;
       }
     }
   };
   return { scan, isPlain: () => plain, reset };
+}
+
+/** The maps and arrays that are open, and how many items each still lacks. */
+function createNesting() {
+  const outer: number[] = [];
+  let left = 1;
+  let elements = 0;
+  return {
+    reset() {
+      outer.length = 0;
+      left = 1;
+      elements = 0;
+    },
+    /** Opens a map or an array of a declared length. */
+    enter(length: number, isMapping: boolean): Rejection | undefined {
+      elements += length;
+      if (elements > MAX_ELEMENTS) return 'too_many';
+      if (outer.length === MAX_DEPTH) return 'too_deep';
+      outer.push(left - 1);
+      left = isMapping ? 2 * length : length;
+      return undefined;
+    },
+    /** Counts an item that is neither. */
+    item(): undefined {
+      left--;
+    },
+    /** Closes what is complete; whether that is the record itself. */
+    close(): boolean {
+      while (left === 0) {
+        const lacking = outer.pop();
+        if (lacking === undefined) return true;
+        left = lacking;
+      }
+      return false;
+    },
+  };
 }
 
 const INVALID = -1;

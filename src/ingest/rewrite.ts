@@ -34,13 +34,25 @@ function skipBlank(text: string, at: number): number {
   return end;
 }
 
-/** The members of a JSON object's text, in order, each as decoded key and its own text, values untouched. */
-export function* members(text: string): Generator<{ key: string; text: string }> {
+/** A member of a JSON object: its key decoded, its own text, and the part of that which is the value, untouched. */
+export interface Member {
+  readonly key: string;
+  readonly text: string;
+  readonly value: string;
+}
+
+/** The members of a valid JSON object's text, in order. */
+export function* members(text: string): Generator<Member> {
   let at = skipBlank(text, skipBlank(text, 0) + 1);
   while (text.charCodeAt(at) === 34) {
     const keyEnd = afterString(text, at);
     const end = afterValue(text, keyEnd);
-    yield { key: JSON.parse(text.slice(at, keyEnd)), text: text.slice(at, end) };
+    const valueFrom = skipBlank(text, keyEnd) + 1;
+    yield {
+      key: JSON.parse(text.slice(at, keyEnd)),
+      text: text.slice(at, end),
+      value: text.slice(valueFrom, end),
+    };
     at = skipBlank(text, end + 1);
   }
 }

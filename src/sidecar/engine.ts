@@ -3,7 +3,7 @@ import type { BackendConfig, Config } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import { createTraceStore, type TraceStore } from '../correlate/store.ts';
 import type { DeadLetters } from '../deliver/dead-letters.ts';
-import { type Lanes, openLanes } from '../deliver/lanes.ts';
+import { type LaneSpec, type Lanes, openLanes } from '../deliver/lanes.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import type { SinkDefinition } from '../deliver/sink.ts';
 import { broadcastState } from '../flow/broadcast.ts';
@@ -12,7 +12,14 @@ import { pipeline } from '../pipeline.ts';
 import { compile, type Plan } from '../route/plan.ts';
 import type { Draft } from './draft.ts';
 import { openSink, usedBackends } from './dry-run.ts';
-import { batchLimits, decodeOptions, laneOptions, normaliseOptions, storeLimits } from './settings.ts';
+import {
+  batchLimits,
+  compileCritical,
+  decodeOptions,
+  laneOptions,
+  normaliseOptions,
+  storeLimits,
+} from './settings.ts';
 
 export interface EngineOptions {
   readonly sinks: ReadonlyMap<string, SinkDefinition>;
@@ -32,7 +39,10 @@ export interface Engine {
   plan(): Plan;
   /** Messages that operators hold, by backend; those of replaced plans included. */
   held(): ReadonlyMap<string, number>;
-  /** Puts a configuration into force. What the edit did not touch goes on undisturbed. */
+  /**
+   * Puts a configuration into force. What the edit did not touch goes on undisturbed; a backend that it removed
+   * takes what replaced operators still let out. Throws `Error`, the one before still in force, if it cannot run.
+   */
   apply(draft: Draft): void;
   /**
    * Runs the flow; subscribe once. Completes after `connection$` has and everything has its outcome, for which the
@@ -40,6 +50,9 @@ export interface Engine {
    */
   run(connection$: Observable<Connection>, closeMs: () => number): Observable<Outcome>;
 }
+
+/** What lanes a configuration sends to, by backend. */
+type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
@@ -49,26 +62,58 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
 
   const open = (backend: string, section: BackendConfig) =>
     openSink(backend, section, definitions, { ...context, backend, dataDir });
-  const bind = (draft: Draft, previous: Plan | undefined): Plan => {
-    const wanted = new Map(
-      usedBackends(draft.config).map(([backend, section]) => [
+  let isCritical = compileCritical(first.config.critical);
+  const specsOf = ({ config, hash }: Pick<Draft, 'config' | 'hash'>): Specs =>
+    new Map(
+      usedBackends(config).map(([backend, section]) => [
         backend,
         {
           fingerprint: JSON.stringify(section),
           open: () => ({
             sink: open(backend, section),
-            options: laneOptions(section, draft.config, draft.hash),
+            // Not part of the fingerprint: what is critical may change under a lane that stays.
+            options: laneOptions(section, hash, (message) => isCritical(message)),
           }),
         },
       ]),
     );
-    const sinks = lanes.reconcile(wanted);
-    return compile(draft.config, { ...draft, sinks, previous }, context);
+
+  /** Plans that run, the replaced ones that drain included, oldest first, with the lanes that each sends to. */
+  const running = new Map<Plan, Specs>();
+  let opened: Specs = new Map();
+  /** Opens what is wanted and closes what nobody sends to any more. */
+  const reconcile = (wanted: Specs) => {
+    const used = new Set([...running.values()].flatMap((specs) => [...specs.keys()]));
+    const specs = new Map([...[...opened].filter(([backend]) => used.has(backend)), ...wanted]);
+    const sinks = lanes.reconcile(specs);
+    opened = specs;
+    return sinks;
+  };
+  const bind = (draft: Draft, previous: Plan | undefined): Plan => {
+    const before = opened;
+    const sinks = reconcile(specsOf(draft));
+    try {
+      return compile(draft.config, { ...draft, sinks, previous }, context);
+    } catch (error) {
+      opened = before;
+      lanes.reconcile(before);
+      throw error;
+    }
   };
 
   const inForce = broadcastState(bind(first, undefined));
-  const running = new Set<Plan>();
   const plan$ = inForce.value$;
+  /** Keeps the lanes of a plan for as long as it runs. */
+  const track = <T>(plan: Plan, routed$: Observable<T>): Observable<T> =>
+    defer(() => {
+      running.set(plan, specsOf(plan));
+      return routed$.pipe(
+        finalize(() => {
+          running.delete(plan);
+          reconcile(specsOf(inForce.get()));
+        }),
+      );
+    });
   const setting$ = <T>(of: (config: Config) => T) => plan$.pipe(map(({ config }) => of(config)));
 
   return {
@@ -77,10 +122,12 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
     pause$: lanes.full$,
     config$: setting$((config) => config),
     plan: inForce.get,
-    held: () => sum([...running].map((plan) => plan.held())),
+    held: () => sum([...running.keys()].map((plan) => plan.held())),
     apply(draft) {
+      const plan = bind(draft, inForce.get());
       traces.setLimits(storeLimits(draft.config));
-      inForce.set(bind(draft, inForce.get()));
+      isCritical = compileCritical(draft.config.critical);
+      inForce.set(plan);
     },
     run: (connection$, closeMs) =>
       pipeline(
@@ -89,7 +136,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
           decode: () => decodeOptions(inForce.get().config),
           normalise$: setting$(normaliseOptions),
           batch$: setting$(batchLimits),
-          plan$: plan$.pipe(map((plan) => ({ run: (batch$) => whileIn(running, plan, plan.run(batch$)) }))),
+          plan$: plan$.pipe(map((plan) => ({ run: (batch$) => track(plan, plan.run(batch$)) }))),
           traces,
           lanes,
           drainMs: () => 2 * inForce.get().config.reload.drain,
@@ -99,13 +146,6 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       ),
   };
 }
-
-/** `stream$`, with `member` in `set` for as long as it runs. */
-const whileIn = <M, T>(set: Set<M>, member: M, stream$: Observable<T>): Observable<T> =>
-  defer(() => {
-    set.add(member);
-    return stream$.pipe(finalize(() => set.delete(member)));
-  });
 
 function sum(counts: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
   const sums = new Map<string, number>();

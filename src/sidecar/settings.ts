@@ -52,8 +52,12 @@ export const decodeOptions = ({ limits, http }: Config): DecodeOptions => ({
 /** Sends at a time where neither the configuration nor the sink says otherwise. */
 const CONCURRENCY = 4;
 
-/** `configHash` names the configuration in dead letters. */
-export const laneOptions = (backend: BackendConfig, config: Config, configHash: string): LaneOptions => ({
+/** `configHash` names the configuration that opened the lane, for its dead letters. */
+export const laneOptions = (
+  backend: BackendConfig,
+  configHash: string,
+  isCritical: (message: Message) => boolean,
+): LaneOptions => ({
   queueMaxBytes: backend.queue.max_bytes,
   concurrency: backend.concurrency ?? CONCURRENCY,
   sendTimeoutMs: backend.timeout,
@@ -68,7 +72,7 @@ export const laneOptions = (backend: BackendConfig, config: Config, configHash: 
     maxAttempts: backend.retry.max_attempts ?? Number.POSITIVE_INFINITY,
   },
   breaker: { failures: backend.breaker.failures, resetAfterMs: backend.breaker.reset_after },
-  isCritical: compileCritical(config.critical),
+  isCritical,
   configHash,
 });
 

@@ -67,7 +67,6 @@ describe('defaults', () => {
         max_frame: 1_048_576,
         max_connections: 1024,
         frame_timeout: 30_000,
-        max_sources: 10_000,
         metric_sources: 1000,
       },
       http: { enabled: true, host: '127.0.0.1', port: 17_001 },
