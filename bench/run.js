@@ -4,6 +4,7 @@ import { run as blackHole } from './black-hole.js';
 import { run as connections } from './connections.js';
 import { run as latency } from './latency.js';
 import { run as reloads } from './reloads.js';
+import { killChildren } from './rig/child.js';
 import { readOptions } from './rig/options.js';
 import { machineLine } from './rig/proc.js';
 import { printReport } from './rig/table.js';
@@ -49,7 +50,10 @@ async function runAll() {
     console.log(`${name} …`);
     const found = await Promise.race([outOfTime, measure(console.log)]).then(
       (result) => result.rows,
-      (error) => [{ name: 'failed', value: '', target: 'runs', reached: false, note: firstLine(error) }],
+      (error) => {
+        killChildren();
+        return [{ name: 'failed', value: '', target: 'runs', reached: false, note: firstLine(error) }];
+      },
     );
     rows.push(...found.map((row) => ({ ...row, name: `${name}: ${row.name}` })));
     if (Date.now() - startedMs >= MAX_MS) break;

@@ -87,6 +87,7 @@ describe('open', () => {
       breaker.failed(old, new Error('late'));
       expect(changes).toHaveLength(1);
       scheduler.schedule(() => breaker.failed(old, new Error('later')), 11);
+      scheduler.schedule(() => breaker.answered(old), 12);
       scheduler.flush();
       expect(changes.map(({ change }) => change)).toEqual(['closed to open', 'open to half-open']);
     }));

@@ -87,6 +87,34 @@ describe('a backend that is stuck', () => {
     expect(outcomes.filter((line) => line.startsWith('30 shed')).length).toBeGreaterThanOrEqual(90);
   });
 
+  test('one that fails again and again is stuck, however short its sends', () => {
+    const { full } = play(
+      { answers: ['--#'], options: { ...options, breaker: { failures: 999, resetAfterMs: 10 } } },
+      (stage) => {
+        offerEach(stage, 1, 12);
+        stage.at(100, () => stage.lane.close(0));
+      },
+    );
+    expect(full).toEqual(['0 false', '0 true', '20 false']);
+  });
+
+  test('one that took something else since is measured from there', () => {
+    const { outcomes, full } = play(
+      {
+        answers: (_batch, { key }, _nth, cold) => cold(key === 'u' ? '-----|' : '-'),
+        options: { ...options, concurrency: 2 },
+      },
+      (stage) => {
+        stage.at(0, () => offerEach(stage, 1, 1));
+        stage.at(0, () => stage.lane.offer(delivery([2], { target: 'u' })));
+        stage.at(24, () => offerEach(stage, 11, 20));
+        stage.at(30, () => stage.lane.close(0));
+      },
+    );
+    expect(full).toEqual(['0 false', '24 true', '25 false']);
+    expect(numbersShed(outcomes)[0]).toBe('11');
+  });
+
   test('an open breaker is stuck without a delay', () => {
     const { outcomes, full } = play(
       { answers: ['#'], options: { ...options, breaker: { failures: 1, resetAfterMs: 1000 } } },
@@ -215,6 +243,13 @@ describe('who is shed', () => {
     expect(
       letters.map(({ reason, error, target, messages }) => [reason, error, target, numbersOf(messages)]),
     ).toEqual([['queue_full', 'the queue held more than 1.25 times its bound', 't', [1]]]);
+  });
+
+  test('… some more of them, so that not every batch sheds', () => {
+    const { letters } = shedOf([delivery(Array.from({ length: 126 }, (_, n) => event(n + 1, 5)))], {
+      queueMaxBytes: 10_000,
+    });
+    expect(letters.flatMap(({ messages }) => numbersOf(messages))).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
   test('what is critical can be said', () => {

@@ -129,6 +129,20 @@ describe('closing', () => {
     expect(completed).toEqual(['first 4', 'late 50', 'outcomes']);
   });
 
+  test('nothing is left running, whatever is called afterwards', () => {
+    const { stage } = play({ answers: ['-'], options: { queueMaxBytes: 150 } }, ({ lane, at }) => {
+      for (const n of [1, 2]) lane.offer(delivery([n]));
+      at(1, () => lane.close(10));
+      at(50, () => {
+        lane.close(60_000);
+        lane.offer(delivery([3]));
+      });
+      at(51, () => expect(lane.stats()).toMatchObject({ inFlightMessages: 0, abandoned: 3 }));
+    });
+    expect(stage.scheduler.actions).toEqual([]);
+    expect(stage.scheduler.now()).toBe(51);
+  });
+
   test('a full lane that closes makes nobody wait', () => {
     const { full } = play({ answers: ['-----|'], options: { queueMaxBytes: 150 } }, ({ lane, at }) => {
       for (const n of [1, 2]) lane.offer(delivery([n]));

@@ -109,6 +109,25 @@ describe('sending', () => {
     expect(full).toEqual(['0 false', '5000 true', '5002 false']);
   });
 
+  test('the age may be the wish of the sink', () => {
+    const { sends } = play({ answers: ['|'], merge: { ...MERGING, maxAgeMs: 20 } }, ({ lane, at }) => {
+      at(0, () => lane.offer(delivery([1])));
+      at(5, () => lane.offer(delivery([2])));
+    });
+    expect(sends).toEqual(['20 t 1,2']);
+  });
+
+  test('a long queue does not make the stack grow with it', () => {
+    const { outcomes } = play(
+      { answers: (_batch, _target, nth, cold) => (nth === 1 ? cold('-|') : EMPTY) },
+      ({ lane }) => {
+        for (let n = 0; n < 20_000; n++) lane.offer(delivery([n]));
+      },
+    );
+    expect(outcomes).toHaveLength(20_000);
+    expect(outcomes.at(-1)).toBe('1 delivered ok 19999');
+  });
+
   test('rules of higher priority go first', () => {
     const { sends } = play({ answers: ['--|'] }, ({ lane }) => {
       lane.offer(delivery([1], { priority: 2 }));
@@ -258,6 +277,17 @@ describe('throttling', () => {
     expect(stage.context.log.lines).toEqual([]);
   });
 
+  test('… also if the batch fails besides', () => {
+    const { outcomes } = play(
+      {
+        answers: [['#', new Throttled('later', 10)], '#', '|'],
+        options: { retry: { initialMs: 10, maxMs: 10, maxAttempts: 2 } },
+      },
+      ({ lane }) => lane.offer(delivery([1])),
+    );
+    expect(outcomes).toEqual(['20 delivered ok 1']);
+  });
+
   test('of two pauses the longer one holds', () => {
     const { sends } = play(
       {
@@ -396,6 +426,23 @@ describe('breaker', () => {
       '302 w 3',
     ]);
     expect(outcomes.map((line) => line.split(' ')[0])).toEqual(['302', '302', '302', '302']);
+  });
+
+  test('the probe does not wait for the pause of a retry', () => {
+    const { sends } = play(
+      {
+        answers: ['#', '#', '|'],
+        options: {
+          breaker: { failures: 2, resetAfterMs: 100 },
+          retry: { initialMs: 9000, maxMs: 9000, maxAttempts: 9 },
+        },
+      },
+      ({ lane }) => {
+        lane.offer(delivery([1]));
+        lane.offer(delivery([2], { target: 'u' }));
+      },
+    );
+    expect(sends).toEqual(['0 t 1', '0 u 2', '100 t 1', '100 u 2']);
   });
 
   test('the batch that failed goes first again: order is kept', () => {

@@ -192,6 +192,7 @@ describe('waiting for company', () => {
 
 describe('shedding', () => {
   const typed = (n: number, type: string, severity = 0) => message(n, { type, severity });
+  const event = (n: number) => typed(n, 'event');
 
   test('sheds progress before resource, metric, span, event; what it does not know ranks as an event', () => {
     const queue = queueOf();
@@ -244,6 +245,22 @@ describe('shedding', () => {
     expect(numbersOf(batch.messages)).toEqual([3, 5]);
     expect(batch).toMatchObject({ source: 's', reason: 'age', bytes: 200 });
     expect(batch.id).toBe(`${batch.messages[0]?.id}-2`);
+  });
+
+  test('what is shed bit by bit of one batch is the oldest each time', () => {
+    const queue = queueOf();
+    queue.add(delivery([typed(0, 'metric'), event(1), event(2), event(3), event(4), event(5)]), 0);
+    expect([shedAll(queue, 150), shedAll(queue, 100), shedAll(queue, 100)]).toEqual([[0, 1], [2], [3]]);
+    expect(drain(queue)).toEqual([[4, 5]]);
+  });
+
+  test('a full line of which was shed waits for company again', () => {
+    const queue = queueOf({ maxAgeMs: 100, merge: { maxMessages: 3, maxBytes: 10_000 } });
+    queue.add(delivery([typed(1, 'metric'), event(2), event(3)]), 0);
+    shedAll(queue, 1);
+    expect(queue.take(0)).toBeUndefined();
+    expect(queue.dueMs()).toBe(100);
+    expect(drain(queue, 100)).toEqual([[2, 3]]);
   });
 
   test('a merged batch that comes back and is shed from stays a batch of several sources', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Observable, throwError } from 'rxjs';
+import { EMPTY, Observable, throwError } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { jobOf } from '../src/deliver/job.ts';
 import { backoffMs, errorText, verdictOf } from '../src/deliver/retry.ts';
@@ -137,6 +137,17 @@ describe('sendOnce', () => {
       throw new Error('no');
     });
     expect(verdictsOf(() => stubborn)).toEqual([VERDICTS.l]);
+  });
+
+  test('a send that ends before it returns costs no timer', () => {
+    const scheduler = new TestScheduler(() => {});
+    sendOnce(
+      fakeSink(scheduler, () => EMPTY),
+      job,
+      5,
+      scheduler,
+    ).subscribe();
+    expect(scheduler.actions).toEqual([]);
   });
 
   test('it is aborted before its verdict is out', () => {

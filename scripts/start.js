@@ -3,11 +3,9 @@ import { build, install, ROOT } from './prepare.js';
 
 install();
 build();
-const sidecar = spawn(
-  process.execPath,
-  ['--max-semi-space-size=32', `${ROOT}/bin/sidecar`, 'run', '--format', 'human', ...process.argv.slice(2)],
-  { stdio: 'inherit' },
-);
+const sidecar = spawn(`${ROOT}/bin/sidecar`, ['run', '--format', 'human', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 // Ctrl+C reaches the whole group, the sidecar included; other signals reach this process only, which passes them on.
 process.on('SIGINT', () => {});
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => sidecar.kill(signal));

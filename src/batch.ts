@@ -70,8 +70,23 @@ export function ndjsonOf(batch: Batch): Buffer {
   return batch.ndjson;
 }
 
+/** Batches are encoded into slabs of this size: an allocation of its own for each would cost more than the encoding. */
+const SLAB_BYTES = 1_048_576;
+/** Most bytes of UTF-8 that a UTF-16 code unit may take. */
+const BYTES_PER_UNIT = 3;
+let slab = Buffer.alloc(0);
+let used = 0;
+
 function encode(messages: readonly Message[]): Buffer {
   let text = '';
   for (const message of messages) text += `${jsonOf(message)}\n`;
-  return Buffer.from(text);
+  const most = text.length * BYTES_PER_UNIT;
+  if (most > SLAB_BYTES) return Buffer.from(text);
+  if (slab.length - used < most) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    used = 0;
+  }
+  const from = used;
+  used += slab.write(text, from);
+  return slab.subarray(from, used);
 }

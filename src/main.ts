@@ -63,6 +63,7 @@ Start here:
   $ sidecar run                          on the built-in defaults
   $ sidecar validate my.yaml             is my configuration right?
   $ sidecar run --config my.yaml         edit my.yaml while it runs: every save is taken over
+  $ sidecar test my.test.yaml            does it route as I mean it? in virtual time, nothing is sent
   $ sidecar job job-12345                what happened to a job, across its services
 
 Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wrong usage
@@ -103,6 +104,16 @@ program
   });
 
 program
+  .command('test')
+  .description('run marble tests of configurations, in virtual time; docs/testing.md explains them')
+  .argument('[files...]', 'test files (*.test.yaml) or folders of them', ['.'])
+  .action(async (files) => {
+    const { test } = await import('./commands/test.ts');
+    const colour = process.stdout.isTTY === true && process.stdout.hasColors();
+    await exitWith(test({ files, colour }, createHost('auto', program.opts().logLevel)));
+  });
+
+program
   .command('job')
   .description('show a job: its services, their times and the total')
   .argument('<id>')
@@ -123,8 +134,12 @@ function endAtOnce(): void {
   process.exit(EXIT.lost);
 }
 
+/** How long the process stays for what it still prints: nobody may be reading it any more. */
+const LINGER_MS = 1_000;
+
 async function exitWith(code: Promise<number>): Promise<void> {
   process.exitCode = await code;
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
 try {

@@ -1,7 +1,15 @@
 // The real binary, in a folder of its own, on free ports; and clients that count what they send.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -201,7 +209,8 @@ export async function startSidecar(options: SidecarOptions): Promise<RunningSide
 }
 
 /** `yaml` with `$OUT` as a folder's `out`. */
-export const inFolder = (yaml: string, folder: string): string => yaml.replaceAll('$OUT', join(folder, 'out'));
+export const inFolder = (yaml: string, folder: string): string =>
+  yaml.replaceAll('$OUT', join(folder, 'out'));
 
 /** A configuration that puts everything into one file, `out/all.jsonl`, and notices edits fast. */
 export const ONE_FILE = `
@@ -270,9 +279,7 @@ export async function startSender(
       let text = '';
       for (let i = 0; i < block; i++) text += line(sent + i, source);
       sent += block;
-      if (!socket.write(text) && !socket.destroyed) {
-        await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
-      }
+      if (!socket.write(text)) await drained(socket);
       await (pauseMs === undefined ? nextTurn() : pause(pauseMs));
     }
     socket.end();
@@ -291,17 +298,28 @@ export async function startSender(
   };
 }
 
+/** Resolves when a socket takes more, or is gone; an error is no news. */
+const drained = (socket: Socket) =>
+  new Promise<void>((resolve) => {
+    if (socket.destroyed) resolve();
+    socket.once('drain', resolve).once('close', resolve);
+  });
+
 /** The lines of all `.jsonl` files below a folder, in order of their names; none when it is not there. */
 export function linesBelow(folder: string): string[] {
   if (!existsSync(folder)) return [];
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.jsonl'));
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.jsonl'),
+  );
   return names.sort().flatMap((name) => linesOf(join(folder, name)));
 }
 
 /** The lines of a file, the last one too if nothing ends it; none when it is not there. */
 export function linesOf(path: string): string[] {
   if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8').split('\n').filter((text) => text !== '');
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((text) => text !== '');
 }
 
 /** Numbers of the lines of a source, in order. */
@@ -314,7 +332,11 @@ export const numbersOf = (lines: readonly string[], source = 'counter'): number[
 export function faultsOf(numbers: readonly number[], count: number) {
   const seen = new Set(numbers);
   const missing = Array.from({ length: count }, (_, n) => n).filter((n) => !seen.has(n));
-  return { lost: missing.length, duplicated: numbers.length - seen.size, foreign: seen.size + missing.length - count };
+  return {
+    lost: missing.length,
+    duplicated: numbers.length - seen.size,
+    foreign: seen.size + missing.length - count,
+  };
 }
 
 /** No fault. */

@@ -4,9 +4,12 @@ import { clockEnv } from './clock.js';
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const living = new Set();
-process.on('exit', () => {
+/** Kills what a benchmark that failed has left running. */
+export function killChildren() {
   for (const child of living) child.kill('SIGKILL');
-});
+}
+
+process.on('exit', killChildren);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
 /**

@@ -49,6 +49,8 @@ export interface RereadOptions {
 
 /** Pauses before a file that is not whole is looked at again; after the last it is taken as it is. */
 export const RETRY_MS: readonly number[] = [50, 100, 200, 400];
+/** A file that stays the same for so long is not being written, however often looks at it are cut short. */
+export const DOUBT_MS = RETRY_MS.reduce((sum, pauseMs) => sum + pauseMs, 0);
 /** Changes that never pause are looked at after so many times `debounceMs`. */
 export const MOST_PAUSES = 10;
 
@@ -61,6 +63,17 @@ export function reread(options: RereadOptions): Observable<News> {
   return defer(() => {
     let last: News | undefined;
     let asked = false;
+    let doubted: { readonly snapshot: Snapshot; readonly sinceMs: number } | undefined;
+    const isSettled = (snapshot: Snapshot): boolean => {
+      if (last === undefined || isSame(snapshot, last) || whole(snapshot, isWhole)) {
+        doubted = undefined;
+        return true;
+      }
+      if (doubted === undefined || !isSame(doubted.snapshot, snapshot)) {
+        doubted = { snapshot, sinceMs: scheduler.now() };
+      }
+      return scheduler.now() - doubted.sinceMs >= DOUBT_MS;
+    };
     const look$ = defer(options.look).pipe(
       take(1),
       catchError((error: unknown) => of({ error: reasonOf(error), operators: last?.operators ?? '' })),
@@ -70,8 +83,7 @@ export function reread(options: RereadOptions): Observable<News> {
         // concatMap: one look follows the other
         concatMap((snapshot) => {
           const pauseMs = RETRY_MS[attempt];
-          const settled = last === undefined || isSame(snapshot, last) || whole(snapshot, isWhole);
-          if (settled || pauseMs === undefined) return of(snapshot);
+          if (isSettled(snapshot) || pauseMs === undefined) return of(snapshot);
           return timer(pauseMs, scheduler).pipe(concatMap(() => settle(attempt + 1)));
         }),
       );

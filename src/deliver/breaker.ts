@@ -49,7 +49,6 @@ export function createBreaker(
     const before = state;
     state = to;
     ticket++;
-    failuresInRow = 0;
     probing = false;
     alarm.clear();
     if (to === 'open') {

@@ -47,7 +47,6 @@ function end(lane: LaneState): void {
   lane.closed = true;
   for (const alarm of [lane.dueAlarm, lane.pauseAlarm, lane.stallAlarm, lane.deadlineAlarm]) alarm.clear();
   lane.breaker.stop();
-  lane.full.set(false);
   if (abandoned > 0) {
     context.log.warn({ backend, messages: abandoned, error: lastError }, 'Closed with messages undelivered');
   }

@@ -130,7 +130,6 @@ function close(lane: LaneState, inMs: number): void {
   lane.deadlineMs = Math.min(lane.deadlineMs ?? Number.POSITIVE_INFINITY, nowMs + inMs);
   lane.deadlineAlarm.set(lane.deadlineMs - nowMs);
   if (first) {
-    lane.stallAlarm.clear();
     lane.full.set(false);
     // One try at once for all, whatever they were waiting for.
     lane.queue.setPatient(false, nowMs);

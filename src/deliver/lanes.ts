@@ -59,7 +59,7 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS }: Lanes
 
   const start = (name: string, { fingerprint, open }: LaneSpec): Running => {
     const { sink, options } = open();
-    const lane = openLane(name, sink, { configHash: fingerprint, ...options }, context);
+    const lane = openLane(name, sink, options, context);
     return { name, fingerprint, sink, lane };
   };
 

@@ -43,7 +43,7 @@ export interface Line extends Slotted {
   readonly entries: Chain<Entry>;
   messages: number;
   bytes: number;
-  /** Fresh batches with a critical message: they do not wait for company. */
+  /** Batches with a critical message: they do not wait for company. */
   urgent: number;
   dueMs: number;
   heap: Heap<Line> | undefined;
@@ -82,12 +82,12 @@ export function takeRun(line: Line, limits: MergeLimits): Entry[] {
   let messages = 0;
   let bytes = 0;
   for (let entry = line.entries.first?.value; entry; entry = line.entries.first?.value) {
-    const { sends, whenFull } = entry.job;
+    const { whenFull } = entry.job;
     messages += entry.messages;
     bytes += entry.bytes;
     const first = run[0]?.job;
     const fits = messages <= limits.maxMessages && bytes <= limits.maxBytes;
-    if (first && !(fits && sends === 0 && first.sends === 0 && whenFull === first.whenFull)) break;
+    if (first && !(fits && first.sends === 0 && whenFull === first.whenFull)) break;
     takeOut(entry);
     run.push(entry);
   }
@@ -107,5 +107,5 @@ export function isBefore(a: Line, b: Line): boolean {
 function count(line: Line, { job, messages, bytes }: Entry, sign: 1 | -1): void {
   line.messages += sign * messages;
   line.bytes += sign * bytes;
-  if (job.sends === 0 && job.batch.reason === 'critical') line.urgent += sign;
+  if (job.batch.reason === 'critical') line.urgent += sign;
 }

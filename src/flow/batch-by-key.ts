@@ -43,7 +43,7 @@ const MAX_IDLE_KEYS = 10_000;
 
 /**
  * Batches items by key. The same as `groupBy(key, { duration })` + `toArray` with a duration that ends at the
- * first limit, at a third of the cost: one timer for all keys. Completion and a source error both flush first.
+ * first limit, at a third of the cost: one timer for all keys. Completion and a source error both flush first; a throw of a callback is the result's error.
  *
  * States of a key: unknown → open (first item; in the ring, oldest first) → idle (emitted) → open … A key keeps its
  * slot while idle: a Map that gains and loses a key with every batch leaves a trail of old tables, and V8 keeps what
@@ -141,7 +141,13 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
       );
       subscriber.add(
         source$.subscribe({
-          next: add,
+          next: (item) => {
+            try {
+              add(item);
+            } catch (error) {
+              subscriber.error(error);
+            }
+          },
           error: (error) => {
             closeEach(() => 'flush');
             subscriber.error(error);

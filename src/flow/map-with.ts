@@ -1,8 +1,8 @@
-import { Observable, type OperatorFunction } from 'rxjs';
+import { map, Observable, type OperatorFunction } from 'rxjs';
 
 /**
  * `map` whose function is the latest of `project$`, which must emit on subscription. Like `withLatestFrom` without
- * its array a value. An error of `project$` is the result's.
+ * its array a value. An error of `project$`, and a throw of the function, are the result's.
  */
 export function mapWith<T, R>(project$: Observable<(value: T) => R>): OperatorFunction<T, R> {
   return (source$) =>
@@ -20,12 +20,7 @@ export function mapWith<T, R>(project$: Observable<(value: T) => R>): OperatorFu
         subscriber.error(new TypeError('mapWith: project$ must emit on subscription'));
         return;
       }
-      subscriber.add(
-        source$.subscribe({
-          next: (value) => subscriber.next((project as (value: T) => R)(value)),
-          error: (error) => subscriber.error(error),
-          complete: () => subscriber.complete(),
-        }),
-      );
+      const toResult = (value: T) => (project as (value: T) => R)(value);
+      subscriber.add(source$.pipe(map(toResult)).subscribe(subscriber));
     });
 }

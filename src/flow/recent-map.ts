@@ -22,30 +22,48 @@ export function createRecentMap<K, V>(initialMax: number, onForget: (value: V) =
   let max = initialMax;
   let young = new Map<K, V>();
   let old = new Map<K, V>();
+  /** Keys that are in both. */
+  let moved = 0;
+  // What was asked for last is asked for again by whoever handles the same message next.
+  let lastKey: K | undefined;
+  let lastValue: V | undefined;
 
   const forgetOlder = () => {
     for (const [key, value] of old) if (!young.has(key)) onForget(value);
     old = young;
     young = new Map();
+    moved = 0;
+    lastKey = undefined;
+    lastValue = undefined;
   };
   const set = (key: K, value: V) => {
-    if (young.size >= max / 2 && !young.has(key)) forgetOlder();
+    if (!young.has(key)) {
+      if (young.size >= max / 2) forgetOlder();
+      if (old.has(key)) moved++;
+    }
     young.set(key, value);
+    lastKey = key;
+    lastValue = value;
   };
   const older = () => [...old].filter(([key]) => !young.has(key)).map(([, value]) => value);
 
   return {
     get(key) {
+      if (key === lastKey) return lastValue;
       const found = young.get(key);
-      if (found !== undefined) return found;
-      const kept = old.get(key);
-      if (kept !== undefined) set(key, kept);
-      return kept;
+      if (found === undefined) {
+        const kept = old.get(key);
+        if (kept !== undefined) set(key, kept);
+        return kept;
+      }
+      lastKey = key;
+      lastValue = found;
+      return found;
     },
     peek: (key) => young.get(key) ?? old.get(key),
     set,
     values: () => [...older(), ...young.values()],
-    size: () => young.size + older().length,
+    size: () => young.size + old.size - moved,
     forgetOlder,
     setMax: (next) => {
       max = next;

@@ -94,4 +94,5 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
 }
 
 const keyOf = (options: ListenOptions) => JSON.stringify(options);
-const isSameAddress = (a: ListenOptions, b: ListenOptions) => JSON.stringify(a.address) === JSON.stringify(b.address);
+const isSameAddress = (a: ListenOptions, b: ListenOptions) =>
+  JSON.stringify(a.address) === JSON.stringify(b.address);

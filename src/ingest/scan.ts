@@ -51,9 +51,14 @@ interface Key {
 type Keys = readonly (readonly Key[])[];
 
 function keys(fields: Readonly<Record<string, number>>): Keys {
-  const all = Object.entries(fields).map(([name, field]) => ({ bytes: new Uint8Array(Buffer.from(name)), field }));
+  const all = Object.entries(fields).map(([name, field]) => ({
+    bytes: new Uint8Array(Buffer.from(name)),
+    field,
+  }));
   const longest = Math.max(...all.map(({ bytes }) => bytes.length));
-  return Array.from({ length: longest + 1 }, (_, length) => all.filter(({ bytes }) => bytes.length === length));
+  return Array.from({ length: longest + 1 }, (_, length) =>
+    all.filter(({ bytes }) => bytes.length === length),
+  );
 }
 
 function fieldOf(known: Keys, b: Uint8Array, from: number, to: number): number {
@@ -88,6 +93,12 @@ const DATA_KEYS = keys({ level: LEVEL, job_id: DATA_JOB_ID, context: CONTEXT, ta
 const CONTEXT_KEYS = keys({ job_id: CONTEXT_JOB_ID });
 const TAGS_KEYS = keys({ job_id: TAGS_JOB_ID });
 
+/** A span id as it should be, '' otherwise. Hardly one occurs twice: interning would only cost. */
+const readSpanId: Intern<string> = (bytes, from, to) => {
+  const text = to - from === 16 ? bytes.toString('latin1', from, to) : '';
+  return SPAN_ID.test(text) ? text : '';
+};
+
 /** `bytes[from, to)`, valid UTF-8, is one JSON object without blanks around; its envelope, or `undefined`. */
 export type Scan = (bytes: Buffer, from: number, to: number) => Envelope | undefined;
 
@@ -104,7 +115,7 @@ export function createScan(): Scan {
     32,
     orEmpty((text) => TRACE_ID.test(text)),
   );
-  const spanIdOf = createInterner(
+  const _spanIdOf = createInterner(
     256,
     16,
     orEmpty((text) => SPAN_ID.test(text)),
@@ -199,7 +210,7 @@ export function createScan(): Scan {
     const type = read(b, TYPE, typeOf);
     const timeMs = read(b, TIMESTAMP, timeOf);
     const traceId = has(TRACE_ID_) ? read(b, TRACE_ID_, traceIdOf) : '';
-    const spanId = has(SPAN_ID_) ? read(b, SPAN_ID_, spanIdOf) : '';
+    const spanId = has(SPAN_ID_) ? read(b, SPAN_ID_, readSpanId) : '';
     const jobIdLifted = !has(JOB_ID);
     let jobField = JOB_ID;
     if (jobIdLifted)

@@ -1,4 +1,4 @@
-import { concat, defer, ignoreElements, merge, Observable } from 'rxjs';
+import { concat, defer, ignoreElements, merge, Observable, tap } from 'rxjs';
 import type { Batch } from '../batch.ts';
 import type { Config, RuleConfig } from '../config/schema.ts';
 import type { Context } from '../context.ts';
@@ -55,11 +55,8 @@ export function compile(config: Config, parts: Parts, context: Context): Plan {
     new Observable<Routed>((subscriber) => {
       const emit = (routed: Routed) => subscriber.next(routed);
       for (const route of routes.values()) attach(route, plan, emit);
-      const route$ = new Observable<never>((routing) =>
-        batch$.subscribe({
-          next: (batch) => dispatch(batch, wayOf(batch.source), emit, context.counters),
-          complete: () => routing.complete(),
-        }),
+      const route$ = batch$.pipe(
+        tap((batch) => dispatch(batch, wayOf(batch.source), emit, context.counters)),
       );
       // merge: the chains drain side by side, once nothing goes in any more
       const drain$ = defer(() =>

@@ -74,14 +74,15 @@ export function recordingLog(lines: string[]): Log {
 
 const textOf = (value: unknown) => (value instanceof Error ? value.message : (JSON.stringify(value) ?? ''));
 
-/** A number from 0 to 1 again and again, or a sequence that a seed fixes (mulberry32). */
+/** A number again and again, or, with a seed, a sequence that it fixes (xorshift, 32 bits). */
 export function randomOf(fixed: number, seed: number | undefined): Context['random'] {
   if (seed === undefined) return () => fixed;
-  let state = seed | 0;
+  // The state must not be 0, and small seeds must differ in many bits.
+  let state = Math.imul(seed + 1, 0x9e3779b1) || 1;
   return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
   };
 }

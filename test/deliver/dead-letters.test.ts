@@ -179,6 +179,15 @@ describe('the bound', () => {
     expect(letters.stats()).toEqual({ written: 8, dropped: 8, failed: 0 });
   });
 
+  test('an older file of any length is counted right', () => {
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'db.ndjson.1'), '{}\n'.repeat(50_000));
+    writeFileSync(join(dir, 'db.ndjson'), '{}\n');
+    const { letters } = open({ maxBytes: 10 });
+    letters.write(letter());
+    expect(letters.stats()).toEqual({ written: 1, dropped: 50_000, failed: 0 });
+  });
+
   test('a line that is longer stands alone', () => {
     const { letters } = open({ maxBytes: 1000 });
     letters.write(letter({ messages: [message(1), message(2, { bytes: 5000 }), message(3)] }));

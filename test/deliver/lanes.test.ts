@@ -1,13 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from '@jest/globals';
 import { asyncScheduler, EMPTY, NEVER } from 'rxjs';
 import { openLanes } from '../../src/deliver/lanes.ts';
 import { delivery, fakeSink, OPTIONS, testContext } from './fixtures.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+import { collectGarbage } from './garbage.ts';
 
 /** Reloads a thousand times; `send` is what the sinks that are replaced answer. Says how many sinks are still alive. */
 async function aliveAfterReloads(send: typeof EMPTY, drainMs: number): Promise<number> {
@@ -22,11 +17,7 @@ async function aliveAfterReloads(send: typeof EMPTY, drainMs: number): Promise<n
     lanes.reconcile(new Map([['b', { fingerprint: `${n}`, open }]]));
     lanes.offer(delivery([n]));
   }
-  // A WeakRef holds its object until the end of the turn it was made in, and a lane until its deadline rang.
-  for (let turn = 0; turn < 50 && opened.filter((ref) => ref.deref()).length > 1; turn++) {
-    await setImmediate();
-    collectGarbage();
-  }
+  await collectGarbage(() => opened.filter((ref) => ref.deref()).length <= 1);
   const alive = opened.filter((ref) => ref.deref() !== undefined).length;
   lanes.close(0);
   return alive;

@@ -30,7 +30,7 @@ export function createModel({ merge, maxAgeMs, isCritical }: QueueOptions) {
     if (head.retryAtMs > 0) return head.retryAtMs <= nowMs;
     const line = lineOf(head);
     const all = line.flatMap(({ messages }) => messages);
-    const urgent = line.some(({ job }) => job.sends === 0 && job.reason === 'critical');
+    const urgent = line.some(({ job }) => job.reason === 'critical');
     const full = all.length >= merge.maxMessages || bytesOf(all) >= merge.maxBytes;
     const waits = patient && maxAgeMs > 0 && !urgent && !full && head.job.sends === 0;
     return !waits || head.job.offeredMs + maxAgeMs <= nowMs;

@@ -1,0 +1,169 @@
+import { describe, expect, test } from '@jest/globals';
+import { from, lastValueFrom, toArray } from 'rxjs';
+import { correlate } from '../../src/correlate/correlate.ts';
+import { partsOf, summarise } from '../../src/correlate/describe.ts';
+import { createTraceStore, type StoreLimits } from '../../src/correlate/store.ts';
+import { jsonOf, type Message } from '../../src/message.ts';
+import { record, START_MS } from './records.ts';
+
+const LIMITS: StoreLimits = { maxTraces: 10, maxMessages: 1000, maxMessagesPerTrace: 100, maxBytes: 1e9 };
+const of = (jobId: string, traceId = '', atMs = 0, over: Partial<Message> = {}) =>
+  record(atMs, 's', 'event', {}, { jobId, traceId, ...over });
+const storeOf = (limits: Partial<StoreLimits> = {}) => createTraceStore({ ...LIMITS, ...limits });
+
+describe('correlate', () => {
+  const link = (...messages: readonly Message[]) =>
+    lastValueFrom(from(messages).pipe(correlate(storeOf()), toArray()));
+
+  test('gives a message of a job the trace of the job, and says so in its text', async () => {
+    const [, linked] = await link(of('j', 't'), of('j'));
+    expect(linked).toMatchObject({ jobId: 'j', traceId: 't' });
+    expect(JSON.parse(jsonOf(linked!))).toMatchObject({ trace_id: 't' });
+    expect(linked?.bytes).toBe(jsonOf(linked!).length + 1);
+  });
+
+  test('and the reverse', async () => {
+    const [, linked] = await link(of('j"\u2028', 't'), of('', 't'));
+    expect(linked).toMatchObject({ jobId: 'j"\u2028', traceId: 't' });
+    expect(JSON.parse(jsonOf(linked!))).toMatchObject({ job_id: 'j"\u2028' });
+  });
+
+  test('takes the trace that was seen last', async () => {
+    const [, , linked] = await link(of('j', 't1'), of('j', 't2'), of('j'));
+    expect(linked?.traceId).toBe('t2');
+  });
+
+  test('passes the identical object where there is nothing to add', async () => {
+    const messages = [of('', ''), of('j', 't'), of('x'), of('', 'y'), of('', '')];
+    const linked = await link(...messages);
+    for (const [at, message] of linked.entries()) expect(message).toBe(messages[at]);
+  });
+
+  test('a linked message has the hidden class of any other: the same keys in the same order', async () => {
+    const [first, linked] = await link(of('j', 't'), of('j'));
+    expect(Object.keys(linked!)).toEqual(Object.keys(first!));
+  });
+});
+
+describe('the store', () => {
+  test('files a message under its job and its trace, with links both ways', () => {
+    const store = storeOf();
+    for (const message of [of('j', 't1'), of('j', 't2'), of('k', 't1'), of('', '')]) store.add(message);
+    expect([...store.job('j')!.links]).toEqual(['t1', 't2']);
+    expect([...store.trace('t1')!.links]).toEqual(['j', 'k']);
+    expect([store.traceOfJob('j'), store.jobOfTrace('t1'), store.traceOfJob('?')]).toEqual(['t2', 'k', '']);
+    expect(store.stats()).toMatchObject({ jobs: 2, traces: 2, messages: 6, evicted: 0 });
+    expect(store.job('?')).toBeUndefined();
+  });
+
+  test('keeps 64 links of a story', () => {
+    const store = storeOf({ maxTraces: 1000 });
+    for (let n = 0; n < 100; n++) store.add(of('j', `t${n}`));
+    expect(store.job('j')?.links.size).toBe(64);
+    expect(store.traceOfJob('j')).toBe('t99');
+  });
+
+  test('forgets what is not used, and keeps what is', () => {
+    const store = storeOf();
+    store.add(of('old'));
+    for (let n = 0; n < 100; n++) {
+      store.add(of(`j${n}`, '', n));
+      store.add(of('busy', '', n));
+      expect(store.stats().jobs).toBeLessThanOrEqual(11);
+    }
+    expect(store.job('old')).toBeUndefined();
+    expect(store.job('busy')?.messages).toHaveLength(100);
+    expect(store.job('j99')).toBeDefined();
+    expect(store.jobs().at(-1)?.lastMs).toBe(START_MS + 99);
+  });
+
+  test('looking at a job does not keep it', () => {
+    const store = storeOf();
+    store.add(of('old'));
+    for (let n = 0; n < 30; n++) {
+      store.job('old');
+      store.add(of(`j${n}`));
+    }
+    expect(store.job('old')).toBeUndefined();
+  });
+
+  test('counts exactly what it holds, whatever it forgets', () => {
+    const store = storeOf({ maxMessages: 60, maxMessagesPerTrace: 7, maxTraces: 6 });
+    for (let n = 0; n < 5000; n++) {
+      store.add(of(n % 3 === 0 ? '' : `j${(n * 7) % 31}`, n % 5 === 0 ? '' : `t${(n * 5) % 23}`, n));
+      if (n % 50 > 0) continue;
+      const { messages, bytes, jobs } = store.stats();
+      const ids = Array.from({ length: 31 }, (_, id) => id);
+      const stories = ids.flatMap((id) => [store.job(`j${id}`) ?? [], store.trace(`t${id}`) ?? []].flat());
+      const kept = stories.flatMap((story) => story.messages);
+      expect(messages).toBe(kept.length);
+      expect(bytes).toBe(kept.reduce((sum, message) => sum + message.bytes, 0));
+      expect(jobs).toBe(store.jobs().length);
+      expect(messages).toBeLessThanOrEqual(60);
+    }
+    expect(store.stats().evicted).toBeGreaterThan(100);
+  });
+
+  test('forgets traces before jobs when there are too many messages or bytes', () => {
+    for (const limits of [{ maxMessages: 30 }, { maxBytes: 30 * of('j').bytes }]) {
+      const store = storeOf({ maxTraces: 1000, ...limits });
+      for (let n = 0; n < 20; n++) store.add(of(`j${n}`));
+      for (let n = 0; n < 50; n++) store.add(of('', `t${n}`));
+      expect(store.stats().jobs).toBe(20);
+      expect(store.stats().messages).toBeLessThanOrEqual(30);
+      for (let n = 0; n < 50; n++) store.add(of(`k${n}`));
+      expect(store.job('k49')).toBeDefined();
+      expect(store.job('j0')).toBeUndefined();
+    }
+  });
+
+  test('a single message beyond every bound', () => {
+    const store = storeOf({ maxBytes: 1 });
+    store.add(of('j', 't'));
+    expect(store.stats()).toMatchObject({ messages: 0, bytes: 0 });
+  });
+
+  test('keeps of a story the newest in full and sums up the rest, once', () => {
+    const store = storeOf({ maxMessagesPerTrace: 10 });
+    for (let n = 0; n < 95; n++) store.add(of('j', '', n));
+    const story = store.job('j')!;
+    expect(story.messages.length).toBeLessThanOrEqual(10);
+    expect(story.messages.length + story.folded).toBe(95);
+    expect(story.messages.at(-1)?.timeMs).toBe(START_MS + 94);
+    expect(summarise(story, partsOf(story), 0)).toMatchObject({
+      messages: 95,
+      truncated: true,
+      total_ms: 94,
+    });
+    expect(story.approximate).toBe(false);
+  });
+
+  test('in a flood keeps ten thousand a second in full, counts the rest, and says that it is not all', () => {
+    const store = storeOf({ maxMessages: 1e6, maxMessagesPerTrace: 1e6 });
+    for (let n = 0; n < 25_000; n++) store.add(of('j', '', n / 100));
+    const story = store.job('j')!;
+    expect(story).toMatchObject({ folded: 15_000, approximate: true });
+    expect(summarise(story, partsOf(story), 0)).toMatchObject({ messages: 25_000, truncated: true });
+    store.add(of('j', '', 5000));
+    expect(store.job('j')?.messages).toHaveLength(10_001);
+  });
+
+  test('bounds the sources of one story', () => {
+    const store = storeOf();
+    for (let n = 0; n < 1000; n++) store.add(record(0, `s${n}`, 'event', {}, { jobId: 'j' }));
+    expect(partsOf(store.job('j')!)).toHaveLength(256);
+  });
+
+  test('takes new limits at once', () => {
+    const store = storeOf({ maxTraces: 1000 });
+    for (let n = 0; n < 500; n++) store.add(of(`j${n}`, `t${n}`));
+    store.setLimits({ ...LIMITS, maxTraces: 20 });
+    expect(store.stats().jobs).toBeLessThanOrEqual(20);
+    expect(store.stats().traces).toBeLessThanOrEqual(20);
+    store.setLimits({ ...LIMITS, maxTraces: 1000 });
+    for (let n = 0; n < 300; n++) store.add(of(`j${n}`));
+    expect(store.stats().jobs).toBeGreaterThanOrEqual(300);
+    store.setLimits({ ...LIMITS, maxTraces: 1000, maxMessages: 10 });
+    expect(store.stats().messages).toBeLessThanOrEqual(10);
+  });
+});

@@ -1,0 +1,188 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import {
+  closeAll,
+  connectTo,
+  faultsOf,
+  inFolder,
+  line,
+  linesBelow,
+  linesOf,
+  NO_FAULTS,
+  numbersOf,
+  ONE_FILE,
+  type RunningSidecar,
+  startSender,
+  startSidecar,
+  until,
+  write,
+} from '../processes.ts';
+import { sumOf } from '../prometheus.ts';
+
+jest.setTimeout(180_000);
+afterEach(closeAll);
+
+const fileOf = ({ folder }: RunningSidecar) => join(folder, 'out', 'all.jsonl');
+
+const received = async (sidecar: RunningSidecar) => sumOf(await sidecar.metrics(), 'sidecar_received_total');
+
+/** Senders of sources 0, 1, 2 … that write as fast as TCP takes it, in blocks of different sizes. */
+const saturate = ({ port }: RunningSidecar, count: number) =>
+  Promise.all(
+    Array.from({ length: count }, (_, i) => startSender(port, { source: `s${i}`, block: 50 + 37 * i })),
+  );
+
+describe('SIGTERM', () => {
+  test('at saturation loses nothing of clients that close on FIN', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE });
+    const senders = await saturate(sidecar, 4);
+    await until(async () => (await received(sidecar)) > 30_000, 'data flows', sidecar.stderr);
+    sidecar.kill('SIGTERM');
+    const sent = await Promise.all(senders.map(({ closed }) => closed));
+    expect(await sidecar.exit(90_000)).toBe(0);
+    expect(senders.every(({ isCut }) => isCut())).toBe(true);
+    const lines = linesOf(fileOf(sidecar));
+    for (const [i, count] of sent.entries()) {
+      expect(faultsOf(numbersOf(lines, `s${i}`), count)).toEqual(NO_FAULTS);
+    }
+    expect(lines).toHaveLength(sent.reduce((sum, count) => sum + count, 0));
+    expect(sidecar.log().at(-1)).toMatchObject({ level: 'info', msg: 'stopped; nothing was lost', lost: 0 });
+  });
+
+  test('delivers what waits in open batches, and the line that nothing ends', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE.replace('20ms', '1h') });
+    const socket = await connectTo({ port: sidecar.port });
+    socket.once('end', () => socket.end(line(2).trimEnd())).write(line(0) + line(1));
+    await until(async () => (await received(sidecar)) === 2, 'received');
+    expect(linesOf(fileOf(sidecar))).toEqual([]);
+    expect(await sidecar.stop()).toBe(0);
+    expect(numbersOf(linesOf(fileOf(sidecar)))).toEqual([0, 1, 2]);
+  });
+
+  test('does not wait for clients that are silent and stay', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE });
+    const idle = await Promise.all(Array.from({ length: 20 }, () => connectTo({ port: sidecar.port })));
+    for (const [value, socket] of idle.entries()) socket.write(line(value));
+    await until(async () => (await received(sidecar)) === 20, 'received');
+    expect(await sidecar.stop()).toBe(0);
+    expect(faultsOf(numbersOf(linesOf(fileOf(sidecar))), 20)).toEqual(NO_FAULTS);
+  });
+
+  test('sends not a byte but FIN', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE });
+    const socket = await connectTo({ port: sidecar.port });
+    const read: Buffer[] = [];
+    socket.on('data', (bytes: Buffer) => read.push(bytes));
+    socket.write(line(0));
+    await until(async () => (await received(sidecar)) === 1, 'received');
+    sidecar.kill('SIGTERM');
+    await until(() => socket.readableEnded, 'FIN');
+    socket.end();
+    expect(await sidecar.exit()).toBe(0);
+    expect(read).toEqual([]);
+  });
+
+  test('says how many messages it could not deliver, and the exit code says so', async () => {
+    const yaml = `${ONE_FILE.replace('deadline: 60s', 'deadline: 1s')}  pipe: { type: console, stream: stderr, format: json }\n`;
+    const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
+    const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
+    const sender = await startSender(sidecar.port);
+    await until(async () => (await received(sidecar)) > 5_000, 'more than a pipe holds');
+    const sent = await sender.stop();
+    await until(async () => (await received(sidecar)) === sent, 'all received');
+    sidecar.kill('SIGTERM');
+    // The end of the deadline, seen from outside: the log shares the pipe that nobody reads.
+    expect(await sidecar.exit(90_000)).toBe(4);
+    expect(faultsOf(numbersOf(linesOf(fileOf(sidecar))), sent)).toEqual(NO_FAULTS);
+  });
+});
+
+test('a second signal ends it at once, with exit code 4', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE });
+  const socket = await connectTo({ port: sidecar.port });
+  // A client that ignores FIN and is never quiet holds up the first signal.
+  const chatter = setInterval(() => socket.write(line(1)), 20);
+  try {
+    sidecar.kill('SIGTERM');
+    await until(() => sidecar.hasLogged('info', 'stopping'), 'it is stopping', sidecar.stderr);
+    // Within a quarter of a second it would be the same signal, passed on twice.
+    await pause(300);
+    sidecar.kill('SIGTERM');
+    await until(async () => {
+      sidecar.kill('SIGINT');
+      await pause(50);
+      return !sidecar.isRunning();
+    }, 'it ends');
+  } finally {
+    clearInterval(chatter);
+  }
+  expect(await sidecar.exit()).toBe(4);
+  expect(sidecar.stderr()).toContain('ended at once; what was not delivered is lost');
+});
+
+test('kill -9 and a new start: files have whole lines only, and it goes on', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE });
+  for (let round = 0; round < 3; round++) {
+    const running = round === 0 ? sidecar : await startSidecar({ yaml: ONE_FILE, folder: sidecar.folder });
+    const before = linesOf(fileOf(sidecar)).length;
+    const senders = await saturate(running, 3);
+    await until(() => linesOf(fileOf(sidecar)).length > before + 2_000, 'data flows', running.stderr);
+    running.kill('SIGKILL');
+    expect(await running.exit()).toBe('SIGKILL');
+    await Promise.all(senders.map(({ closed }) => closed));
+  }
+  const last = await startSidecar({ yaml: ONE_FILE, folder: sidecar.folder });
+  const socket = await connectTo({ port: last.port });
+  socket.end(line(7, 'last'));
+  await until(() => numbersOf(linesOf(fileOf(last)), 'last').length === 1, 'it takes messages again');
+  expect(await last.stop()).toBe(0);
+  for (const text of linesOf(fileOf(last))) expect(() => JSON.parse(text)).not.toThrow();
+});
+
+describe('a backend that takes nothing', () => {
+  test('that is a console nobody reads leaves the files complete', async () => {
+    const yaml = `${ONE_FILE}  pipe: { type: console, stream: stderr, format: json, queue: { max_bytes: 256KiB } }\n`;
+    const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
+    const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
+    const sender = await startSender(sidecar.port);
+    await until(
+      () => linesBelow(join(sidecar.folder, 'out')).length > 20_000,
+      'the files go on',
+      () => sender.sent(),
+    );
+    const sent = await sender.stop();
+    await until(() => numbersOf(linesOf(fileOf(sidecar))).length >= sent, 'all are in the file');
+    expect(faultsOf(numbersOf(linesOf(fileOf(sidecar))), sent)).toEqual(NO_FAULTS);
+    const metrics = await sidecar.metrics();
+    expect(sumOf(metrics, 'sidecar_outcomes_total', { backend: 'files', outcome: 'delivered' })).toBe(sent);
+    expect(sumOf(metrics, 'sidecar_outcomes_total', { backend: 'pipe', outcome: 'shed' })).toBeGreaterThan(0);
+    expect(sumOf(metrics, 'sidecar_queue_bytes', { backend: 'pipe' })).toBeLessThan(2 * 256 * 1024);
+  });
+
+  test('that is a FIFO without a reader leaves the files complete', async () => {
+    const yaml = `${ONE_FILE}  fifo: { type: filesystem, base_path: $OUT/fifo, path: pipe, timeout: 500ms, queue: { max_bytes: 256KiB } }\n`;
+    const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: fifo');
+    const folder = join((await startSidecar({ yaml: ONE_FILE })).folder, 'second');
+    write(join(folder, 'out', 'fifo', '.keep'), '');
+    const fifo = join(folder, 'out', 'fifo', 'pipe');
+    execFileSync('mkfifo', [fifo]);
+    const sidecar = await startSidecar({ yaml: inFolder(routed, folder), folder });
+    const sender = await startSender(sidecar.port);
+    await until(
+      () => linesBelow(join(folder, 'out')).length > 20_000,
+      'the files go on',
+      () => `${sender.sent()} ${sidecar.stderr()}`,
+    );
+    const sent = await sender.stop();
+    await until(
+      () => numbersOf(linesOf(fileOf(sidecar))).length >= sent,
+      'all are in the file',
+      sidecar.stderr,
+    );
+    expect(faultsOf(numbersOf(linesOf(fileOf(sidecar))), sent)).toEqual(NO_FAULTS);
+    closeSync(openSync(fifo, 'r+'));
+  });
+});
