@@ -44,7 +44,6 @@ const SPOILS = [
   (text) => `${text}colour: blue\n`,
   () => '',
   (text) => text.replace('max_age: 200ms', 'max_age: soon'),
-  (text) => text.replace('routing:', 'routing: ['),
 ];
 const EDITS = [
   { isGood: false, save: SAVES.renamed },

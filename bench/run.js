@@ -27,13 +27,13 @@ const MAX_MS = 5 * 60_000;
 const startedMs = Date.now();
 const load = { messages: 1_000_000, warmUp: 300_000 };
 const BENCHMARKS = {
-  throughput: (say) => throughput({ rounds: 3, ...load, only: '' }, say),
+  throughput: (say) => throughput({ rounds: 3, ...load, bareFlags: '', only: '' }, say),
   stages: (say) => stages({ rounds: 3, messages: 200_000 }, say),
   latency: (say) => latency({ rate: 10_000, seconds: 6, warmUpSeconds: 3, criticalEvery: 100 }, say),
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
   'black-hole': (say) => blackHole({ rounds: 3, ...load }, say),
   sources: (say) => sources({ rounds: 2, ...load }, say),
-  connections: (say) => connections({ rounds: 2, connections: 1000, churn: 150_000 }, say),
+  connections: (say) => connections({ rounds: 2, connections: 1000, churn: 50_000 }, say),
   soak: (say) => soak({ seconds: 20, settleSeconds: 8, rate: 0 }, say),
 };
 

@@ -1,11 +1,10 @@
-// What each stage costs a message, without sockets and files: the flow's own operators in this process, one more in
+// What each stage costs a message, without sockets and files: the flow's own operators in one process, one more in
 // every line. CPU time of the main thread and of the collector's, so that a busy machine matters little.
-import { asyncScheduler, Observable, of, Subject } from 'rxjs';
-import { median } from './rig/numbers.js';
+import { fileURLToPath } from 'node:url';
+import { startNode } from './rig/child.js';
 import { readOptions } from './rig/options.js';
-import { renderPool, renew } from './rig/pool.js';
 import { machineLine } from './rig/proc.js';
-import { createRandom, sourceNames } from './rig/records.js';
+import { binaryFlags } from './rig/sidecar.js';
 import { isMain, printReport } from './rig/table.js';
 
 const SPEC = {
@@ -15,119 +14,18 @@ const SPEC = {
   lines: { rounds: 'passes of each; the median is shown', messages: 'messages of a pass' },
 };
 
-const CHUNK_BYTES = 65_536;
+const COSTS = fileURLToPath(new URL('rig/stage-costs.js', import.meta.url));
 const BUDGET_NS = 350;
-
-const load = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-const ignore = () => {};
-
-/** @returns {Promise<Record<string, (chunk$: Observable<Buffer>) => Observable<unknown>>>} stages, each with those before */
-async function createStages() {
-  const [{ decode }, { normalise }, { correlate }, { createTraceStore }, { batch, ndjsonOf }] =
-    await Promise.all(
-      [
-        'ingest/detect.js',
-        'ingest/normalise.js',
-        'correlate/correlate.js',
-        'correlate/store.js',
-        'batch.js',
-      ].map(load),
-    );
-  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  const counters = {
-    received: ignore,
-    rejected: ignore,
-    batched: ignore,
-    added: ignore,
-    operatorFailed: ignore,
-  };
-  const context = { scheduler: asyncScheduler, log, counters, random: Math.random };
-  const decoding = decode(() => ({ maxFrameBytes: 2 ** 20, frameTimeoutMs: 30_000, pageUrl: '' }), context);
-  const connection = (chunk$) => ({
-    id: 1,
-    remote: 'bench',
-    chunk$,
-    clockMs: () => Date.now(),
-    refuse: ignore,
-  });
-  const limits = {
-    maxCount: 100,
-    maxAgeMs: 5000,
-    maxBytes: 2 ** 20,
-    isUrgent: (message) => message.severity >= 5,
-  };
-  const kept = { maxTraces: 10_000, maxMessages: 20_000, maxMessagesPerTrace: 2000, maxBytes: 32 * 2 ** 20 };
-  const store = createTraceStore(kept);
-  const decoded = (chunk$) => decoding(connection(chunk$));
-  const normalised = (chunk$) => decoded(chunk$).pipe(normalise(of({ host: 'bench', tags: {} }), context));
-  const correlated = (chunk$) => normalised(chunk$).pipe(correlate(store));
-  const batched = (chunk$) => correlated(chunk$).pipe(batch(of(limits), context));
-  const encoded = (chunk$) =>
-    new Observable((subscriber) =>
-      batched(chunk$).subscribe({ next: ndjsonOf, complete: () => subscriber.complete() }),
-    );
-  return { decode: decoded, normalise: normalised, correlate: correlated, batch: batched, encode: encoded };
-}
-
-/** The reference: split and `JSON.parse`. */
-function parseOnly(chunk$) {
-  let rest = '';
-  return new Observable((subscriber) => {
-    const next = (chunk) => {
-      const lines = (rest + chunk.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) JSON.parse(line);
-    };
-    return chunk$.subscribe({ next, complete: () => subscriber.complete() });
-  });
-}
-
-/** CPU ns a message of one pass over the pool's bytes, as they would come from one socket. */
-async function pass(stage, bytes, lines, messages) {
-  const chunk$ = new Subject();
-  const before = process.cpuUsage();
-  const subscription = stage(chunk$).subscribe();
-  let sent = 0;
-  for (; sent < messages; sent += lines) {
-    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-      // A copy: a socket hands out new memory each time.
-      chunk$.next(Buffer.from(bytes.subarray(at, at + CHUNK_BYTES)));
-    }
-    await new Promise(setImmediate);
-  }
-  chunk$.complete();
-  subscription.unsubscribe();
-  const { user, system } = process.cpuUsage(before);
-  return ((user + system) * 1000) / sent;
-}
 
 /**
  * @param {typeof SPEC.defaults} options
  * @param {(text: string) => void} say
  */
 export async function run({ rounds, messages }, say) {
-  const random = createRandom(1);
-  const sources = sourceNames(4);
-  const pool = renderPool({
-    count: 16,
-    linesPerChunk: 1000,
-    sources,
-    random,
-    stamped: false,
-    criticalEvery: 1000,
-  });
-  for (const chunk of pool) renew(chunk, Date.now() * 1000);
-  const bytes = Buffer.concat(pool.map(({ buffer }) => buffer));
-  const stages = { 'split and JSON.parse': parseOnly, ...(await createStages()) };
-  const costs = Object.fromEntries(Object.keys(stages).map((name) => [name, /** @type {number[]} */ ([])]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const [name, stage] of Object.entries(stages)) {
-      const cost = await pass(stage, bytes, 16_000, messages);
-      if (round > 0) costs[name]?.push(cost); // the first round warms up
-    }
-    say(`  round ${round} of ${rounds}`);
-  }
-  return { rows: rowsOf(Object.entries(costs).map(([name, all]) => [name, median(all)])) };
+  const child = startNode([...binaryFlags(), COSTS, String(rounds), String(messages)]);
+  const { costs } = await child.line((line) => line.event === 'measured', 600_000);
+  say(`  ${rounds} passes of each: done`);
+  return { rows: rowsOf(costs) };
 }
 
 function rowsOf(costs) {

@@ -10,11 +10,12 @@ const SPEC = {
   usage: 'throughput.js',
   about:
     'Messages a second from the first byte sent to the last byte in the files; medians of interleaved rounds.',
-  defaults: { rounds: 3, messages: 2_000_000, warmUp: 500_000, only: '' },
+  defaults: { rounds: 3, messages: 2_000_000, warmUp: 500_000, bareFlags: '', only: '' },
   lines: {
     rounds: 'how often each program runs',
     messages: 'measured messages of a run; about 350 bytes each are written, in memory where there is room',
     warmUp: 'messages before them',
+    bareFlags: 'options of node for the bare loop, between blanks',
     only: 'runs only the programs whose name holds this text: sidecar, original, stringify',
   },
 };
@@ -23,10 +24,11 @@ const SPEC = {
  * @param {typeof SPEC.defaults} options
  * @param {(text: string) => void} say
  */
-export async function run({ rounds, messages, warmUp, only }, say) {
+export async function run({ rounds, messages, warmUp, bareFlags, only }, say) {
+  const flags = bareFlags.split(' ').filter(Boolean);
   const all = [
-    bareLoop('original'),
-    bareLoop('stringify'),
+    bareLoop('original', flags),
+    bareLoop('stringify', flags),
     sidecar('sidecar', configPath('throughput.yaml')),
   ];
   const contenders = all.filter(({ name }) => name.includes(only));

@@ -46,7 +46,7 @@ function expectRun(
   }: {
     source: string;
     plans: string;
-    project?: Project | ((helpers: RunHelpers) => Project);
+    project?: Project;
     drainMs?: number;
   },
   expected: string,
@@ -54,9 +54,9 @@ function expectRun(
   subscriptions?: string,
 ): void {
   run((helpers, scheduler) => {
-    const source$ = helpers.hot(source);
+    const source$ = helpers.hot<string>(source);
     const actual$ = source$.pipe(
-      drainingSwitchMap(helpers.hot(plans), project as Project, { drainMs: () => drainMs, scheduler }),
+      drainingSwitchMap(helpers.hot<string>(plans), project, { drainMs: () => drainMs, scheduler }),
     );
     helpers.expectObservable(actual$).toBe(expected, values);
     if (subscriptions !== undefined) helpers.expectSubscriptions(source$.subscriptions).toBe(subscriptions);
@@ -149,12 +149,16 @@ describe('drainingSwitchMap', () => {
   test('the drain deadline unsubscribes an old inner, and not the new one', () => {
     run(({ hot, cold, expectObservable, expectSubscriptions }, scheduler) => {
       const endless$ = cold('x--x--x--x--x--x');
-      const source$ = hot('--------------|');
+      const source$ = hot<string>('--------------|');
       const actual$ = source$.pipe(
-        drainingSwitchMap(hot('1---2'), (plan, input$) => (plan === '1' ? endless$ : tag(plan, input$)), {
-          drainMs: () => 6,
-          scheduler,
-        }),
+        drainingSwitchMap(
+          hot<string>('1---2'),
+          (plan, input$) => (plan === '1' ? endless$ : tag(plan, input$)),
+          {
+            drainMs: () => 6,
+            scheduler,
+          },
+        ),
       );
       expectObservable(actual$).toBe('x--x--x--x----|');
       expectSubscriptions(endless$.subscriptions).toBe('^---------!');
@@ -175,7 +179,9 @@ describe('drainingSwitchMap', () => {
       const project: Project = (plan, input$) =>
         plan === '1' ? concat(input$, of('x').pipe(delay(2))) : tag(plan, input$);
       expectObservable(
-        hot('-a-b------|').pipe(drainingSwitchMap(hot('1-2'), project, { drainMs, scheduler })),
+        hot<string>('-a-b------|').pipe(
+          drainingSwitchMap(hot<string>('1-2'), project, { drainMs, scheduler }),
+        ),
       ).toBe('-a-Bx-----|', { a: 'a', B: '2b', x: 'x' });
       flush();
       expect(asked).toEqual([2]);

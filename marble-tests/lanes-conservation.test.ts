@@ -262,7 +262,7 @@ test('invariant 1: conservation. Whatever happens, each message ends once, and a
     ),
     { numRuns: 500 },
   );
-});
+}, 120_000);
 
 test('… in lives that see all of it', () => {
   const seen = new Set<string>();

@@ -401,4 +401,4 @@ test('equals a naive queue over any life', () => {
     }),
     { numRuns: 1000 },
   );
-});
+}, 120_000);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { EMPTY, Observable, throwError } from 'rxjs';
+import { EMPTY, Observable, type SchedulerLike, Subscription, throwError } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { jobOf } from '../src/deliver/job.ts';
 import { backoffMs, errorText, verdictOf } from '../src/deliver/retry.ts';
@@ -140,14 +140,18 @@ describe('sendOnce', () => {
   });
 
   test('a send that ends before it returns costs no timer', () => {
-    const scheduler = new TestScheduler(() => {});
-    sendOnce(
-      fakeSink(scheduler, () => EMPTY),
-      job,
-      5,
-      scheduler,
-    ).subscribe();
-    expect(scheduler.actions).toEqual([]);
+    let timers = 0;
+    const untimed: SchedulerLike = {
+      now: () => 0,
+      schedule: () => {
+        timers++;
+        return Subscription.EMPTY;
+      },
+    };
+    const sink = fakeSink(untimed, () => EMPTY);
+    const verdicts: string[] = [];
+    sendOnce(sink, job, 5, untimed).subscribe(({ kind }) => verdicts.push(kind));
+    expect([verdicts, timers]).toEqual([['accepted'], 0]);
   });
 
   test('it is aborted before its verdict is out', () => {

@@ -57,7 +57,8 @@ export function mergeBatches(batches: readonly Batch[]): Batch {
   const [first, ...rest] = batches;
   if (first === undefined) throw new RangeError('nothing to merge');
   if (rest.length === 0) return first;
-  const messages = batches.flatMap((batch) => batch.messages);
+  // concat copies whole arrays; flatMap would take each message in hand.
+  const messages = ([] as Message[]).concat(...batches.map((batch) => batch.messages));
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
   const merged = createBatch(messages, bytes, first.reason);
   const source = rest.every((batch) => batch.source === first.source) ? first.source : '';

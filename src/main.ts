@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { asyncScheduler, delay, fromEvent, merge, share, take } from 'rxjs';
+import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } from 'rxjs';
 import { EXIT, type Host } from './commands/host.ts';
 import type { Override } from './config/overrides.ts';
 import { createLog } from './log.ts';
@@ -91,6 +91,8 @@ program
     host.stop$.pipe(take(1), delay(SAME_SIGNAL_MS)).subscribe(() => {
       process.once('SIGTERM', endAtOnce).once('SIGINT', endAtOnce);
     });
+    // The last resort for streams that an operator's author subscribes by hand: they cost a log line, not the process.
+    rxjs.onUnhandledError = (error) => host.log.error({ err: error }, 'a stream failed that nobody watched');
     await exitWith(run({ config: options.config, overrides, human: isHuman(options.format) }, host));
   });
 

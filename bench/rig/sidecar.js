@@ -1,10 +1,16 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startProgram } from './child.js';
 import { pause } from './clock.js';
 
 const BINARY = fileURLToPath(new URL('../../bin/sidecar', import.meta.url));
+
+/** Options of node that the binary is run with, from its first line. */
+export function binaryFlags() {
+  const [, flags = ''] = /^#!.*?\bnode\b(.*)$/m.exec(readFileSync(BINARY, 'utf8')) ?? [];
+  return flags.split(' ').filter(Boolean);
+}
 
 /** The path of a configuration of the benchmarks' own. */
 export const configPath = (/** @type {string} */ name) =>

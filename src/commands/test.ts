@@ -40,7 +40,8 @@ export async function test({ files, colour }: TestOptions, host: Pick<Host, 'env
     for (const line of lines) say(visible(line));
   };
   const found = await findTests(files, refuse);
-  if (found.length === 0 && count.unusable === 0) refuse(['no test files (*.test.yaml) found; name one, or a folder']);
+  if (found.length === 0 && count.unusable === 0)
+    refuse(['no test files (*.test.yaml) found; name one, or a folder']);
   for (const path of found) {
     try {
       const tests = await readTests(path, host.env);
@@ -80,7 +81,9 @@ async function runOne(one: FileTest, look: Look, say: (line: string) => void, co
   if (verdict.kind === 'failed') count.failed++;
   else count.unusable++;
   const lines =
-    verdict.kind === 'failed' ? verdict.describe(look) : one.issues(verdict.findings).map(formatIssue).map(visible);
+    verdict.kind === 'failed'
+      ? verdict.describe(look)
+      : one.issues(verdict.findings).map(formatIssue).map(visible);
   say(`${INDENT}${look.received('✗')} ${name}`);
   for (const line of lines) say(`${INDENT}${INDENT}${line}`.trimEnd());
 }

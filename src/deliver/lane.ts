@@ -124,7 +124,6 @@ function offer(lane: LaneState, delivery: Delivery): void {
 }
 
 function close(lane: LaneState, inMs: number): void {
-  if (lane.closed) return;
   const nowMs = lane.context.scheduler.now();
   const first = lane.deadlineMs === undefined;
   lane.deadlineMs = Math.min(lane.deadlineMs ?? Number.POSITIVE_INFINITY, nowMs + inMs);

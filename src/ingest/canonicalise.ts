@@ -89,7 +89,7 @@ function timeOf(value: JsonObject, nowMs: number): { ms: number; adjusted: boole
 function changesOfIds(value: JsonObject, ids: Readonly<Record<string, string>>): Changes {
   const changes: Changes = new Map();
   for (const [key, id] of Object.entries(ids)) {
-    if (value[key] === undefined || value[key] === id) continue;
+    if (value[key] === undefined || (id !== '' && value[key] === id)) continue;
     changes.set(key, id === '' ? undefined : JSON.stringify(id));
   }
   return changes;

@@ -37,7 +37,7 @@ export type Predicate = (message: Message) => boolean;
 
 /** Compiles a glob over names: `*` and `**` match any characters, `?` one, `{a,b}` and `[ab]` as in a shell. */
 export const glob = (pattern: string): ((text: string) => boolean) =>
-  picomatch(pattern, { bash: true, dot: true, nonegate: true });
+  picomatch(pattern, { bash: true, dot: true, nonegate: true, flags: 's' });
 
 const anyGlob = (patterns: readonly string[]) => {
   const matchers = patterns.map(glob);

@@ -37,7 +37,9 @@ export function parseAnswer(text: string): Answer {
     const kind = Object.hasOwn(LETTERS, first.letter) && LETTERS[first.letter as keyof typeof LETTERS];
     const isAlone = others.length === 0 && endMs === undefined && errorMs === undefined;
     if (kind && isAlone) return { afterMs: first.ms, kind };
-    throw new Error('an answer ends with one of | accepted, # failed, X refused for good, T throttled; or with none');
+    throw new Error(
+      'an answer ends with one of | accepted, # failed, X refused for good, T throttled; or with none',
+    );
   }
   if (errorMs !== undefined) return { afterMs: errorMs, kind: 'transient' };
   return endMs === undefined ? { afterMs: 0, kind: 'never' } : { afterMs: endMs, kind: 'accepted' };
@@ -71,7 +73,11 @@ export function answerOf(backend: Backend, nth: number, nowMs: number, names: re
 }
 
 /** The send itself; what ends after no time ends before this returns. */
-export const answering = ({ afterMs, kind }: Answer, throttleMs: number, scheduler: SchedulerLike): Observable<never> =>
+export const answering = (
+  { afterMs, kind }: Answer,
+  throttleMs: number,
+  scheduler: SchedulerLike,
+): Observable<never> =>
   new Observable((subscriber) => {
     const end = () => {
       if (kind === 'accepted') subscriber.complete();

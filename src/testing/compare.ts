@@ -1,5 +1,5 @@
 import { sep } from 'node:path';
-import { ENDINGS, type Entry, type Kind, KINDS, type Row } from './expectation.ts';
+import { ENDINGS, type Entry, KINDS, type Kind, type Row } from './expectation.ts';
 import { formatTime } from './marbles.ts';
 import type { Recording } from './recording.ts';
 import type { CheckedTest, ExpectedResult } from './schema.ts';
@@ -40,7 +40,7 @@ function differences(test: CheckedTest, rows: readonly Row[], recording: Recordi
       if (row === undefined && (!STRICT.has(kind) || test.ignore.includes(backend))) continue;
       const expected = row?.entries ?? [];
       const received = entriesOf(kind, backend, recording);
-      if (!isSame(expected, received)) found.push({ kind, backend, expected, received });
+      if (!isSame(kind, expected, received)) found.push({ kind, backend, expected, received });
     }
   }
   return found;
@@ -57,16 +57,20 @@ function entriesOf(kind: Kind, backend: string, { sent, ended }: Recording): rea
     .map(({ ms, messages, reason }) => ({ ms, names: messages, detail: reason }));
 }
 
-/** Whether entries are as expected, in order. */
-export const isSame = (expected: readonly Entry[], received: readonly Entry[]): boolean =>
-  expected.length === received.length && expected.every((entry, at) => matches(entry, received[at]));
+/** Whether entries are as expected, in order; the order of messages counts in what is sent, and there alone. */
+export const isSame = (kind: Kind, expected: readonly Entry[], received: readonly Entry[]): boolean =>
+  expected.length === received.length &&
+  expected.every((entry, at) => matches(kind, entry, received[at] ?? NOTHING));
 
-function matches(expected: Entry, received: Entry | undefined): boolean {
+const NOTHING: Entry = { ms: Number.NaN, names: [], detail: undefined };
+
+function matches(kind: Kind, expected: Entry, received: Entry): boolean {
+  const [wanted, found] = [expected, received].map(({ names }) =>
+    kind === 'out' ? names : names.toSorted(),
+  );
   return (
-    received !== undefined &&
     expected.ms === received.ms &&
-    expected.names.length === received.names.length &&
-    expected.names.every((name, at) => name === received.names[at]) &&
+    wanted?.join('') === found?.join('') &&
     isDetail(expected.detail, received.detail ?? '')
   );
 }
@@ -79,8 +83,11 @@ function reloadRemarks({ reload_results }: CheckedTest, { reloads }: Recording):
   return reloads.flatMap(({ ms, name, result, errors }) => {
     const expected = reload_results[name] ?? 'applied';
     if (isResult(expected, result, errors)) return [];
-    const wanted = typeof expected === 'string' ? expected : `rejected with ${JSON.stringify(expected.rejected)}`;
-    return [`reload ${name} at ${formatTime(ms)}: expected ${wanted}, was ${[result, ...errors].join('\n  ')}`];
+    const wanted =
+      typeof expected === 'string' ? expected : `rejected with ${JSON.stringify(expected.rejected)}`;
+    return [
+      `reload ${name} at ${formatTime(ms)}: expected ${wanted}, was ${[result, ...errors].join('\n  ')}`,
+    ];
   });
 }
 
@@ -91,7 +98,8 @@ const isResult = (expected: ExpectedResult, result: string, errors: readonly str
 
 const refusals = ({ refused }: Recording): readonly string[] =>
   refused.map(
-    ({ ms, message, reason }) => `message ${message} at ${formatTime(ms)}: the sidecar does not take it (${reason})`,
+    ({ ms, message, reason }) =>
+      `message ${message} at ${formatTime(ms)}: the sidecar does not take it (${reason})`,
   );
 
 const unfinished = ({ in: text }: CheckedTest, { doneMs }: Recording): readonly string[] =>

@@ -7,7 +7,7 @@ import type { LoadedConfig } from './load-config.ts';
 import { type Diagram, parseMarbles, timeHint } from './marbles.ts';
 import type { Scene } from './play.ts';
 import { randomOf } from './recording.ts';
-import type { CheckedTest } from './schema.ts';
+import { type CheckedTest, partsOf } from './schema.ts';
 
 /** A test that can be played, but for its configurations. */
 export interface Compiled {
@@ -82,7 +82,7 @@ function recordOf(name: string, given: Readonly<Record<string, unknown>>): JsonO
 function readReload(test: CheckedTest, endMs: number | undefined, attempt: Attempt): Diagram | undefined {
   const { reload } = test;
   if (reload === undefined) return undefined;
-  const [text, values] = typeof reload === 'string' ? [reload, {}] : reload;
+  const [text, values] = partsOf<unknown>(reload);
   const place = typeof reload === 'string' ? ['reload'] : ['reload', 0];
   for (const letter of Object.keys(test.reload_results)) {
     attempt(['reload_results', letter], () => {
@@ -96,9 +96,12 @@ function readReload(test: CheckedTest, endMs: number | undefined, attempt: Attem
     }
     for (const { ms, letter } of diagram.marbles) {
       if (!Object.hasOwn(values, letter)) {
-        throw new Error(`${letter} is given no configuration${timeHint(letter)}; write [diagram, { ${letter}: … }]`);
+        throw new Error(
+          `${letter} is given no configuration${timeHint(letter)}; write [diagram, { ${letter}: … }]`,
+        );
       }
-      if (endMs !== undefined && ms >= endMs) throw new Error('a reload at or after the end (| of `in`) is not looked at');
+      if (endMs !== undefined && ms >= endMs)
+        throw new Error('a reload at or after the end (| of `in`) is not looked at');
     }
     return diagram;
   });

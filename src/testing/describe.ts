@@ -1,6 +1,6 @@
-import { type Difference, type Comparison, isSame } from './compare.ts';
-import type { Entry } from './expectation.ts';
 import { visible } from '../visible.ts';
+import { type Comparison, type Difference, isSame } from './compare.ts';
+import type { Entry } from './expectation.ts';
 import { formatMarbles, formatTime } from './marbles.ts';
 import { formatNames } from './names.ts';
 import type { Recording } from './recording.ts';
@@ -52,7 +52,9 @@ function diff(differences: readonly Difference[], recording: Recording, look: Lo
 /** What went in, and reloads. */
 function contextOf({ received, reloads }: Recording): readonly TableRow[] {
   const messages = cellsBy(received, (of) => visible(formatNames(of.map(({ message }) => message))));
-  const changes = cellsBy(reloads, (of) => of.map(({ name, result }) => (result === 'applied' ? name : `${name}:${result}`)).join(' '));
+  const changes = cellsBy(reloads, (of) =>
+    of.map(({ name, result }) => (result === 'applied' ? name : `${name}:${result}`)).join(' '),
+  );
   return [
     { labels: ['in', ''], cells: messages },
     ...(changes.size === 0 ? [] : [{ labels: ['reload', ''] as const, cells: changes }]),
@@ -61,14 +63,14 @@ function contextOf({ received, reloads }: Recording): readonly TableRow[] {
 
 const rowsOf =
   (look: Look) =>
-  ({ kind, backend, expected, received }: Difference) => {
+  (difference: Difference): { readonly rows: readonly TableRow[]; readonly wrong: ReadonlySet<number> } => {
+    const { kind, backend, expected, received } = difference;
     const name = kind === 'out' ? backend : `${backend} ${kind}`;
-    // Targets are long: they are shown where the test speaks of them.
-    const isDetailed = kind !== 'out' || expected.some(({ detail }) => detail !== undefined);
-    const textOf = (entries: readonly Entry[]) => entries.map((entry) => batchText(entry, isDetailed)).join(' ');
+    const mark = markOf(difference);
+    const textOf = (entries: readonly Entry[]) => entries.map((entry) => batchText(entry, mark)).join(' ');
     const times = new Set([...expected, ...received].map(({ ms }) => ms));
     const at = (entries: readonly Entry[], ms: number) => entries.filter((entry) => entry.ms === ms);
-    const wrong = new Set([...times].filter((ms) => !isSame(at(expected, ms), at(received, ms))));
+    const wrong = new Set([...times].filter((ms) => !isSame(kind, at(expected, ms), at(received, ms))));
     const marks = new Map(
       [...wrong].map((ms) => {
         const widths = [expected, received].map((entries) => textOf(at(entries, ms)).length);
@@ -85,8 +87,14 @@ const rowsOf =
     return { rows, wrong };
   };
 
-const batchText = ({ names, detail }: Entry, isDetailed: boolean): string =>
-  visible(`[${formatNames(names)}]${isDetailed && detail !== undefined ? `→${detail}` : ''}`);
+const batchText = ({ names, detail }: Entry, mark: string): string =>
+  visible(`[${formatNames(names)}]${mark !== '' && detail !== undefined ? `${mark}${detail}` : ''}`);
+
+/** What stands before a batch's target or reason; '' where it is not shown: only where the test speaks of it. */
+function markOf({ kind, expected }: Difference): string {
+  if (kind !== 'out') return ':';
+  return expected.some(({ detail }) => detail !== undefined) ? '→' : '';
+}
 
 function cellsBy<T extends { readonly ms: number }>(
   entries: readonly T[],
@@ -103,10 +111,10 @@ function cellsBy<T extends { readonly ms: number }>(
 
 /** What to write in order to expect what was received. */
 function suggestions(differences: readonly Difference[]): readonly string[] {
-  const lines = differences.flatMap(({ kind, backend, expected, received }) => {
+  const lines = differences.flatMap((difference) => {
+    const { kind, backend, received } = difference;
     const key = kind === 'out' ? 'target' : 'reason';
-    const isDetailed = kind !== 'out' || expected.some(({ detail }) => detail !== undefined);
-    const written = asWritten(received, isDetailed ? key : undefined);
+    const written = asWritten(received, markOf(difference) === '' ? undefined : key);
     return written === undefined ? [] : [`  ${kind}: { ${backend}: ${written} }`];
   });
   return lines.length === 0 ? [] : ['to expect what was received:', ...lines];
@@ -121,7 +129,8 @@ function asWritten(entries: readonly Entry[], key: 'target' | 'reason' | undefin
   const marbles: { ms: number; letter: string }[] = [];
   for (const { ms, names, detail } of entries) {
     const messages = JSON.stringify(formatNames(names));
-    const value = key === undefined ? messages : `{ messages: ${messages}, ${key}: ${JSON.stringify(detail)} }`;
+    const value =
+      key === undefined ? messages : `{ messages: ${messages}, ${key}: ${JSON.stringify(detail)} }`;
     const letter = letters.get(value) ?? LETTERS[letters.size];
     if (letter === undefined) return undefined;
     letters.set(value, letter);

@@ -1,7 +1,14 @@
 import type { Ending } from '../deliver/outcome.ts';
 import { parseMarbles, timeHint } from './marbles.ts';
 import { MADE, parseNames } from './names.ts';
-import type { CheckedTest, DiagramOf, ExpectedBatch, ExpectedOutcome, Names } from './schema.ts';
+import {
+  type CheckedTest,
+  type DiagramOf,
+  type ExpectedBatch,
+  type ExpectedOutcome,
+  type Names,
+  partsOf,
+} from './schema.ts';
 
 /** What a test compares, as its keys name it. */
 export type Kind = 'out' | 'delivered' | 'filtered' | 'dead_letters' | 'shed';
@@ -50,7 +57,7 @@ function readEntries(
   messages: CheckedTest['messages'],
   attempt: Attempt,
 ): readonly Entry[] {
-  const [text, values] = typeof written === 'string' ? [written, {}] : written;
+  const [text, values] = partsOf(written);
   const place = typeof written === 'string' ? path : [...path, 0];
   const known = (name: string) => name === MADE || Object.hasOwn(messages, name);
   const read = new Map(

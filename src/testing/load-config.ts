@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { MAX_FILE_BYTES } from '../config/document.ts';
 import { readText, readTextSync, reasonOf } from '../config/file.ts';
 import { formatIssue } from '../config/issue.ts';
-import type { SinkDefinition } from '../deliver/sink.ts';
 import { loadSinks } from '../deliver/registry.ts';
+import type { SinkDefinition } from '../deliver/sink.ts';
 import { type Draft, draft } from '../sidecar/draft.ts';
 import { ConfigError } from '../sidecar/reload.ts';
 

@@ -7,24 +7,27 @@ export interface Naming {
   /** What is read from now on has this name. */
   set(name: string): void;
   current(): string;
+  /** Names messages as they arrive at the store: the first place that they reach with an id, which copies keep. */
+  watch(traces: TraceStore): void;
   of(messages: readonly Message[]): readonly string[];
 }
 
-/** Names messages by their ids, which copies keep; the trace store is where a message first arrives with one. */
-export function nameIn(traces: TraceStore): Naming {
+export function createNaming(): Naming {
   const names = new Map<string, string>();
   let name = MADE;
-  const { add } = traces;
-  // A mark in the message itself would be seen by filters and operators.
-  traces.add = (message) => {
-    names.set(message.id, name);
-    add(message);
-  };
   return {
     set: (next) => {
       name = next;
     },
     current: () => name,
+    watch: (traces) => {
+      const { add } = traces;
+      // A mark in the message itself would be seen by filters and operators.
+      traces.add = (message) => {
+        names.set(message.id, name);
+        add(message);
+      };
+    },
     of: (messages) => messages.map(({ id }) => names.get(id) ?? MADE),
   };
 }

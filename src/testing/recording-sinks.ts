@@ -53,16 +53,18 @@ function limitsOf({ merge: { maxMessages, maxBytes, maxAgeMs = 0 } }: Sink): Mer
 /** Not waited for: it may take real time. */
 function close(sink: Sink, { log, backend }: SinkContext): void {
   sink.close().subscribe({
-    error: (error: unknown) => log.warn({ backend, error: String(error) }, 'The backend did not close cleanly'),
+    error: (error: unknown) =>
+      log.warn({ backend, error: String(error) }, 'The backend did not close cleanly'),
   });
 }
 
 /** An address for a type that cannot be opened yet: what a rule may override, as `key=value`, fields replaced. */
 function addressOf({ overrides }: SinkDefinition, settings: object): Address {
   const keys = overrides instanceof z.ZodObject ? Object.keys(overrides.shape) : [];
-  const parts = Object.entries(settings)
-    .filter(([key, value]) => keys.includes(key) && value !== undefined)
-    .map(([key, value]) => ({ key, template: compileTemplate(String(value)) }));
+  const values = new Map(Object.entries(settings));
+  const parts = keys
+    .filter((key) => values.get(key) !== undefined)
+    .map((key) => ({ key, template: compileTemplate(String(values.get(key))) }));
   const targets = new Map<string, Target>();
   const target = (message: Message): Target => {
     const key = parts.map((part) => `${part.key}=${part.template.render(message)}`).join(' ');

@@ -6,7 +6,7 @@ import { describe, type Look } from './describe.ts';
 import { configOf, isLoadedConfig, type LoadedConfig, loadConfig, withSettings } from './load-config.ts';
 import { play } from './play.ts';
 import type { Recording } from './recording.ts';
-import type { CheckedTest } from './schema.ts';
+import { type CheckedTest, partsOf } from './schema.ts';
 
 /** What became of a test. */
 export type Verdict =
@@ -37,7 +37,10 @@ export async function runTest(test: CheckedTest, place: Place): Promise<Verdict>
 type Played = { readonly compiled: Compiled; readonly recording: Recording };
 
 /** Runs a test and compares nothing. */
-export async function playTest(test: CheckedTest, place: Place): Promise<Played | Exclude<Verdict, { kind: 'passed' }>> {
+export async function playTest(
+  test: CheckedTest,
+  place: Place,
+): Promise<Played | Exclude<Verdict, { kind: 'passed' }>> {
   const compiled = compileTest(test);
   const config = await configFor(test, place).catch(asError);
   if (config instanceof Error) {
@@ -76,8 +79,8 @@ async function reloadsOf(
   place: Place,
 ): Promise<ReadonlyMap<string, LoadedConfig | Error>> {
   const reloads = new Map<string, LoadedConfig | Error>();
-  if (reload === undefined || typeof reload === 'string') return reloads;
-  for (const [letter, next] of Object.entries(reload[1])) {
+  if (reload === undefined) return reloads;
+  for (const [letter, next] of Object.entries(partsOf(reload)[1])) {
     reloads.set(letter, await loadNext(letter, next, first, place).catch(asError));
   }
   return reloads;

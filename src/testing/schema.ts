@@ -10,7 +10,7 @@ const backend = z.string().min(1);
 const names = z.union([z.string(), z.array(z.string())]);
 
 const diagram = <T extends z.ZodType>(value: T) =>
-  z.union([z.string(), z.tuple([z.string(), z.record(letter, value)])]);
+  z.union([z.string(), z.tuple([z.string(), z.record(letter, value).optional()])]);
 
 const batch = z.union([names, z.strictObject({ messages: names, target: z.string().optional() })]);
 const outcome = z.union([names, z.strictObject({ messages: names, reason: z.string().optional() })]);
@@ -36,7 +36,7 @@ const result = z.union([
 const outcomes = z.record(backend, diagram(outcome)).default({});
 
 const common = {
-  config: z.union([z.string().min(1), z.custom<LoadedConfig>(isLoadedConfig)]),
+  config: z.union([z.string().min(1), loaded('expected the path of a configuration')]),
   env: z.record(z.string(), z.string()).default({}),
   set: z.record(z.string(), z.unknown()).default({}),
   messages: z.record(letter, z.record(z.string(), z.unknown())).default({}),
@@ -49,11 +49,7 @@ export const testSchema = z.strictObject({
   in: z.string(),
   repeat: z.record(letter, z.int().min(1).max(100_000)).default({}),
   reload: diagram(
-    z.union([
-      z.string().min(1),
-      z.custom<LoadedConfig>(isLoadedConfig),
-      z.record(z.string(), z.unknown()),
-    ]),
+    z.union([z.string().min(1), z.custom<LoadedConfig>(isLoadedConfig), z.record(z.string(), z.unknown())]),
   ).optional(),
   reload_results: z.record(letter, result).default({}),
   backends: z.record(backend, z.union([answers, behaviour])).default({}),
@@ -87,6 +83,10 @@ export type Behaviour = z.output<typeof behaviour>;
 export type ExpectedResult = z.output<typeof result>;
 
 /** A diagram with the values of its letters. */
-export type DiagramOf<T> = string | readonly [string, Readonly<Record<string, T>>];
+export type DiagramOf<T> = string | readonly [string, (Readonly<Record<string, T>> | undefined)?];
+
+/** The two parts of a diagram. */
+export const partsOf = <T>(diagram: DiagramOf<T>): readonly [string, Readonly<Record<string, T>>] =>
+  typeof diagram === 'string' ? [diagram, {}] : [diagram[0], diagram[1] ?? {}];
 export type ExpectedBatch = z.output<typeof batch>;
 export type ExpectedOutcome = z.output<typeof outcome>;

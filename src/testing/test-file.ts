@@ -45,7 +45,9 @@ export function parseTests(text: string, path: string, surroundings: Surrounding
   const broken = [...source.findings, ...tree.findings];
   if (broken.length > 0) return { errors: report(broken, locate) };
   if (!isRecord(tree.value)) {
-    return { errors: [locate({ path: [], message: 'a test file is a map, with "in" and "out" or with "tests"' })] };
+    return {
+      errors: [locate({ path: [], message: 'a test file is a map, with "in" and "out" or with "tests"' })],
+    };
   }
   const parts = 'tests' in tree.value ? readSeveral(tree.value) : [checkTest(tree.value, [], 'test')];
   const findings = parts.flatMap((part) => ('findings' in part ? part.findings : []));

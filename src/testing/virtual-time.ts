@@ -49,7 +49,9 @@ function watchFrame(clock: TestScheduler): void {
       actions = next === frame ? actions + 1 : 0;
       frame = next;
       if (actions > MOST_ACTIONS_AT_ONCE) {
-        throw new Error(`virtual time stands still at ${frame}ms: something schedules itself without a delay`);
+        throw new Error(
+          `virtual time stands still at ${frame}ms: something schedules itself without a delay`,
+        );
       }
     },
   });

@@ -25,8 +25,8 @@ async function aliveAfterReloads(send: typeof EMPTY, drainMs: number): Promise<n
 
 test('a replaced lane is garbage once it has drained', async () => {
   expect(await aliveAfterReloads(EMPTY, 60_000)).toBe(1);
-});
+}, 60_000);
 
 test('… or once its deadline is over', async () => {
   expect(await aliveAfterReloads(NEVER, 0)).toBe(1);
-});
+}, 60_000);

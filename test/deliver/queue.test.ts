@@ -26,7 +26,7 @@ test('what was shed of a batch is not kept by what was not', async () => {
   await collectGarbage(() => shed.every((ref) => ref.deref() === undefined));
   expect(shed.map((ref) => ref.deref())).toEqual([undefined, undefined]);
   expect(queue.messages).toBe(1);
-});
+}, 60_000);
 
 test('targets that come and go leave nothing behind, shed or sent', async () => {
   const queue = queueOf();
@@ -42,4 +42,4 @@ test('targets that come and go leave nothing behind, shed or sent', async () => 
   // A forgotten line of each target would be 20 MB.
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(5_000_000);
   expect(queue.messages).toBe(0);
-});
+}, 60_000);

@@ -89,7 +89,7 @@ describe('SIGTERM', () => {
     const yaml = `${ONE_FILE.replace('deadline: 60s', 'deadline: 1s')}  pipe: { type: console, stream: stderr, format: json }\n`;
     const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
     const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
-    const sender = await startSender(sidecar.port);
+    const sender = await startSender(sidecar.port, { block: 200, pauseMs: 5 });
     await until(async () => (await received(sidecar)) > 5_000, 'more than a pipe holds');
     const sent = await sender.stop();
     await until(async () => (await received(sidecar)) === sent, 'all received');
@@ -147,9 +147,9 @@ describe('a backend that takes nothing', () => {
     const yaml = `${ONE_FILE}  pipe: { type: console, stream: stderr, format: json, queue: { max_bytes: 256KiB } }\n`;
     const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
     const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
-    const sender = await startSender(sidecar.port);
+    const sender = await startSender(sidecar.port, { block: 200, pauseMs: 5 });
     await until(
-      () => linesBelow(join(sidecar.folder, 'out')).length > 20_000,
+      () => linesBelow(join(sidecar.folder, 'out')).length > 10_000,
       'the files go on',
       () => sender.sent(),
     );
@@ -170,9 +170,9 @@ describe('a backend that takes nothing', () => {
     const fifo = join(folder, 'out', 'fifo', 'pipe');
     execFileSync('mkfifo', [fifo]);
     const sidecar = await startSidecar({ yaml: inFolder(routed, folder), folder });
-    const sender = await startSender(sidecar.port);
+    const sender = await startSender(sidecar.port, { block: 200, pauseMs: 5 });
     await until(
-      () => linesBelow(join(folder, 'out')).length > 20_000,
+      () => linesBelow(join(folder, 'out')).length > 10_000,
       'the files go on',
       () => `${sender.sent()} ${sidecar.stderr()}`,
     );

@@ -1,0 +1,79 @@
+import { describe, expect, test } from '@jest/globals';
+import type { LaneStats } from '../../src/deliver/lane.ts';
+import { configView, laneGauge, readiness, type State } from '../../src/sidecar/status.ts';
+import { routing } from '../route/planned.ts';
+
+const stats = (breaker: LaneStats['breaker']): LaneStats => ({
+  inFlightMessages: 1,
+  queueBytes: 2,
+  oldestMs: 3,
+  breaker,
+  nextProbeMs: 0,
+  sent: 0,
+  retries: 0,
+  abandoned: 0,
+  lastError: 'refused',
+});
+const state = (over: Partial<State> = {}): State => ({
+  phase: 'running',
+  draft: { config: routing({ s: [{ backend: 'a' }] }), hash: 'h', warnings: [], operators: new Map() },
+  loaded: '2026-01-02T03:04:05.678Z',
+  lastReload: null,
+  ...over,
+});
+const lanes = (...breakers: readonly LaneStats['breaker'][]) =>
+  new Map(breakers.map((breaker, n) => ['abc'[n] ?? '', stats(breaker)]));
+
+describe('a sidecar', () => {
+  test('is ready when it runs', () => {
+    expect(readiness(state(), lanes('closed'), [])).toEqual({ ready: true, reasons: [], warnings: [] });
+    expect(readiness(state(), lanes(), []).ready).toBe(true);
+  });
+
+  test.each(['starting', 'stopping'] as const)('is not while it is %s', (phase) => {
+    expect(readiness(state({ phase }), lanes('closed'), [])).toMatchObject({
+      ready: false,
+      reasons: [`the sidecar is ${phase}`],
+    });
+  });
+
+  test('is as long as one backend answers, and warns of the others', () => {
+    expect(readiness(state(), lanes('open', 'closed'), [])).toEqual({
+      ready: true,
+      reasons: [],
+      warnings: ['backend a fails: refused'],
+    });
+    expect(readiness(state(), lanes('open', 'half-open'), [])).toMatchObject({
+      ready: false,
+      reasons: ['no backend answers'],
+    });
+  });
+
+  test('warns of an open port and of an edit that was rejected', () => {
+    const lastReload = { time: '', result: 'rejected' as const, errors: ['x'] };
+    expect(readiness(state({ lastReload }), lanes('closed'), ['0.0.0.0:1']).warnings).toEqual([
+      'everyone who reaches 0.0.0.0:1 may send',
+      'the configuration on disk was rejected',
+    ]);
+  });
+});
+
+test('the view of the configuration', () => {
+  expect(configView('x.yaml', state())).toMatchObject({
+    file: 'x.yaml',
+    hash: 'h',
+    last_reload: null,
+    config: { routing: { s: [{ backend: 'a' }] } },
+  });
+});
+
+test('the gauge of a lane', () => {
+  expect(laneGauge('a', stats('half-open'))).toEqual({
+    backend: 'a',
+    messages: 1,
+    bytes: 2,
+    oldestMs: 3,
+    breaker: 'half_open',
+  });
+  expect(laneGauge('a', stats('open')).breaker).toBe('open');
+});
