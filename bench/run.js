@@ -33,7 +33,7 @@ const BENCHMARKS = {
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
   'black-hole': (say) => blackHole({ rounds: 3, ...load }, say),
   sources: (say) => sources({ rounds: 2, ...load }, say),
-  connections: (say) => connections({ rounds: 2, connections: 1000, churn: 50_000 }, say),
+  connections: (say) => connections({ rounds: 2, connections: 4000, churn: 50_000 }, say),
   soak: (say) => soak({ seconds: 20, settleSeconds: 8, rate: 0 }, say),
 };
 

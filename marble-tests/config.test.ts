@@ -333,3 +333,16 @@ describe('subscriptions', () => {
       s.expectObservable(shared$, '--^ 20ms !').toBe('--b-b', values);
     }));
 });
+
+describe('looks that come faster than doubts end', () => {
+  test('a file that is not whole and stays so is taken, however often a change cuts its looks short', () => {
+    scene((s, start) => {
+      const reading$ = start({
+        disk: { 0: file('a'), 50: file('b?') },
+        change$: interval(100, s),
+      }).pipe(take(2));
+      // seen at 103 for the first time, looked at again every 100 ms: after 750 ms it is believed
+      s.expectObservable(reading$).toBe('a 852ms (b|)', { a: news('a'), b: news('b?') });
+    });
+  });
+});

@@ -14,14 +14,21 @@ export interface LogOptions {
 /** What waits for a reader who does not read; past it, entries are dropped. */
 const MAX_WAITING_BYTES = 1_048_576;
 
+/** A log that can be given up. */
+export interface OwnLog extends Log {
+  /** Drops what nobody has read yet, without which the process could not end. Nothing may be logged after it. */
+  abandon(): void;
+}
+
 /** The sidecar's own log, to a file descriptor; a reader who does not read never holds up the sidecar. */
-export function createLog(fd: number, { level, human, colour }: LogOptions): Log {
+export function createLog(fd: number, { level, human, colour }: LogOptions): OwnLog {
   const out = pino.destination({ fd, sync: false, maxLength: MAX_WAITING_BYTES });
   const base = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const formatters = { level: (label: string) => ({ level: label }) };
-  if (!human) return pino({ ...base, formatters }, out);
+  const abandon = () => out.destroy();
+  if (!human) return Object.assign(pino({ ...base, formatters }, out), { abandon });
   const lines: DestinationStream = { write: (entry) => out.write(`${lineOf(entry, colour)}\n`) };
-  return pino({ ...base, formatters }, lines);
+  return Object.assign(pino({ ...base, formatters }, lines), { abandon });
 }
 
 const COLOURS = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red' } as const;

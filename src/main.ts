@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } from 'rxjs';
 import { EXIT, type Host } from './commands/host.ts';
 import type { Override } from './config/overrides.ts';
-import { createLog } from './log.ts';
+import { createLog, type OwnLog } from './log.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -22,19 +22,23 @@ type Format = 'auto' | 'human' | 'json';
 const isHuman = (format: Format) =>
   format === 'human' || (format === 'auto' && process.stdout.isTTY === true);
 
+/** The log of this process, once there is one. */
+let ownLog: OwnLog | undefined;
+
 function createHost(format: Format, level: string): Host {
   const stop$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT')).pipe(share());
+  ownLog = createLog(process.stderr.fd, {
+    level,
+    human: isHuman(format),
+    colour: process.stderr.isTTY && process.stderr.hasColors(),
+  });
   return {
     env: process.env,
     out: {
       write: (text) => process.stdout.write(text),
       ...(process.stdout.isTTY && { columns: process.stdout.columns }),
     },
-    log: createLog(process.stderr.fd, {
-      level,
-      human: isHuman(format),
-      colour: process.stderr.isTTY && process.stderr.hasColors(),
-    }),
+    log: ownLog,
     scheduler: asyncScheduler,
     random: Math.random,
     stop$,
@@ -133,7 +137,8 @@ const SAME_SIGNAL_MS = 250;
 /** A second signal: what is not delivered yet is lost, and the exit code says so. */
 function endAtOnce(): void {
   process.stderr.write('ended at once; what was not delivered is lost\n');
-  process.exit(EXIT.lost);
+  process.exitCode = EXIT.lost;
+  end();
 }
 
 /** How long the process stays for what it still prints: nobody may be reading it any more. */
@@ -141,7 +146,13 @@ const LINGER_MS = 1_000;
 
 async function exitWith(code: Promise<number>): Promise<void> {
   process.exitCode = await code;
-  setTimeout(() => process.exit(), LINGER_MS).unref();
+  setTimeout(end, LINGER_MS).unref();
+}
+
+/** Ends the process, whether or not anybody reads what it prints. */
+function end(): void {
+  ownLog?.abandon();
+  process.exit();
 }
 
 try {

@@ -11,6 +11,7 @@ export interface Wording {
   readonly otherKeys?: readonly string[];
 }
 
+/** What a schema made of a value, or everything that is wrong with it. */
 export type Validated<T> = { readonly output: T } | { readonly findings: readonly Finding[] };
 
 type RawIssue = z.core.$ZodRawIssue;

@@ -1,5 +1,5 @@
 import { dataOf, isoTime, type Message } from '../message.ts';
-import { addInterval, type Interval, lengthMs } from './intervals.ts';
+import { addInterval, type Interval, lengthMs, subtract } from './intervals.ts';
 import { copyPart, fold, type Part, type Story, spanInterval } from './story.ts';
 import type { JobState, ServiceView, StorySummary, TimelineEntry } from './view.ts';
 
@@ -82,7 +82,7 @@ export function servicesOf(parts: readonly Part[]): readonly ServiceView[] {
   return parts.map((part) => ({
     source: part.source,
     summary: part.texts.join(', '),
-    time_ms: lengthMs(stretchesOf(part)),
+    time_ms: lengthMs(subtract(stretchesOf(part), waitsOf(part, parts))),
     started: isoTime(startOf(part)),
     ended: isoTime(endOf(part)),
     messages: part.messages,
@@ -91,6 +91,14 @@ export function servicesOf(parts: readonly Part[]): readonly ServiceView[] {
     parents: parentsOf(part, sourceOfSpan),
   }));
 }
+
+/** When a service waited for another: the spans elsewhere whose parents are its own. */
+const waitsOf = (part: Part, parts: readonly Part[]): readonly Interval[] =>
+  parts
+    .filter((other) => other !== part)
+    .flatMap(({ spansById }) => [...spansById.values()])
+    .flatMap(({ parent, interval }) => (interval !== undefined && part.spansById.has(parent) ? interval : []))
+    .reduce<readonly Interval[]>(addInterval, []);
 
 function parentsOf(part: Part, sourceOfSpan: ReadonlyMap<string, string>): readonly string[] {
   const parents = [...part.spansById.values()].flatMap(({ parent }) => sourceOfSpan.get(parent) ?? []);

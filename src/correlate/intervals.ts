@@ -36,3 +36,18 @@ function bounded(intervals: readonly Interval[]): readonly Interval[] {
 /** Total length in milliseconds of disjoint intervals. */
 export const lengthMs = (intervals: readonly Interval[]) =>
   intervals.reduce((sum, { from, to }) => sum + to - from, 0);
+
+/** What of `intervals` is in none of `taken`; both sorted and disjoint. */
+export const subtract = (intervals: readonly Interval[], taken: readonly Interval[]): readonly Interval[] =>
+  taken.reduce<readonly Interval[]>(
+    (left, { from, to }) =>
+      left.flatMap((one) =>
+        to <= one.from || from >= one.to
+          ? [one]
+          : [
+              { from: one.from, to: from },
+              { from: to, to: one.to },
+            ].filter((part) => part.to > part.from),
+      ),
+    intervals,
+  );

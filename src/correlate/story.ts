@@ -24,6 +24,8 @@ export interface SpanState {
   readonly parent: string;
   readonly ended: boolean;
   readonly failed: boolean;
+  /** When it ran; `undefined` until it has ended. */
+  readonly interval: Interval | undefined;
 }
 
 /** The latest progress report. */
@@ -150,6 +152,7 @@ function foldSpan(part: Part, message: Message): void {
     parent: textOf(data.parent_span_id) || (known?.parent ?? ''),
     ended: known?.ended || data.phase !== 'start',
     failed: known?.failed || isFailure(message),
+    interval: interval ?? known?.interval,
   });
 }
 

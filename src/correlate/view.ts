@@ -45,7 +45,10 @@ export interface ServiceView {
   readonly source: string;
   /** What it says it did, in a few words; '' when it said nothing. */
   readonly summary: string;
-  /** Length of the union of its spans, milliseconds; without spans from its first to its last message. */
+  /**
+   * Length of the union of its spans, milliseconds, less the time in which spans of other services that are their
+   * children ran: the services' times add up to the total. Without spans, from its first to its last message.
+   */
   readonly time_ms: number;
   readonly started: string;
   readonly ended: string;

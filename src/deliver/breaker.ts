@@ -8,6 +8,7 @@ export interface BreakerOptions {
   readonly resetAfterMs: number;
 }
 
+/** Sending, one probe, or waiting. */
 export type BreakerState = 'closed' | 'half-open' | 'open';
 
 /** Names the time between two changes of state; what began before a change says nothing of after it. */

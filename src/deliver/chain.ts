@@ -13,6 +13,7 @@ export interface Chain<T> {
 
 export const createChain = <T>(): Chain<T> => ({ first: undefined, last: undefined });
 
+/** Adds a value at the end. */
 export function append<T>(chain: Chain<T>, value: T): Link<T> {
   const link: Link<T> = { value, before: chain.last, after: undefined };
   if (chain.last === undefined) chain.first = link;
@@ -21,6 +22,7 @@ export function append<T>(chain: Chain<T>, value: T): Link<T> {
   return link;
 }
 
+/** Adds a value at the front. */
 export function prepend<T>(chain: Chain<T>, value: T): Link<T> {
   const link: Link<T> = { value, before: undefined, after: chain.first };
   if (chain.first === undefined) chain.last = link;

@@ -19,6 +19,7 @@ export interface Job {
   readonly failures: number;
 }
 
+/** A job that was never sent, of a delivery that came at `offeredMs`; `order` tells which came first. */
 export function jobOf(delivery: Delivery, order: number, offeredMs: number): Job {
   const { batch, target, priority, whenFull } = delivery;
   return { batch, target, priority, whenFull, offeredMs, order, sends: 0, failures: 0 };

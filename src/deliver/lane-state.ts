@@ -89,6 +89,7 @@ export interface LaneState {
 /** What counts against the lane's bound. */
 export const heldBytes = (lane: LaneState): number => lane.queue.bytes + lane.sendingBytes;
 
+/** Says what became of messages at the lane's backend. */
 export function emit(lane: LaneState, ending: Ending, reason: string, messages: readonly Message[]): void {
   lane.outcome.next(outcome(ending, lane.backend, reason, messages));
 }

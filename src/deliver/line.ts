@@ -54,12 +54,14 @@ export function createLine(key: string, priority: number): Line {
   return { key, priority, entries, messages: 0, bytes: 0, urgent: 0, dueMs: 0, slot: -1, heap: undefined };
 }
 
+/** Queues an entry behind all others of the line. */
 export function joinBack(line: Line, entry: Entry): void {
   entry.line = line;
   entry.inLine = append(line.entries, entry);
   count(line, entry, 1);
 }
 
+/** Queues an entry before all others of the line. */
 export function joinFront(line: Line, entry: Entry): void {
   entry.line = line;
   entry.inLine = prepend(line.entries, entry);

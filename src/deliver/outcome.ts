@@ -30,6 +30,7 @@ export interface Delivery {
 /** What routing says of a batch. */
 export type Routed = Delivery | Outcome;
 
+/** Builds an outcome. */
 export function outcome(
   ending: Ending,
   backend: string,

@@ -8,6 +8,7 @@ export interface Broadcast<T> {
   complete(): void;
 }
 
+/** A stream that `next` feeds. */
 export function broadcast<T>(): Broadcast<T> {
   const subject = new Subject<T>();
   return { value$: hide(subject), next: (value) => subject.next(value), complete: () => subject.complete() };
@@ -22,6 +23,7 @@ export interface BroadcastState<T> {
   complete(): void;
 }
 
+/** A state that starts as `initial`. */
 export function broadcastState<T>(initial: T): BroadcastState<T> {
   const subject = new BehaviorSubject(initial);
   return {

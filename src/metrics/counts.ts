@@ -83,4 +83,5 @@ export function outcomeRows({ outcomes, presence }: Counts): Row[] {
   return [...outcomes.rows(), ...missed.filter(([, messages]) => messages > 0)];
 }
 
+/** The sum of the rows' values. */
 export const sumOf = (rows: readonly Row[]) => rows.reduce((sum, [, value]) => sum + value, 0);

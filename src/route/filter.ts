@@ -33,6 +33,7 @@ export interface Comparison {
   readonly regex?: string | undefined;
 }
 
+/** Whether a message passes; never throws. */
 export type Predicate = (message: Message) => boolean;
 
 /** Compiles a glob over names: `*` and `**` match any characters, `?` one, `{a,b}` and `[ab]` as in a shell. */

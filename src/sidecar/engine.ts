@@ -96,7 +96,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       return compile(draft.config, { ...draft, sinks, previous }, context);
     } catch (error) {
       opened = before;
-
+      lanes.reconcile(before);
       throw error;
     }
   };

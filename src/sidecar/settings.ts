@@ -23,6 +23,7 @@ export function compileCritical({ level, types, match }: Config['critical']): (m
   return (message) => message.severity >= least || named.has(message.type) || (matches?.(message) ?? false);
 }
 
+/** When a source's batch closes. */
 export const batchLimits = ({ batch, critical }: Config): BatchLimits<Message> => ({
   maxCount: batch.max_count,
   maxAgeMs: batch.max_age,
@@ -31,11 +32,13 @@ export const batchLimits = ({ batch, critical }: Config): BatchLimits<Message> =
   isUrgent: compileCritical(critical),
 });
 
+/** What is added to every record. */
 export const normaliseOptions = ({ enrich }: Config): NormaliseOptions => ({
   host: enrich.host === true ? hostname() : enrich.host || '',
   tags: enrich.tags,
 });
 
+/** Bounds of what is remembered of jobs and traces. */
 export const storeLimits = ({ correlation }: Config): StoreLimits => ({
   maxTraces: correlation.max_traces,
   maxMessages: correlation.max_messages,
@@ -43,6 +46,7 @@ export const storeLimits = ({ correlation }: Config): StoreLimits => ({
   maxBytes: correlation.max_bytes,
 });
 
+/** Bounds of what a client may send. */
 export const decodeOptions = ({ limits, http }: Config): DecodeOptions => ({
   maxFrameBytes: limits.max_frame,
   frameTimeoutMs: limits.frame_timeout,

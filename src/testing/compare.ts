@@ -97,10 +97,10 @@ const isResult = (expected: ExpectedResult, result: string, errors: readonly str
     : result === 'rejected' && errors.some((error) => error.includes(expected.rejected));
 
 const refusals = ({ refused }: Recording): readonly string[] =>
-  refused.map(
-    ({ ms, message, reason }) =>
-      `message ${message} at ${formatTime(ms)}: the sidecar does not take it (${reason})`,
-  );
+  refused.map(({ ms, message, reason }) => {
+    const why = reason === 'schema' ? 'its source or type is not usable, or its data is no map' : reason;
+    return `message ${message} at ${formatTime(ms)}: the sidecar does not take it: ${why}`;
+  });
 
 const unfinished = ({ in: text }: CheckedTest, { doneMs }: Recording): readonly string[] =>
   text.includes('|') && doneMs === undefined ? ['the sidecar did not come to its end after |'] : [];

@@ -20,6 +20,7 @@ export const ENDINGS: Readonly<Record<Exclude<Kind, 'out'>, Ending>> = {
   dead_letters: 'dead_lettered',
   shed: 'shed',
 };
+/** What a test may expect of a backend. */
 export const KINDS: readonly Kind[] = ['out', 'delivered', 'filtered', 'dead_letters', 'shed'];
 
 /** Something at a time: a batch with its target, or messages with the reason of their end. */

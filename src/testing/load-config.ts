@@ -64,5 +64,6 @@ export async function configOf(
 export const withSettings = ({ path, text, options }: LoadedConfig, set: Readonly<Record<string, unknown>>) =>
   configOf(text, { ...options, path, set: { ...options.set, ...set } });
 
+/** Whether a value is what `loadConfig` returned. */
 export const isLoadedConfig = (value: unknown): value is LoadedConfig =>
   typeof value === 'object' && value !== null && LOADED in value;

@@ -35,6 +35,8 @@ const result = z.union([
 
 const outcomes = z.record(backend, diagram(outcome)).default({});
 
+const loaded = (error: string) => z.custom<LoadedConfig>(isLoadedConfig, { error });
+
 const common = {
   config: z.union([z.string().min(1), loaded('expected the path of a configuration')]),
   env: z.record(z.string(), z.string()).default({}),
@@ -49,10 +51,14 @@ export const testSchema = z.strictObject({
   in: z.string(),
   repeat: z.record(letter, z.int().min(1).max(100_000)).default({}),
   reload: diagram(
-    z.union([z.string().min(1), z.custom<LoadedConfig>(isLoadedConfig), z.record(z.string(), z.unknown())]),
+    z.union([
+      z.string().min(1),
+      loaded('expected a path, the text of a configuration, or settings by their paths'),
+      z.record(z.string(), z.unknown()),
+    ]),
   ).optional(),
   reload_results: z.record(letter, result).default({}),
-  backends: z.record(backend, z.union([answers, behaviour])).default({}),
+  backends: z.record(backend, z.union([z.string(), z.array(z.string()).min(1), behaviour])).default({}),
   out: z.record(backend, diagram(batch)).default({}),
   delivered: outcomes,
   filtered: outcomes,

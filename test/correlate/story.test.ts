@@ -31,8 +31,8 @@ describe('folding', () => {
   test('remembers the parent of a span whichever phase told it', () => {
     const start = record(0, 'a', 'span', { phase: 'start', parent_span_id: 'p' }, { spanId: 's' });
     const part = partOf(start, span(5, 'a', 5, { id: 's', status: 'failed' }));
-    expect(part.spansById.get('s')).toEqual({ parent: 'p', ended: true, failed: true });
-    expect(partOf(start).spansById.get('s')).toEqual({ parent: 'p', ended: false, failed: false });
+    expect(part.spansById.get('s')).toMatchObject({ parent: 'p', ended: true, failed: true });
+    expect(partOf(start).spansById.get('s')).toMatchObject({ parent: 'p', ended: false, failed: false });
   });
 
   test('remembers 256 spans, and goes on to count', () => {

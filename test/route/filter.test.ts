@@ -152,10 +152,10 @@ describe('sampling', () => {
 
   test('fractionOf does not change between versions', () => {
     expect([
-fractionOf(''),
-fractionOf('a'),
-fractionOf('0af7651916cd43dd8448eb211c80319c')]
-).toMatchInlineSnapshot(`
+      fractionOf(''),
+      fractionOf('a'),
+      fractionOf('0af7651916cd43dd8448eb211c80319c'),
+    ]).toMatchInlineSnapshot(`
 [
   0.6689221884589642,
   0.10352621669881046,

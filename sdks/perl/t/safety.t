@@ -177,6 +177,12 @@ for my $arguments ([], [undef], [{}], [ source => [] ], ['a'], [ 'a', 'b', 'c', 
         $peer->lines(1);
         $peer->murder;
         $sdk->log_event('info', 'two') for 1 .. 100;
+        my $other = FakeSidecar->start(port => $peer->port);
+        $sdk->flush(60) or POSIX::_exit(1);
+        shutdown $sdk->{link}{sock}, 1;    # the next send finds a broken pipe, which no read foretells
+        $sdk->log_event('info', 'three');
+        $sdk->flush(60) or POSIX::_exit(2);
+        $other->lines(101) == 101 or POSIX::_exit(3);
         pipe my $read, my $write;
         close $read;
         open STDERR, '>&', $write;

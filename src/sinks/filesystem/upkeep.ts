@@ -15,6 +15,7 @@ export interface Upkeep {
 
 const MAX_SEEN = 65_536;
 
+/** Keeps the rotated files of a backend tidy, in the background. */
 export function upkeep(options: TidyOptions, context: SinkContext): Upkeep {
   const { scheduler, log, backend, random } = context;
   const stop = new AbortController();

@@ -4,6 +4,7 @@ import type { Message } from '../../message.ts';
 export type ValueField = 'source' | 'type' | 'job_id' | 'trace_id' | 'level';
 /** Parts of the message's own time in UTC; each of a fixed width. */
 export type DateField = 'yyyy' | 'MM' | 'dd' | 'HH' | 'mm' | 'date' | 'hour';
+/** What a template may name. */
 export type Field = ValueField | DateField;
 
 const LEVELS: readonly string[] = ['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'];
@@ -44,6 +45,7 @@ export const FIELDS: readonly Field[] = [
   'hour',
 ];
 
+/** Whether a field is a part of the message's time. */
 export const isDateField = (field: Field): field is DateField => Object.hasOwn(WIDTHS, field);
 
 /** A date field of epoch milliseconds. Years are held to four digits. */

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { closeAll, createFolder, ROOT, runToEnd } from '../processes.ts';
+
+jest.setTimeout(180_000);
+afterEach(closeAll);
+
+const sidecar = (...args: string[]) => runToEnd(args, { cwd: createFolder() });
+
+test('--help teaches: every command, examples and the exit codes', async () => {
+  const { code, stdout } = await sidecar('--help');
+  expect(code).toBe(0);
+  for (const text of ['run ', 'validate ', 'test ', 'job ', 'Start here:', 'Exit codes:']) {
+    expect(stdout).toContain(text);
+  }
+});
+
+test('--version is the version of the package', async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  expect(await sidecar('--version')).toMatchObject({ code: 0, stdout: `${version}\n` });
+});
+
+test.each([
+  [['rum'], "unknown command 'rum'"],
+  [['run', '--conf', 'x'], "unknown option '--conf'"],
+  [['run', '--set', 'tcp.port'], 'expected KEY=VALUE, such as tcp.port=0'],
+  [['run', '--format', 'xml'], 'Allowed choices are auto, human, json'],
+  [['validate'], "missing required argument 'file'"],
+  [['job'], "missing required argument 'id'"],
+])('%j is exit code 2, with what is wrong and where help is', async (args, why) => {
+  const { code, stdout, stderr } = await sidecar(...args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(why);
+  expect(stderr).toContain('sidecar --help explains');
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test('a sidecar that does not answer is said so', async () => {
+  const { code, stdout } = await sidecar('job', 'job-1', '--url', 'http://127.0.0.1:1');
+  expect(code).not.toBe(0);
+  expect(stdout).toContain('does not answer');
+});
