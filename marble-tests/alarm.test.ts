@@ -85,7 +85,7 @@ test('a time beyond what timers can do is cut, so that it does not ring at once'
     now: () => 0,
     schedule: (work, delay, state) => {
       delays.push(delay);
-      const subscription = asyncScheduler.schedule(work, delay, state);
+      const subscription = asyncScheduler.schedule(work as () => void, delay, state);
       subscription.unsubscribe();
       return subscription;
     },

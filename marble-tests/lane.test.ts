@@ -321,6 +321,16 @@ describe('throttling', () => {
 });
 
 describe('permanent errors', () => {
+  test('one of scope batch is not bisected: the target is at fault, not a message', () => {
+    const refusal = new Permanent('no such place', { scope: 'batch' });
+    const { sends, outcomes } = play({ answers: [['-#', refusal], '-|'] }, ({ lane, at }) => {
+      lane.offer(delivery([1, 2, 3]));
+      at(5, () => lane.offer(delivery([4])));
+    });
+    expect(sends).toEqual(['0 t 1,2,3', '5 t 4']);
+    expect(outcomes).toEqual(['1 dead_lettered permanent 1,2,3', '6 delivered ok 4']);
+  });
+
   const refusing =
     (...poison: number[]) =>
     (sent: { messages: readonly Parameters<typeof numbersOf>[0][number][] }) =>

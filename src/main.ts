@@ -57,7 +57,11 @@ const program = new Command('sidecar')
     'Takes telemetry on one TCP port and routes it to backends, by rules that change while it runs.',
   )
   .version(version)
-  .option('--log-level <level>', 'debug, info, warn or error', 'info')
+  .addOption(
+    new Option('--log-level <level>', 'of what is logged')
+      .choices(['debug', 'info', 'warn', 'error'])
+      .default('info'),
+  )
   .showHelpAfterError('(sidecar --help explains)')
   .exitOverride()
   .addHelpText(

@@ -4,6 +4,7 @@ import { halvesOf, type Job } from './job.ts';
 import { bury, emit, type LaneState, type Sending } from './lane-state.ts';
 import { backoffMs, errorText, type Verdict } from './retry.ts';
 import { sendOnce } from './send.ts';
+import { Permanent } from './sink.ts';
 
 /** A closing lane has seconds: it does not spend its last ones in a pause longer than this. */
 const MAX_CLOSING_PAUSE_MS = 1000;
@@ -113,7 +114,8 @@ function accepted(lane: LaneState, job: Job, nowMs: number): void {
 
 /** Halves the batch until the poison stands alone: at most 2·⌈log₂ n⌉ + 1 sends for one poison message. */
 function refused(lane: LaneState, job: Job, error: unknown, nowMs: number): void {
-  if (job.batch.messages.length > 1) {
+  const isDivisible = !(error instanceof Permanent && error.scope === 'batch');
+  if (isDivisible && job.batch.messages.length > 1) {
     lane.queue.putBack(halvesOf(job), 0, nowMs);
     return;
   }

@@ -55,9 +55,17 @@ export interface SinkDefinition<Options extends object = object> {
   readonly open?: (options: Options, context: SinkContext) => Sink;
 }
 
-/** The backend will never take this batch as it is: it is bisected, and the poison goes to the dead letters. */
+/**
+ * The backend will never take this batch as it is. Of scope `message` (default) it is bisected until the poison
+ * stands alone, which goes to the dead letters; of scope `batch` all of it goes there: the target is at fault.
+ */
 export class Permanent extends Error {
   override readonly name = 'Permanent';
+  readonly scope: 'message' | 'batch';
+  constructor(message: string, options?: ErrorOptions & { readonly scope?: 'message' | 'batch' }) {
+    super(message, options);
+    this.scope = options?.scope ?? 'message';
+  }
 }
 
 /** The backend asks for a pause. */

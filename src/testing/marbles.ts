@@ -30,10 +30,12 @@ export function parseMarbles(text: string): Diagram {
   let endMs: number | undefined;
   let errorMs: number | undefined;
   for (const { frame, notification } of found) {
+    // RxJS multiplies: 2.034s are 2033.9999999999998 ms.
+    const ms = Math.round(frame);
     if (endMs !== undefined || errorMs !== undefined) throw new Error('nothing can follow | or #');
-    if (notification.kind === 'N') marbles.push({ ms: frame, letter: String(notification.value) });
-    else if (notification.kind === 'C') endMs = frame;
-    else errorMs = frame;
+    if (notification.kind === 'N') marbles.push({ ms, letter: String(notification.value) });
+    else if (notification.kind === 'C') endMs = ms;
+    else errorMs = ms;
   }
   for (const { letter } of marbles) {
     if (!LETTER.test(letter)) throw new Error(`${letter} has no meaning here`);

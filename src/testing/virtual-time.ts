@@ -12,7 +12,7 @@ export interface VirtualTime {
   nowMs(): number;
   /** Does something at a time since the start; of the same time what was asked for first is done first. */
   at(ms: number, action: () => void): void;
-  /** Forgets all that is still to come. */
+  /** Nothing happens any more after the current action. */
   end(): void;
 }
 
@@ -22,30 +22,41 @@ export interface VirtualTime {
  */
 export function inVirtualTime(untilMs: number, prepare: (time: VirtualTime) => void): void {
   const clock = new TestScheduler(() => {});
+  const end = watchActions(clock);
   clock.now = () => START_MS + clock.frame;
-  watchFrame(clock);
-  clock.run(() => {
-    clock.maxFrames = untilMs;
-    prepare({
-      scheduler: clock,
-      nowMs: () => clock.frame,
-      at: (ms, action) => void clock.schedule(action, ms),
-      end: () => {
-        clock.actions.length = 0;
-      },
+  const play = () =>
+    clock.run(() => {
+      clock.maxFrames = untilMs;
+      prepare({
+        scheduler: clock,
+        nowMs: () => clock.frame,
+        at: (ms, action) => void clock.schedule(action, ms),
+        end,
+      });
     });
-  });
+  try {
+    play();
+  } catch (error) {
+    if (error !== END) throw error;
+  }
 }
 
+/** Thrown in the place of the next action. */
+const END = new Error('the run was ended');
 const MOST_ACTIONS_AT_ONCE = 100_000;
 
-/** Every action sets the frame: one that schedules itself without a delay would keep the run for ever. */
-function watchFrame(clock: TestScheduler): void {
+/**
+ * Stops the clock where an action would be the first after the end (the function returned says so), or one of too
+ * many without a delay. The frame is what the clock sets before each action.
+ */
+function watchActions(clock: TestScheduler): () => void {
   let frame = 0;
   let actions = 0;
+  let isEnded = false;
   Object.defineProperty(clock, 'frame', {
     get: () => frame,
     set: (next: number) => {
+      if (isEnded) throw END;
       actions = next === frame ? actions + 1 : 0;
       frame = next;
       if (actions > MOST_ACTIONS_AT_ONCE) {
@@ -55,4 +66,7 @@ function watchFrame(clock: TestScheduler): void {
       }
     },
   });
+  return () => {
+    isEnded = true;
+  };
 }

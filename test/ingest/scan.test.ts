@@ -188,6 +188,8 @@ describe('scan never contradicts JSON.parse and the slow path', () => {
           else
             text = text.slice(0, i) + (kind === 1 ? '' : text[i]) + text.slice(i + 1 - (kind === 1 ? 0 : 1));
         }
+        // Half a surrogate pair is no text that bytes could spell.
+        fc.pre(Buffer.from(text).toString() === text);
         const scanned = scanText(text);
         if (scanned !== undefined) expect(scanned).toEqual(bySlowPath(text));
       }),

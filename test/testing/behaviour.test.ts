@@ -79,12 +79,21 @@ describe('a send', () => {
   };
 
   test('that takes no time ends before it returns', () => {
-    expect(endOf('|')).toEqual([[0, 'complete'], [0, 'returned']]);
+    expect(endOf('|')).toEqual([
+      [0, 'complete'],
+      [0, 'returned'],
+    ]);
   });
 
   test('ends when its diagram does', () => {
-    expect(endOf('---|')).toEqual([[0, 'returned'], [3, 'complete']]);
-    expect(endOf('-#')).toEqual([[0, 'returned'], [1, expect.any(Error)]]);
+    expect(endOf('---|')).toEqual([
+      [0, 'returned'],
+      [3, 'complete'],
+    ]);
+    expect(endOf('-#')).toEqual([
+      [0, 'returned'],
+      [1, expect.any(Error)],
+    ]);
   });
 
   test('hangs', () => {
@@ -101,7 +110,9 @@ describe('a send', () => {
   test('that is aborted does not end', () => {
     const ends: string[] = [];
     inVirtualTime(Number.POSITIVE_INFINITY, ({ scheduler, at }) => {
-      const sending = answering(parseAnswer('---|'), 1, scheduler).subscribe({ complete: () => ends.push('complete') });
+      const sending = answering(parseAnswer('---|'), 1, scheduler).subscribe({
+        complete: () => ends.push('complete'),
+      });
       at(2, () => sending.unsubscribe());
     });
     expect(ends).toEqual([]);

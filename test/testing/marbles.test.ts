@@ -99,11 +99,21 @@ describe('formatMarbles', () => {
 
 test('formatTime writes times as diagrams do', () => {
   expect([0, 1, 999, 1000, 1500, 5001, 60_000, 61_000, 3_600_000].map(formatTime)).toEqual([
-    '0', '1ms', '999ms', '1s', '1.5s', '5.001s', '1m', '61s', '60m',
+    '0',
+    '1ms',
+    '999ms',
+    '1s',
+    '1.5s',
+    '5.001s',
+    '1m',
+    '61s',
+    '60m',
   ]);
 });
 
 test('a letter is one character that means nothing else', () => {
   expect(['a', 'Z', '7', 'é', '🙂'].every((text) => LETTER.test(text))).toBe(true);
-  expect(['', 'ab', ' ', '-', '(', ')', '|', '#', '^', '!', '?', '*'].some((text) => LETTER.test(text))).toBe(false);
+  expect(['', 'ab', ' ', '-', '(', ')', '|', '#', '^', '!', '?', '*'].some((text) => LETTER.test(text))).toBe(
+    false,
+  );
 });

@@ -1,4 +1,10 @@
-import { configOf, type LoadedConfig, type MarbleTest, MarbleTestError, prove } from '../../src/testing/index.ts';
+import {
+  configOf,
+  type LoadedConfig,
+  type MarbleTest,
+  MarbleTestError,
+  prove,
+} from '../../src/testing/index.ts';
 
 /** Two files and an archive; web goes to both files, db to one, everything else to the archive. */
 export const YAML = `

@@ -54,9 +54,13 @@ describe('time', () => {
     const seen: string[] = [];
     inVirtualTime(FOR_EVER, ({ nowMs }) => {
       timer(50).subscribe(() => seen.push(`timer ${nowMs()}`));
-      of(1).pipe(delay(70)).subscribe(() => seen.push(`delay ${nowMs()}`));
+      of(1)
+        .pipe(delay(70))
+        .subscribe(() => seen.push(`delay ${nowMs()}`));
       asapScheduler.schedule(() => seen.push(`asap ${nowMs()}`));
-      interval(20).pipe(take(2)).subscribe(() => seen.push(`at ${asyncScheduler.now() - START_MS}`));
+      interval(20)
+        .pipe(take(2))
+        .subscribe(() => seen.push(`at ${asyncScheduler.now() - START_MS}`));
     });
     expect(seen).toEqual(['asap 0', 'at 20', 'at 40', 'timer 50', 'delay 70']);
   });
@@ -73,7 +77,9 @@ describe('time', () => {
   });
 
   test('an error that nobody handles is thrown', () => {
-    expect(() => inVirtualTime(FOR_EVER, () => void throwError(() => new Error('lost')).subscribe())).toThrow('lost');
+    expect(() => inVirtualTime(FOR_EVER, () => void throwError(() => new Error('lost')).subscribe())).toThrow(
+      'lost',
+    );
   });
 
   test('does not stand still for ever', () => {

@@ -27,7 +27,8 @@ export function output(
         written += bytesWritten;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE') throw new Permanent('nobody reads the output any more', { cause: error });
+        if (code === 'EPIPE')
+          throw new Permanent('nobody reads the output any more', { cause: error, scope: 'batch' });
         if (code !== 'EAGAIN') throw error;
         await firstValueFrom(timer(FULL_PIPE_MS, scheduler));
       }

@@ -22,7 +22,7 @@ export function failure(error: unknown, path: string): Error {
   const message = error instanceof Error ? error.message : String(error);
   const text = message.includes(path) ? message : `${message} '${path}'`;
   return PERMANENT.has(codeOf(error))
-    ? new Permanent(text, { cause: error })
+    ? new Permanent(text, { cause: error, scope: 'batch' })
     : new Error(text, { cause: error });
 }
 

@@ -44,11 +44,14 @@ async function makeFolder(path: string, base: string, folder: Folder): Promise<s
   const made = join(parent, basename(path));
   await mkdir(made, { mode: folder.mode }).catch(unless('EEXIST'));
   const real = await realOrAbsent(made);
-  if (real === undefined) throw new Permanent(`'${path}' is a symbolic link that leads nowhere`);
+  if (real === undefined)
+    throw new Permanent(`'${path}' is a symbolic link that leads nowhere`, { scope: 'batch' });
   return confined(base, real, path);
 }
 
 function confined(base: string, real: string, path: string): string {
   if (isInside(base, real)) return real;
-  throw new Permanent(`'${path}' leads to '${real}', outside base_path; remove the symbolic link`);
+  throw new Permanent(`'${path}' leads to '${real}', outside base_path; remove the symbolic link`, {
+    scope: 'batch',
+  });
 }

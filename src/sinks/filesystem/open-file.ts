@@ -38,7 +38,7 @@ export async function openFile(path: string, policy: FilePolicy, nowMs: number):
   const handle = await openAppend(real, policy.mode);
   try {
     const stats = await handle.stat({ bigint: true });
-    if (!stats.isFile()) throw new Permanent(`'${path}' is not a regular file`);
+    if (!stats.isFile()) throw new Permanent(`'${path}' is not a regular file`, { scope: 'batch' });
     const size = Number(stats.size);
     return {
       path: real,
