@@ -1,4 +1,5 @@
 import { type MonoTypeOperatorFunction, map } from 'rxjs';
+import { memoise } from '../flow/memoise.ts';
 import { type Message, withIds } from '../message.ts';
 import type { TraceStore } from './store.ts';
 
@@ -13,13 +14,18 @@ export const correlate = (store: TraceStore): MonoTypeOperatorFunction<Message> 
     return linked;
   });
 
+/** How many ids' JSON is remembered: a job's is needed for each of its messages. */
+const MAX_MEMBERS = 4096;
+const jobMember = memoise(MAX_MEMBERS, (jobId: string) => `,"job_id":${JSON.stringify(jobId)}`);
+const traceMember = memoise(MAX_MEMBERS, (traceId: string) => `,"trace_id":${JSON.stringify(traceId)}`);
+
 function link(message: Message, store: TraceStore): Message {
   const { jobId, traceId } = message;
   if ((jobId === '') === (traceId === '')) return message;
   if (traceId === '') {
     const found = store.traceOfJob(jobId);
-    return found === '' ? message : withIds(message, jobId, found, `,"trace_id":${JSON.stringify(found)}`);
+    return found === '' ? message : withIds(message, jobId, found, traceMember(found));
   }
   const found = store.jobOfTrace(traceId);
-  return found === '' ? message : withIds(message, found, traceId, `,"job_id":${JSON.stringify(found)}`);
+  return found === '' ? message : withIds(message, found, traceId, jobMember(found));
 }

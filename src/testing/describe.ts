@@ -115,7 +115,7 @@ function suggestions(differences: readonly Difference[]): readonly string[] {
     const { kind, backend, received } = difference;
     const key = kind === 'out' ? 'target' : 'reason';
     const written = asWritten(received, markOf(difference) === '' ? undefined : key);
-    return written === undefined ? [] : [`  ${kind}: { ${backend}: ${written} }`];
+    return written === undefined ? [] : [visible(`  ${kind}: { ${backend}: ${written} }`)];
   });
   return lines.length === 0 ? [] : ['to expect what was received:', ...lines];
 }

@@ -14,6 +14,14 @@ export interface LoadOptions {
   readonly set?: Readonly<Record<string, unknown>>;
 }
 
+let types: ReturnType<typeof loadSinks> | undefined;
+
+/** Once: jest fails to link modules that are imported side by side and share another, until that one is linked. */
+const loadTypes = () => {
+  types ??= loadSinks().catch(loadSinks);
+  return types;
+};
+
 const LOADED = Symbol('a loaded configuration');
 
 /** A configuration that can run, its operators loaded. */
@@ -47,7 +55,7 @@ export async function configOf(
   text: string,
   { path = 'config.yaml', ...options }: LoadOptions & { readonly path?: string } = {},
 ): Promise<LoadedConfig> {
-  const sinks = await loadSinks();
+  const sinks = await loadTypes();
   const drafted = await draft(text, path, {
     sinks,
     shippedPipelines: fileURLToPath(new URL('../../pipelines', import.meta.url)),

@@ -80,6 +80,9 @@ backends:
 
 const JOB = 'job-12345';
 
+/** Of the job: 6 of file-receiver, 7 of queue-service, 5 of db-loader. */
+const MESSAGES = 18;
+
 interface Delivered {
   readonly source: string;
   readonly type: string;
@@ -119,23 +122,25 @@ async function runJob(sidecar: RunningSidecar): Promise<void> {
   const at = (name: string) => join(sidecar.folder, name);
   const env = { MONITORING_HOST: '127.0.0.1', MONITORING_PORT: String(sidecar.port), EG_TIME_SCALE: '0.02' };
   const rows = Array.from({ length: 10_000 }, (_, n) => `${n},row ${n},1.5\n`).join('');
-  write(at('settings.json'), '{"batch_rows":1000}');
-  write(at('rows.csv'), `id,name,value\n${rows}`);
+  write(at('settings.json'), '{"queue":"orders","workers":4}');
+  write(at('rows.csv'), rows);
   mkdirSync(at('queue'));
-  await runs('perl', ['eg/config_service.pl', at('settings.json'), at('published.json')], env);
-  await runs('perl', ['eg/file_receiver.pl', at('rows.csv'), at('queue'), JOB], env);
-  await runs('perl', ['eg/queue_service.pl', at('queue'), '--once'], env);
+  await runs('perl', ['eg/config_service.pl', at('settings.json')], env);
+  await runs('perl', ['eg/file_receiver.pl', JOB, at('rows.csv'), at('queue')], env);
+  await runs('perl', ['eg/queue_service.pl', at('queue')], env);
 }
 
 describe('the use case of the brief', () => {
   testWith('perl')('one job, three services, one trace; each record where the rules send it', async () => {
     const sidecar = await startSidecar({ yaml: CONFIG });
     await runJob(sidecar);
-    await until(
-      async () => (await sidecar.get(`/api/v1/jobs/${JOB}`)).messages >= 19,
-      'the whole job is known',
-    );
-    const job = await sidecar.get(`/api/v1/jobs/${JOB}`);
+    const view = () => sidecar.get(`/api/v1/jobs/${JOB}`);
+    let job = await view();
+    const isWhole = async () => {
+      job = await view();
+      return job.messages >= MESSAGES;
+    };
+    await until(isWhole, 'the whole job is known', () => JSON.stringify(job));
     const tree = await runToEnd(['job', JOB, '--url', `http://${sidecar.listening.http}`], {
       cwd: sidecar.folder,
     });
@@ -175,8 +180,7 @@ function checkFiles(sidecar: RunningSidecar): void {
   expect(fileOf(sidecar, 'cloudwatch/file-receiver.jsonl').map(wordsOf)).toEqual(FILE_RECEIVER);
   expect(fileOf(sidecar, 's3/config-service/config-service.jsonl').map(wordsOf)).toEqual([
     'config-service event Configuration loaded',
-    'config-service event Configuration published',
-    'config-service metric config_settings 1',
+    'config-service metric config_entries 2',
   ]);
   expect(database.map(({ job_id }) => job_id)).toEqual(database.map(() => JOB));
   expect(new Set(database.map(({ trace_id }) => trace_id)).size).toBe(1);

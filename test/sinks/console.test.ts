@@ -185,7 +185,8 @@ describe('a real process', () => {
 
   const hasScript = spawnSync('script', ['--version']).status === 0;
   const onTerminal = (env: NodeJS.ProcessEnv) => {
-    const { NO_COLOR, FORCE_COLOR, ...rest } = process.env;
+    // A CI's log is no colourful terminal either, as Node sees it.
+    const { NO_COLOR, FORCE_COLOR, CI, ...rest } = process.env;
     const { stdout } = spawnSync('script', ['-qec', `${node} '{}' 1`, '/dev/null'], {
       env: { ...rest, TERM: 'xterm-256color', ...env },
     });

@@ -1,44 +1,68 @@
 #!/usr/bin/env perl
-# file-receiver: takes a file, checks it, and queues it for queue-service, trace included.
-#   perl -Ilib eg/file_receiver.pl JOB-ID FILE QUEUE-FOLDER
-# EG_TIME_SCALE shortens the pretended work: 0.01 makes seconds of hundredths.
+# file-receiver: takes in a CSV file, checks it and queues a job for it.
+#   file_receiver.pl JOB-ID FILE QUEUE-FOLDER
+# EG_TIME_SCALE scales the pretended work: with 0.01, seconds take hundredths.
 use strict;
 use warnings;
-use FindBin;
-use lib "$FindBin::Bin/../lib";
-use JSON::PP qw(encode_json);
+
+use File::Basename qw(basename);
+use FindBin        qw($Bin);
+use JSON::PP       qw(encode_json);
+use Time::HiRes    qw(sleep);
+use lib "$Bin/../lib";
+
 use Monitoring::SDK;
-use Time::HiRes qw(sleep);
 
+@ARGV == 3 or die "usage: $0 JOB-ID FILE QUEUE-FOLDER\n";
 my ($job, $file, $queue) = @ARGV;
-die "usage: $0 JOB-ID FILE QUEUE-FOLDER\n" unless defined $queue;
-my $scale = $ENV{EG_TIME_SCALE} // 1;
+my $TIME_SCALE = $ENV{EG_TIME_SCALE} // 1;
 
-my $monitor = Monitoring::SDK->new(source => 'file-receiver');
-$monitor->set_context('job_id', $job);
-my $span = $monitor->start_span('receive_file');
+my $monitoring = Monitoring::SDK->new(
+    source   => 'file-receiver',
+    tcp_host => $ENV{MONITORING_HOST} // 'localhost',
+    tcp_port => $ENV{MONITORING_PORT} // 17000,
+);
+$monitoring->set_context('job_id', $job);
 
-$monitor->log_event('info', 'File received', { file => $file });
-sleep(1.8 * $scale);
+my $span = $monitoring->start_span('receive_file');
+sleep 1.2 * $TIME_SCALE;    # the transfer
+$monitoring->log_event('info', 'File received', { file => basename($file), bytes => -s $file });
 
-open my $in, '<', $file or do {
-    $monitor->log_event('error', 'File cannot be read', { file => $file, reason => "$!" });
-    $monitor->end_span($span, 'failed');
-    exit 1;
-};
-my $rows = () = <$in>;
-close $in;
-$monitor->log_event('info', 'File validated', { file => $file, rows => $rows });
-$monitor->log_metric('file_valid', 1, 'count', { file => $file });
-sleep(0.5 * $scale);
+my ($rows, $problem) = check($file);
+$monitoring->log_metric('file_valid', $problem ? 0 : 1, 'bool', { file => basename($file) });
+if ($problem) {
+    $monitoring->log_event('error', 'File rejected', { file => basename($file), reason => $problem });
+    $monitoring->end_span($span, 'failed', $problem);
+    die "$file: $problem\n";
+}
+sleep 1 * $TIME_SCALE;
+$monitoring->log_event('info', 'File validated', { file => basename($file), rows => $rows });
 
-# The item carries the trace: whoever takes it from the queue goes on with it.
-my $item = { job_id => $job, file => $file, traceparent => $monitor->traceparent };
-open my $out, '>', "$queue/$job.json.tmp" or die "$queue: $!\n";
-print {$out} encode_json($item), "\n";
-close $out or die "$queue: $!\n";
-rename "$queue/$job.json.tmp", "$queue/$job.json" or die "$queue: $!\n";
+# Who takes the job from the queue continues this trace: its `traceparent` travels with the job.
+enqueue({ job_id => $job, file => $file, traceparent => $monitoring->traceparent });
+sleep 0.1 * $TIME_SCALE;
+$monitoring->log_event('info', 'Job queued');
+$monitoring->end_span($span, 'success');
+$monitoring->close;
 
-$monitor->log_event('info', 'Job queued', { queue => 'orders' });
-$monitor->end_span($span, 'success');
-$monitor->close;
+# (rows, what is wrong): every row must have as many columns as the first.
+sub check {
+    my $name = shift;
+    open my $in, '<', $name or return (0, "cannot read: $!");
+    my $commas;
+    while (<$in>) {
+        $commas //= tr/,//;
+        return ($. - 1, "line $.: not " . ($commas + 1) . ' columns') if tr/,// != $commas;
+    }
+    return ($., $. ? undef : 'empty');
+}
+
+sub enqueue {
+    my $item = shift;
+    my $name = "$queue/$item->{job_id}.json";
+    open my $out, '>:raw', "$name.new" or die "$name.new: $!\n";
+    print {$out} encode_json($item);
+    close $out or die "$name.new: $!\n";
+    rename "$name.new", $name or die "$name: $!\n";
+    return;
+}

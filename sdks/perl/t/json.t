@@ -128,6 +128,11 @@ is(scalar @{ JSON::PP::decode_json(json_value([ 1 .. 1000 ])) }, 256, '256 items
     my $before = JSON::PP->new->canonical->encode(\%hash);
     json_value(\%hash);
     is(JSON::PP->new->canonical->encode(\%hash), $before, 'a value is not changed by being encoded');
+    my %large = map { $_ => 1 } 1 .. 500;
+    json_value(\%large);
+    my $seen = 0;
+    $seen++ while each %large;
+    is($seen, 500, 'a large hash is left at its beginning');
     my $string = "caf\xe9";
     json_text($string);
     is(utf8::is_utf8($string), '', 'nor is a string upgraded');

@@ -147,6 +147,19 @@ for my $arguments ([], [undef], [{}], [ source => [] ], ['a'], [ 'a', 'b', 'c', 
     is_deeply([ grep { $now->ismember($_) } 1 .. 31 ], [], 'and no signal is left blocked');
 }
 {
+    my $sdk = client();
+    my $sigprocmask = \&POSIX::sigprocmask;
+    my $calls = 0;
+    no warnings 'redefine';
+    local *POSIX::sigprocmask = sub { kill 'USR1', $$ unless $calls++; return $sigprocmask->(@_) };
+    local $SIG{USR1} = sub { die "early\n" };
+    is(eval { $sdk->log_event('info', 'x'); 1 }, undef, 'a signal that comes just before the call blocks it');
+    is($@, "early\n", 'is not swallowed');
+    $sigprocmask->(POSIX::SIG_BLOCK(), POSIX::SigSet->new, my $now = POSIX::SigSet->new);
+    ok(!$now->ismember(POSIX::SIGUSR1()), 'nor left blocked');
+    ok($sdk->log_event('info', 'x'), 'and the client goes on');
+}
+{
     my $sdk  = client(tags => { test => 'handler' });
     my $seen = $sidecar->lines;
     my ($handled, $calls, $end) = (0, 0, Time::HiRes::time() + 0.5);

@@ -43,6 +43,7 @@ for my $event (grep { $_->{type} eq 'event' } @records) {
     $last{$thread} = $n;
 }
 is_deeply([ sort { $a <=> $b } values %last ], [ 1, (200) x 4 ], 'in order');
+is($sidecar->connections, 5, 'on five connections');
 is(scalar(grep { ($_->{span_id} // '') eq $span } @records), 804, 'in the span that the main thread had open');
 
 done_testing;

@@ -359,3 +359,136 @@ sub _end_span {
 }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Monitoring::SDK - events, metrics, progress and spans to the monitoring sidecar
+
+=head1 SYNOPSIS
+
+    use Monitoring::SDK;
+
+    my $monitoring = Monitoring::SDK->new(source => 'queue-service', tcp_host => 'localhost', tcp_port => 17000);
+
+    my $span = $monitoring->start_span('process_job');
+    $monitoring->set_context('job_id', 'job-12345');
+    $monitoring->log_progress('job-12345', 0, 'started');
+    system('perl db_loader.pl FILE');          # a child process continues the trace and the job
+    $monitoring->log_progress('job-12345', 100, 'completed');
+    $monitoring->end_span($span, 'success');
+    $monitoring->log_metric('jobs_processed', 1, 'count');
+
+=head1 DESCRIPTION
+
+A call encodes its record and hands it to the kernel before it returns, without ever waiting: the record arrives even
+if the program is killed in the next instant. While the sidecar is away, records wait in a backlog of at most 1 MiB
+that later calls, C<flush> and the end of the program send. When it is full, records are dropped and counted; its
+last fifth is kept for what is important: events of level C<warn> and above, ends of spans, and final progress.
+
+No call dies, warns, or changes C<$@>, C<$!> or C<$?>, whatever it is given and whatever the network does. There is no
+thread and no dependency beyond perl's core. In a forked child and in a thread the client goes on with the context on
+a connection of its own.
+
+=head1 METHODS
+
+The C<log_> methods give 1, or 0 if the record was dropped.
+
+=head2 new(%options), init(%options)
+
+The same arguments give the same client. An option that is not given comes from the environment.
+
+    source        MONITORING_SOURCE, OTEL_SERVICE_NAME      name of the service; else the program's
+    tcp_host      MONITORING_HOST                           127.0.0.1; a name is looked up here, once
+    tcp_port      MONITORING_PORT                           17000
+    level         MONITORING_LEVEL                          events below it are left out; else all are sent
+    buffer_bytes  MONITORING_BUFFER_BYTES                   size of the backlog, 1048576
+    tags          MONITORING_TAGS (a=1,b=2)                 context from the start, a hash
+    job_id        MONITORING_JOB_ID                         job from the start
+    export_env    MONITORING_EXPORT_ENV                     0: leave %ENV alone
+    disabled      MONITORING_DISABLED, OTEL_SDK_DISABLED    1: no socket, every call returns at once
+    quiet         MONITORING_QUIET                          1: say nothing on stderr
+
+By position, too: C<< Monitoring::SDK->init($source, $tcp_host, $tcp_port) >>. A C<TRACEPARENT> (W3C Trace Context) in
+the environment is continued.
+
+=head2 log_event($level, $message, \%context)
+
+Levels: trace, debug, info, warn, error, fatal; the usual other names are understood.
+
+=head2 log_metric($name, $value, $unit, \%tags)
+
+C<$value> is a finite number, or text that reads as one.
+
+=head2 log_progress($job_id, $percent, $status, \%more)
+
+C<%more>: C<message>, C<current>, C<total>.
+
+=head2 log_resource($cpu, $memory, $disk, $network), log_resource(name => $value, ...)
+
+Percent; megabytes.
+
+=head2 start_span($name, %options) gives the span's id
+
+The span is a child of the one opened last; with C<< parent => $span_id >> of that one, with
+C<< traceparent => $header >> of one in another process. Without any it begins a trace. While a span is open, C<%ENV>
+holds C<TRACEPARENT>, C<MONITORING_JOB_ID>, C<MONITORING_HOST> and C<MONITORING_PORT> for child processes.
+
+=head2 end_span($span_id, $status, $message, \%attributes)
+
+C<success> if no status is given. Ending a span that is not open does nothing but count.
+
+=head2 in_span($name, sub { my $span_id = shift; ... }, %options)
+
+Gives what the code gives. An exception is recorded and goes on, unchanged.
+
+=head2 span($name, %options) gives a guard
+
+The span ends with C<< $guard->end($status, $message, \%attributes) >>, else when the guard goes out of scope: with
+C<success>, or with C<error> if C<$@> has changed meanwhile. Where a handled exception may leave C<$@> set, say C<end>
+or use C<in_span>. C<< $guard->id >> is the span's id.
+
+=head2 set_context($key, $value)
+
+Goes with every record from now on; C<undef> takes it out. At most 64 keys. Two are special: C<job_id>, and
+C<trace_id> (32 hex digits) for records outside of spans.
+
+=head2 continue_trace($traceparent), traceparent
+
+Takes up a trace for what is outside of spans; C<undef> leaves it. C<traceparent> is what another process needs to
+continue: put it into queue items and headers.
+
+=head2 child_env, with_child_env(sub { system ... })
+
+A copy of C<%ENV> with the four variables above; the code runs with it.
+
+=head2 flush($timeout_s)
+
+1 when the kernel has everything, 0 when the time (1 s) is over.
+
+=head2 close($timeout_s)
+
+Ends open spans as C<abandoned>, flushes, closes. Gives up after 0.2 s without a sidecar. The end of the program does
+as much by itself, except in forked children that did not use the client.
+
+=head2 stats
+
+A hash: accepted = sent + queued + dropped{full, encode, oversize, closed, forked}; besides queued_bytes, connected,
+connects, unknown_spans.
+
+=head1 VALUES
+
+Numbers stay numbers, strings strings, and from perl 5.36 on booleans booleans; before that a string counts as a number
+if perl has used it as one and it reads the same. C<\1> and C<\0> and the booleans of JSON modules work everywhere.
+Objects: dates become ISO 8601, C<TO_JSON> is asked, then the object's text. Bytes are taken as UTF-8 where they are,
+else as Latin-1. Limits: depth 8, 128 keys, 256 items, 8 KiB a string, 64 KiB a record, integers beyond 2**53 as
+strings.
+
+=head1 LICENSE
+
+Apache License 2.0.
+
+=cut
