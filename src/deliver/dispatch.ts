@@ -1,10 +1,12 @@
+import type { Message } from '../message.ts';
 import { reviewBound } from './bound.ts';
+import type { Ticket } from './breaker.ts';
 import { finishIfDone } from './closing.ts';
-import { halvesOf, type Job } from './job.ts';
+import { halvesOf, type Job, partOf } from './job.ts';
 import { bury, emit, type LaneState, type Sending } from './lane-state.ts';
-import { backoffMs, errorText, type Verdict } from './retry.ts';
+import { backoffMs, errorText, type Verdict, verdictOf } from './retry.ts';
 import { sendOnce } from './send.ts';
-import { Permanent } from './sink.ts';
+import { type Partly, Permanent } from './sink.ts';
 
 /** A closing lane has seconds: it does not spend its last ones in a pause longer than this. */
 const MAX_CLOSING_PAUSE_MS = 1000;
@@ -65,8 +67,14 @@ function count(lane: LaneState, { batch, whenFull }: Job, sign: 1 | -1): void {
 }
 
 /** What a verdict does to the job, then to the lane. */
-function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: number): void {
-  const nowMs = lane.context.scheduler.now();
+function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket): void {
+  conclude(lane, job, verdict, ticket, lane.context.scheduler.now());
+  reviewBound(lane, lane.context.scheduler.now());
+  pump(lane);
+  finishIfDone(lane);
+}
+
+function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, nowMs: number): void {
   if (verdict.kind !== 'accepted') lane.lastError = errorText(verdict.error);
   switch (verdict.kind) {
     case 'accepted':
@@ -76,6 +84,9 @@ function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: number): vo
     case 'permanent':
       answered(lane, ticket, nowMs);
       refused(lane, job, verdict.error, nowMs);
+      break;
+    case 'partly':
+      partly(lane, job, verdict.error, ticket, nowMs);
       break;
     case 'throttled':
       lane.retries++;
@@ -87,9 +98,6 @@ function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: number): vo
       failed(lane, { ...job, failures: job.failures + 1 }, verdict.error, nowMs);
       lane.breaker.failed(ticket, verdict.error);
   }
-  reviewBound(lane, nowMs);
-  pump(lane);
-  finishIfDone(lane);
 }
 
 /** The backend asked for it: nothing new is sent meanwhile. Of several pauses the longest holds. */
@@ -106,10 +114,43 @@ function answered(lane: LaneState, ticket: number, nowMs: number): void {
 }
 
 function accepted(lane: LaneState, job: Job, nowMs: number): void {
-  const { messages } = job.batch;
   lane.queue.release(job, nowMs);
+  delivered(lane, job.batch.messages);
+}
+
+function delivered(lane: LaneState, messages: readonly Message[]): void {
   lane.sent += messages.length;
   emit(lane, 'delivered', 'ok', messages);
+}
+
+/** Each message has one fate: taken, refused for a reason, or still to be sent as the cause says. */
+function partly(lane: LaneState, job: Job, error: Partly, ticket: Ticket, nowMs: number): void {
+  const { taken, refused, unsent } = fatesOf(job.batch.messages, error);
+  if (unsent.length === job.batch.messages.length) {
+    // No progress: whatever its cause, it must neither spin nor nest.
+    const verdict = verdictOf(error.cause ?? error);
+    conclude(lane, job, verdict.kind === 'partly' ? { kind: 'transient', error } : verdict, ticket, nowMs);
+    return;
+  }
+  answered(lane, ticket, nowMs);
+  if (taken.length > 0) delivered(lane, taken);
+  for (const [reason, messages] of refused) bury(lane, job, 'permanent', reason, messages);
+  if (unsent.length === 0) lane.queue.release(job, nowMs);
+  else if (error.cause === undefined) lane.queue.putBack([partOf(job, unsent)], 0, nowMs);
+  else conclude(lane, partOf(job, unsent), verdictOf(error.cause), ticket, nowMs);
+}
+
+function fatesOf(messages: readonly Message[], { refused, unsent }: Partly) {
+  const fates = { taken: [] as Message[], refused: new Map<string, Message[]>(), unsent: [] as Message[] };
+  for (const message of messages) {
+    const reason = refused.get(message);
+    if (reason !== undefined) {
+      const alike = fates.refused.get(reason);
+      if (alike === undefined) fates.refused.set(reason, [message]);
+      else alike.push(message);
+    } else (unsent.has(message) ? fates.unsent : fates.taken).push(message);
+  }
+  return fates;
 }
 
 /** Halves the batch until the poison stands alone: at most 2·⌈log₂ n⌉ + 1 sends for one poison message. */

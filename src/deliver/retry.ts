@@ -1,4 +1,4 @@
-import { Permanent, Throttled } from './sink.ts';
+import { Partly, Permanent, Throttled } from './sink.ts';
 
 export interface RetryOptions {
   /** The first pause is random below this; the bound doubles with each failure. */
@@ -13,11 +13,13 @@ export interface RetryOptions {
 export type Verdict =
   | { readonly kind: 'accepted' }
   | { readonly kind: 'permanent' | 'transient'; readonly error: unknown }
+  | { readonly kind: 'partly'; readonly error: Partly }
   | { readonly kind: 'throttled'; readonly error: unknown; readonly retryAfterMs: number };
 
 /** What an error of `Sink.send` means for its batch. A pause that is no number of milliseconds is no pause. */
 export function verdictOf(error: unknown): Verdict {
   if (error instanceof Permanent) return { kind: 'permanent', error };
+  if (error instanceof Partly) return { kind: 'partly', error };
   if (error instanceof Throttled && Number.isFinite(error.retryAfterMs)) {
     // At least 1 ms: a sink that throttles for nothing must not spin.
     return { kind: 'throttled', error, retryAfterMs: Math.max(1, error.retryAfterMs) };

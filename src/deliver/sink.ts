@@ -29,8 +29,8 @@ export interface Sink {
   /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
   address(overrides: object): Address;
   /**
-   * Completes when the backend has accepted the whole batch; errors with `Permanent`, `Throttled`, or anything
-   * else, which counts as transient. Unsubscribing aborts. Emissions are ignored.
+   * Completes when the backend has accepted the whole batch; errors with `Partly` if it took a part of it, with
+   * `Permanent`, `Throttled`, or anything else, which counts as transient. Unsubscribing aborts. Emissions are ignored.
    */
   send(batch: Batch, target: Target): Observable<unknown>;
   /** Called once, after the last send; completes when resources are released. */
@@ -75,5 +75,27 @@ export class Throttled extends Error {
   constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
     super(message, options);
     this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * The backend took a part of the batch. What is in `refused` it will never take, for the reason that stands with it:
+ * dead letters. What is in `unsent` is sent again: as `cause` says, or at once if there is none. All else is accepted.
+ */
+export class Partly extends Error {
+  override readonly name = 'Partly';
+  readonly refused: ReadonlyMap<Message, string>;
+  readonly unsent: ReadonlySet<Message>;
+  constructor(
+    message: string,
+    parts: {
+      readonly refused?: ReadonlyMap<Message, string>;
+      readonly unsent?: ReadonlySet<Message>;
+      readonly cause?: unknown;
+    },
+  ) {
+    super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
+    this.refused = parts.refused ?? new Map();
+    this.unsent = parts.unsent ?? new Set();
   }
 }
