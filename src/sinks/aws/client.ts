@@ -1,34 +1,15 @@
-import type { Agent as HttpAgent } from 'node:http';
-import type { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { z } from 'zod';
-import type { awsOptions } from './options.ts';
+import type { AwsOptions } from './options.ts';
 
-/** Options of a backend that speaks to AWS, checked. */
-export type AwsOptions = z.output<z.ZodObject<typeof awsOptions>>;
-
-/** What the constructor of every AWS client takes of them. */
-export interface ClientSettings {
-  readonly region: string;
-  readonly endpoint?: string;
-  readonly profile?: string;
-  readonly credentials?: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string;
-  };
-  /** One: the lane retries, and knows what was taken. */
-  readonly maxAttempts: 1;
-  /** Keeps connections open between requests; `client.destroy()` closes them. */
-  readonly requestHandler: NodeHttpHandler;
-}
-
-/** The settings of one client. Loads the HTTP handler: call it when the first request is at hand. */
-export async function clientSettings(options: AwsOptions): Promise<ClientSettings> {
+/**
+ * What every AWS client is made with. One attempt a request, as the lane retries; connections are kept alive and
+ * reused; credentials are the fixed ones, or the SDK's usual chain. Loads the SDK's HTTP side on the first call.
+ */
+export async function clientSettings(options: AwsOptions) {
+  const { NodeHttpHandler } = await import('@smithy/node-http-handler');
   const { region, endpoint, profile, credentials } = options;
+  const agent = { keepAlive: true, maxSockets: options.max_connections };
   return {
     region,
-    maxAttempts: 1,
-    requestHandler: await requestHandler(options),
     ...(endpoint !== undefined && { endpoint }),
     ...(profile !== undefined && { profile }),
     ...(credentials !== undefined && {
@@ -38,21 +19,14 @@ export async function clientSettings(options: AwsOptions): Promise<ClientSetting
         ...(credentials.session_token !== undefined && { sessionToken: credentials.session_token }),
       },
     }),
+    maxAttempts: 1,
+    requestHandler: new NodeHttpHandler({
+      httpAgent: agent,
+      httpsAgent: agent,
+      connectionTimeout: options.connect_timeout,
+      requestTimeout: options.request_timeout,
+      // Without it the handler only warns.
+      throwOnRequestTimeout: true,
+    }),
   };
-}
-
-async function requestHandler(options: AwsOptions): Promise<NodeHttpHandler> {
-  const { NodeHttpHandler } = await import('@smithy/node-http-handler');
-  const agent = { keepAlive: true, maxSockets: options.max_connections } satisfies ConstructorParameters<
-    typeof HttpAgent
-  >[0];
-  return new NodeHttpHandler({
-    httpAgent: agent,
-    httpsAgent: agent,
-    connectionTimeout: options.connect_timeout,
-    requestTimeout: options.request_timeout,
-    throwOnRequestTimeout: true,
-    // The time-out of a request ends with the answer's head; this one holds for its body.
-    socketTimeout: options.request_timeout,
-  });
 }

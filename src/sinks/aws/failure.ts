@@ -1,18 +1,16 @@
 import { Permanent, Throttled } from '../../deliver/sink.ts';
 
-/** A pause where the service names none. */
+/** The pause where the service names none. */
 const PAUSE_MS = 1000;
 
-const THROTTLING = new Set([
+/** Codes that ask for a pause whatever their status is. */
+const THROTTLING: ReadonlySet<string> = new Set([
   'BandwidthLimitExceeded',
-  'LimitExceededException',
-  'PriorRequestNotComplete',
+  'EC2ThrottledException',
   'ProvisionedThroughputExceededException',
   'RequestLimitExceeded',
   'RequestThrottled',
   'RequestThrottledException',
-  'ServiceUnavailable',
-  'ServiceUnavailableException',
   'SlowDown',
   'ThrottledException',
   'Throttling',
@@ -20,53 +18,77 @@ const THROTTLING = new Set([
   'TooManyRequestsException',
 ]);
 
-/** What is wrong with the request itself; repeating it cannot help. */
-const INVALID = new Set([
-  'EntityTooLarge',
-  'InvalidArgument',
-  'InvalidParameterException',
-  'InvalidRequest',
-  'KeyTooLongError',
-  'RequestEntityTooLargeException',
-  'SerializationException',
-  'ValidationException',
+/**
+ * Codes of status 400 that say nothing of the batch: credentials, clocks, rights and what is missing can be put
+ * right, and until then nothing may be lost.
+ */
+const HEALING: ReadonlySet<string> = new Set([
+  'AccessDeniedException',
+  'AuthorizationHeaderMalformed',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'IncompleteSignature',
+  'InvalidClientTokenId',
+  'InvalidSignatureException',
+  'InvalidToken',
+  'MissingAuthenticationToken',
+  'MissingAuthenticationTokenException',
+  'NotAuthorized',
+  'OperationAbortedException',
+  'OptInRequired',
+  'RequestExpired',
+  'RequestTimeout',
+  'RequestTimeoutException',
+  'ResourceNotFoundException',
+  'UnrecognizedClientException',
 ]);
 
-const TOO_MANY_REQUESTS = 429;
-const SERVICE_UNAVAILABLE = 503;
+/** Answers of class 4xx that another time or another set-up may turn into success; 429 is throttling. */
+const HEALING_STATUS: ReadonlySet<number> = new Set([401, 403, 404, 407, 408, 409, 412, 423, 425]);
 
-interface ServiceFailure {
+/** What an error of the SDK says; `status` is 0 where there was no answer. */
+export interface AwsError {
+  readonly code: string;
+  readonly message: string;
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+}
+
+interface SdkError {
   readonly name?: unknown;
+  readonly code?: unknown;
+  readonly message?: unknown;
   readonly $metadata?: { readonly httpStatusCode?: number };
-  readonly $retryable?: { readonly throttling?: boolean };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
+/** Reads an error, whatever was thrown. */
+export function awsErrorOf(error: unknown): AwsError {
+  const { name, code, message, $metadata, $response } = (error ?? {}) as SdkError;
+  const seconds = Number($response?.headers?.['retry-after']);
+  // Of a connection that failed at several addresses only the code says anything.
+  const given = typeof name === 'string' && !/^(Aggregate)?Error$/.test(name) ? name : code;
+  return {
+    code: typeof given === 'string' ? given : 'Error',
+    message: typeof message === 'string' ? message : String(error),
+    status: $metadata?.httpStatusCode ?? 0,
+    retryAfterMs: seconds > 0 ? seconds * 1000 : undefined,
+  };
+}
+
 /**
- * What an error of an AWS client means to a lane: `Throttled`, `Permanent`, or the error as it is, to be retried.
- * Refused access is retried: rights and keys are mended, and nothing is lost meanwhile.
+ * What an error of an AWS client means to the lane. Throttling (429 and 503 too) is a `Throttled`. A request that the
+ * service will never take is a `Permanent` of scope `batch`. All else comes back as it is and is tried again: the
+ * network, 5xx, and what heals with the set-up, such as credentials, rights and buckets.
  */
 export function failureOf(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
-  const failure = error as ServiceFailure & Error;
-  const text = `${error.name}: ${error.message}`;
-  if (isThrottling(failure)) return new Throttled(text, retryAfterMs(failure), { cause: error });
-  if (INVALID.has(error.name)) return new Permanent(text, { cause: error });
-  return error;
-}
-
-function isThrottling({ name, $metadata, $retryable }: ServiceFailure): boolean {
-  const status = $metadata?.httpStatusCode;
-  return (
-    $retryable?.throttling === true ||
-    status === TOO_MANY_REQUESTS ||
-    status === SERVICE_UNAVAILABLE ||
-    THROTTLING.has(String(name))
-  );
-}
-
-/** `Retry-After` in seconds (RFC 9110); a date would need the other side's clock. */
-function retryAfterMs({ $response }: ServiceFailure): number {
-  const seconds = Number($response?.headers?.['retry-after']);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : PAUSE_MS;
+  if (error instanceof Permanent || error instanceof Throttled) return error;
+  const { code, message, status, retryAfterMs } = awsErrorOf(error);
+  const text = `${code}: ${message}`;
+  if (THROTTLING.has(code) || status === 429 || status === 503) {
+    return new Throttled(text, retryAfterMs ?? PAUSE_MS, { cause: error });
+  }
+  const isRefused = status >= 400 && status < 500 && !HEALING_STATUS.has(status) && !HEALING.has(code);
+  if (isRefused) return new Permanent(text, { cause: error, scope: 'batch' });
+  return error instanceof Error ? error : new Error(text, { cause: error });
 }

@@ -21,3 +21,6 @@ export const awsOptions = {
   connect_timeout: duration().prefault('5s').describe('Time to connect.'),
   request_timeout: duration().prefault('30s').describe('Time for one request, its answer included.'),
 };
+
+/** What `awsOptions` comes out as. */
+export type AwsOptions = z.output<z.ZodObject<typeof awsOptions>>;

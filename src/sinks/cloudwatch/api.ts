@@ -3,7 +3,8 @@ import type {
   PutLogEventsCommandInput,
   RejectedLogEventsInfo,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { type AwsOptions, clientSettings } from '../aws/client.ts';
+import { clientSettings } from '../aws/client.ts';
+import type { AwsOptions } from '../aws/options.ts';
 
 /** What the sink asks of CloudWatch Logs; calls reject with the client's own errors. */
 export interface LogsApi {

@@ -1,7 +1,7 @@
 import type { LogGroupClass } from '@aws-sdk/client-cloudwatch-logs';
 import type { SinkContext } from '../../deliver/sink.ts';
-import { failureOf } from '../aws/failure.ts';
 import { isNamed, type LogsApi } from './api.ts';
+import { logsFailureOf } from './failure.ts';
 import type { Place } from './place.ts';
 
 /** How groups are made. */
@@ -101,6 +101,6 @@ export function createCreation(
 
 /** An error for the lane to retry, with what was tried; throttling stays what it is. */
 function retried(error: unknown, what: string): Error {
-  const failure = failureOf(error);
+  const failure = logsFailureOf(error);
   return failure.name === 'Throttled' ? failure : new Error(`${what}: ${failure.message}`, { cause: error });
 }

@@ -8,8 +8,9 @@ export const wellFormed = (text: string): string => text.replace(/[\ud800-\udfff
 
 /** Bytes of UTF-8 that a JSON string needs for a UTF-16 unit of well-formed text; a surrogate pair has two halves. */
 function weightOf(unit: number): number {
+  // `"` and `\`; of the control characters those with an escape of their own: \b \t \n \f \r.
   if (unit === 0x22 || unit === 0x5c) return 2;
-  if (unit < 0x20) return 6;
+  if (unit < 0x20) return unit >= 0x08 && unit <= 0x0d && unit !== 0x0b ? 2 : 6;
   if (unit < 0x80) return 1;
   if (unit < 0x800) return 2;
   return unit >= 0xd800 && unit <= 0xdfff ? 2 : 3;

@@ -1,8 +1,8 @@
 import { Partly, Permanent, Throttled } from '../../deliver/sink.ts';
 import type { Message } from '../../message.ts';
-import { failureOf } from '../aws/failure.ts';
 import type { Call } from './calls.ts';
 import type { Events } from './events.ts';
+import { logsFailureOf } from './failure.ts';
 
 /** Calls of one send at the same time. */
 const PARALLEL_CALLS = 4;
@@ -40,7 +40,7 @@ export async function sendCalls(
         for (const [message, reason] of await put(call)) refused.set(message, reason);
       } catch (error) {
         keep(call);
-        failures.push(failureOf(error));
+        failures.push(logsFailureOf(error));
       }
     }
   };
