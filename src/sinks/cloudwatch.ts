@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { Address, Sink, SinkContext, SinkDefinition } from '../deliver/sink.ts';
 import { awsOptions } from './aws/options.ts';
 import { type LogsApi, loadApi } from './cloudwatch/api.ts';
-import { callsOf } from './cloudwatch/calls.ts';
+import { type Call, callsOf } from './cloudwatch/calls.ts';
 import { createCreation } from './cloudwatch/creation.ts';
-import { eventsOf } from './cloudwatch/events.ts';
+import { eventsOf, type Refused } from './cloudwatch/events.ts';
 import { LIMITS } from './cloudwatch/limits.ts';
 import { namesOf, OVERFLOW_STREAM } from './cloudwatch/names.ts';
 import { placeOf } from './cloudwatch/place.ts';
@@ -110,8 +110,10 @@ function open(settings: Options, context: SinkContext): Sink {
         making ??= creation.make(api, place);
         return making;
       };
-      const { events, refused } = eventsOf(messages, settings.oversize, now());
-      await sendCalls(callsOf(events), { refused }, (call) => putCall(api, place, call, make, signal), now);
+      const refused: Refused = new Map();
+      const calls = callsOf(eventsOf(messages, settings.oversize, now(), refused));
+      const put = (call: Call) => putCall(api, place, call, make, signal);
+      await sendCalls(messages, calls, refused, put, now);
     });
 
   return {

@@ -36,9 +36,10 @@ describe('calls', () => {
 
   test('keep every limit, hold every event once and in order, and could not hold the next one', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 200 }), (events) => {
-        const calls = callsOf(events);
-        expect(calls.flat()).toEqual(events.toSorted((a, b) => a.timestamp - b.timestamp));
+      fc.property(fc.array(event, { maxLength: 200 }), (anyhow) => {
+        const events = anyhow.toSorted((a, b) => a.timestamp - b.timestamp);
+        const calls = [...callsOf(events)];
+        expect(calls.flat()).toEqual(events);
         for (const [nth, call] of calls.entries()) {
           const span = call.at(-1)!.timestamp - call[0]!.timestamp;
           expect(bytesOf(call) <= LIMITS.callBytes && span < LIMITS.spanMs && call.length > 0).toBe(true);
@@ -61,7 +62,7 @@ describe('calls', () => {
         text: 'x',
       }),
     );
-    expect(callsOf(events).map(({ length }) => length)).toEqual([10_000, 10_000, 1]);
+    expect([...callsOf(events)].map(({ length }) => length)).toEqual([10_000, 10_000, 1]);
   });
 });
 
@@ -111,7 +112,7 @@ describe('any batches', () => {
     { weight: 8, arbitrary: fc.string({ unit: 'binary', maxLength: 50 }) },
     {
       weight: 1,
-      arbitrary: fc.integer({ min: 1000, max: 400_000 }).map((length) => 'é"\u{1f600}'.repeat(length / 4)),
+      arbitrary: fc.integer({ min: 1000, max: 120_000 }).map((length) => 'é"\u{1f600}'.repeat(length)),
     },
   );
   const source = fc.constantFrom(...SOURCES);

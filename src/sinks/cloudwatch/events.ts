@@ -16,28 +16,8 @@ export interface LogEvent {
   readonly bytes: number;
 }
 
-/** The events of messages, in their order, and the messages that can have none, with the reason. */
-export interface Events {
-  readonly events: readonly LogEvent[];
-  readonly refused: ReadonlyMap<Message, string>;
-}
-
-/** Makes events that CloudWatch Logs takes at `nowMs`, epoch milliseconds. */
-export function eventsOf(messages: readonly Message[], oversize: Oversize, nowMs: number): Events {
-  const events: LogEvent[] = [];
-  const refused = new Map<Message, string>();
-  for (const message of messages) {
-    const timestamp = Math.floor(message.timeMs);
-    const reason = outOfWindow(timestamp, nowMs);
-    if (reason !== undefined) refused.set(message, reason);
-    else {
-      const texts = textsOf(message, oversize);
-      if (texts.length === 0) refused.set(message, TOO_LONG);
-      for (const text of texts) events.push(eventOf(message, timestamp, text));
-    }
-  }
-  return { events, refused };
-}
+/** Messages that get no event, with the reason. */
+export type Refused = Map<Message, string>;
 
 /** Reasons of dead letters, from a small set. */
 export const TOO_OLD = 'older than the 14 days that CloudWatch Logs takes';
@@ -45,10 +25,37 @@ export const TOO_NEW = 'more than the 2 hours ahead that CloudWatch Logs takes';
 export const EXPIRED = 'older than the retention of its log group';
 const TOO_LONG = `longer than the ${LIMITS.messageBytes} bytes that CloudWatch Logs takes`;
 
-function outOfWindow(timestamp: number, nowMs: number): string | undefined {
-  if (timestamp > nowMs + LIMITS.maxAheadMs) return TOO_NEW;
+/**
+ * The events of messages in order of time, those of one time in the order of the messages. What CloudWatch Logs does
+ * not take at `nowMs` (epoch milliseconds) is added to `refused`. Lazy, so that no text is made long before it is sent.
+ */
+export function* eventsOf(
+  messages: readonly Message[],
+  oversize: Oversize,
+  nowMs: number,
+  refused: Refused,
+): Generator<LogEvent, void, undefined> {
+  const taken = messages.filter((message) => {
+    const reason = outOfWindow(message.timeMs, nowMs);
+    if (reason !== undefined) refused.set(message, reason);
+    return reason === undefined;
+  });
+  for (const message of inOrder(taken)) {
+    const texts = textsOf(message, oversize);
+    if (texts.length === 0) refused.set(message, TOO_LONG);
+    for (const text of texts) yield eventOf(message, text);
+  }
+}
+
+function outOfWindow(timeMs: number, nowMs: number): string | undefined {
+  if (timeMs > nowMs + LIMITS.maxAheadMs) return TOO_NEW;
   // Also what is no number.
-  return timestamp >= nowMs - LIMITS.maxAgeMs ? undefined : TOO_OLD;
+  return Math.floor(timeMs) >= nowMs - LIMITS.maxAgeMs ? undefined : TOO_OLD;
+}
+
+function inOrder(messages: readonly Message[]): readonly Message[] {
+  const isInOrder = messages.every(({ timeMs }, at) => timeMs >= (messages[at - 1]?.timeMs ?? timeMs));
+  return isInOrder ? messages : messages.toSorted((a, b) => a.timeMs - b.timeMs);
 }
 
 function textsOf(message: Message, oversize: Oversize): readonly string[] {
@@ -60,8 +67,12 @@ function textsOf(message: Message, oversize: Oversize): readonly string[] {
   return [truncated(message, clean, LIMITS.messageBytes)];
 }
 
-function eventOf(message: Message, timestamp: number, text: string): LogEvent {
+function eventOf(message: Message, text: string): LogEvent {
   const bytes = Buffer.byteLength(text);
-  const clean = bytes === text.length ? text : wellFormed(text);
-  return { message, timestamp, text: clean, bytes: bytes + LIMITS.eventOverheadBytes };
+  return {
+    message,
+    timestamp: Math.floor(message.timeMs),
+    text: bytes === text.length ? text : wellFormed(text),
+    bytes: bytes + LIMITS.eventOverheadBytes,
+  };
 }
