@@ -5,13 +5,37 @@ import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../src/batch.ts';
 import type { LaneOptions } from '../src/deliver/lane.ts';
 import { type LaneSpec, openLanes } from '../src/deliver/lanes.ts';
-import { Permanent, type Sink, type Target, Throttled } from '../src/deliver/sink.ts';
+import { Partly, Permanent, type Sink, type Target, Throttled } from '../src/deliver/sink.ts';
 import type { Message } from '../src/message.ts';
 import { delivery, message, numberOf, OPTIONS, testContext } from '../test/deliver/fixtures.ts';
 
-const BEHAVIOURS = ['accept', 'slow', 'fail', 'fail late', 'hang', 'throttle', 'throw', 'end twice'] as const;
+const BEHAVIOURS = [
+  'accept',
+  'slow',
+  'fail',
+  'fail late',
+  'hang',
+  'throttle',
+  'throw',
+  'end twice',
+  'take a part',
+  'take a part and fail',
+] as const;
 const POISON = 7;
 const PRIORITY_OF_TYPE: Record<string, number> = { progress: 2 };
+
+const isPoison = (one: Message) => numberOf(one) % POISON === 0;
+
+/** Takes the first half but the poison in it. */
+function halfOf({ messages }: Batch, cause?: Error): Partly {
+  const middle = Math.ceil(messages.length / 2);
+  const refused = messages.slice(0, middle).filter(isPoison);
+  return new Partly('half of it', {
+    refused: new Map(refused.map((one) => [one, `poison ${numberOf(one) % 2}`])),
+    unsent: new Set(messages.slice(middle)),
+    cause,
+  });
+}
 
 interface Accepted {
   readonly line: string;
@@ -30,7 +54,7 @@ function scriptedSink(
   let sends = 0;
 
   const answer = (batch: Batch): Observable<unknown> => {
-    const poisoned = batch.messages.some((each) => numberOf(each) % POISON === 0);
+    const poisoned = batch.messages.some(isPoison);
     const end = poisoned ? throwError(() => new Permanent('poison')) : EMPTY;
     const after = (ms: number, end$: Observable<unknown>) =>
       new Observable((subscriber) => timer(ms, scheduler).subscribe(() => end$.subscribe(subscriber)));
@@ -48,6 +72,13 @@ function scriptedSink(
         return new Observable();
       case 'throttle':
         return throwError(() => new Throttled('later', 5));
+      case 'take a part':
+        return after(
+          2,
+          throwError(() => halfOf(batch)),
+        );
+      case 'take a part and fail':
+        return throwError(() => halfOf(batch, new Error('cut off')));
       case 'throw':
         throw new TypeError('bug');
       case 'end twice':
@@ -69,18 +100,24 @@ function scriptedSink(
       if (busy.has(key)) broken.push(`two sends to ${key}`);
       if (busy.size >= concurrency) broken.push('too many sends');
       const answer$ = answer(batch);
+      const accept = (messages: readonly Message[]) => {
+        for (const each of messages) {
+          accepted.push({ line: `${key} ${PRIORITY_OF_TYPE[each.type] ?? 0}`, n: numberOf(each) });
+        }
+      };
       return new Observable((subscriber) => {
         busy.set(key, 1);
         const sending = answer$.subscribe({
           error: (error) => {
             busy.delete(key);
+            if (error instanceof Partly) {
+              accept(batch.messages.filter((each) => !error.refused.has(each) && !error.unsent.has(each)));
+            }
             subscriber.error(error);
           },
           complete: () => {
             busy.delete(key);
-            for (const each of batch.messages) {
-              accepted.push({ line: `${key} ${PRIORITY_OF_TYPE[each.type] ?? 0}`, n: numberOf(each) });
-            }
+            accept(batch.messages);
             subscriber.complete();
           },
         });
