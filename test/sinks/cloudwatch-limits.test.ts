@@ -6,7 +6,7 @@ import { type Lane, openLane } from '../../src/deliver/lane.ts';
 import type { Sink } from '../../src/deliver/sink.ts';
 import { jsonOf, type Message } from '../../src/message.ts';
 import { callsOf } from '../../src/sinks/cloudwatch/calls.ts';
-import { type LogEvent, TOO_NEW, TOO_OLD } from '../../src/sinks/cloudwatch/events.ts';
+import { type LogEvent, REASONS } from '../../src/sinks/cloudwatch/events.ts';
 import { LIMITS } from '../../src/sinks/cloudwatch/limits.ts';
 import type { Fault } from '../cloudwatch-fake.ts';
 import { OPTIONS } from '../deliver/fixtures.ts';
@@ -157,7 +157,9 @@ describe('any batches', () => {
         const dead = deadLetters.letters.flatMap(({ error, messages }) =>
           messages.map(({ id }) => [id, error]),
         );
-        const expected = all.filter(isDead).map(({ id, timeMs: ms }) => [id, ms > nowMs ? TOO_NEW : TOO_OLD]);
+        const expected = all
+          .filter(isDead)
+          .map(({ id, timeMs: ms }) => [id, ms > nowMs ? REASONS.tooNew : REASONS.tooOld]);
         expect(dead.sort()).toEqual(expected.sort());
         const alive = all.filter((one) => !isDead(one));
         expect(delivered.map(({ id }) => id).sort()).toEqual(alive.map(({ id }) => id).sort());

@@ -4,11 +4,12 @@ import {
   GetLogEventsCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { Partly } from '../../src/deliver/sink.ts';
+import { Partly, Permanent } from '../../src/deliver/sink.ts';
 import { jsonOf } from '../../src/message.ts';
+import { type Faults, startFaultProxy } from '../fault-proxy.ts';
 import { describeWithMoto, MOTO_CREDENTIALS, type Moto, startMoto } from '../moto.ts';
 import { at, batchOf, openSink, outcomeOf, sized } from './cloudwatch-support.ts';
-import { close } from './support.ts';
+import { afterwards, close, eventually } from './support.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -66,17 +67,7 @@ describeWithMoto('a real server', () => {
     const sink = openSink(moto);
     const sent = batchOf([at(now, {}, '../a:b*\n')]);
     expect(await outcomeOf(sink, sent)).toBe('accepted');
-    expect(
-      await stored(
-        '/app',
-        '%2E./a:b*\n'
-          .replace('/', '%2F')
-          .replace(':', '%3A')
-          .replace('*', '%2A')
-          .replace('\n', '%0A')
-          .replace('%2E.', '%2E%2E'),
-      ),
-    ).toHaveLength(1);
+    expect(await stored('/app', '%2E%2E%2Fa%3Ab%2A%0A')).toEqual(sent.messages.map(jsonOf));
   });
 
   test('several megabytes, and messages of several days', async () => {
@@ -85,6 +76,27 @@ describeWithMoto('a real server', () => {
     expect(await outcomeOf(sink, batchOf(messages))).toBe('accepted');
     const texts = await stored('/app', 'web');
     expect(texts.sort()).toEqual(messages.map(jsonOf).sort());
+  });
+
+  test.each<[string, Faults]>([
+    ['is cut within a request', { cutAfter: 300_000 }],
+    ['is reset at once', { resetAfter: 0 }],
+    ['is cut before the answer', { cutAnswerAfter: 1 }],
+    ['is silent', { blackHole: true }],
+  ])('a line that %s: all of it arrives at last', async (_, faults) => {
+    const proxy = await startFaultProxy(moto);
+    afterwards(() => proxy.close());
+    const sink = openSink(proxy, { request_timeout: '2s' });
+    expect(await outcomeOf(sink, batchOf([at(now)]))).toBe('accepted');
+    proxy.set(faults);
+    const sent = batchOf(Array.from({ length: 12 }, () => sized(400_000, now)));
+    const failed = await outcomeOf(sink, sent);
+    expect(failed).toBeInstanceOf(Error);
+    expect(failed).not.toBeInstanceOf(Permanent);
+    proxy.set({});
+    proxy.resetAll();
+    await eventually(async () => expect(await outcomeOf(sink, sent)).toBe('accepted'));
+    expect(await stored('/app', 'web')).toEqual(expect.arrayContaining(sent.messages.map(jsonOf)));
   });
 
   test('what is too old is refused with its reason, the rest is there', async () => {

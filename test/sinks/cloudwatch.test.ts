@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { firstValueFrom, lastValueFrom, ReplaySubject } from 'rxjs';
 import { Partly, Permanent, Throttled } from '../../src/deliver/sink.ts';
 import { jsonOf } from '../../src/message.ts';
-import { EXPIRED, TOO_NEW, TOO_OLD } from '../../src/sinks/cloudwatch/events.ts';
+import { REASONS } from '../../src/sinks/cloudwatch/events.ts';
 import { sourcesBelow } from '../guards/sources.ts';
 import { at, batchOf, fakeService, openSink, outcomeOf, sized, textsIn } from './cloudwatch-support.ts';
 import { close, eventually, sinkContext } from './support.ts';
@@ -109,8 +109,8 @@ describe('what CloudWatch Logs does not take any more, or not yet', () => {
     expect(outcome).toBeInstanceOf(Partly);
     const { refused, unsent, cause } = outcome as Partly;
     expect([...refused]).toEqual([
-      [ahead, TOO_NEW],
-      [old, TOO_OLD],
+      [ahead, REASONS.tooNew],
+      [old, REASONS.tooOld],
     ]);
     expect([unsent.size, cause]).toEqual([0, undefined]);
     expect(textsIn(fake)).toEqual([jsonOf(good)]);
@@ -120,7 +120,7 @@ describe('what CloudWatch Logs does not take any more, or not yet', () => {
     const fake = await fakeService();
     const old = at(0);
     const outcome = await outcomeOf(openSink(fake), batchOf([old, at(Number.NaN)]));
-    expect([...(outcome as Partly).refused.values()]).toEqual([TOO_OLD, TOO_OLD]);
+    expect([...(outcome as Partly).refused.values()]).toEqual([REASONS.tooOld, REASONS.tooOld]);
     expect(fake.requests).toEqual([]);
   });
 
@@ -130,10 +130,10 @@ describe('what CloudWatch Logs does not take any more, or not yet', () => {
     const early = [at(now - 3 * HOUR_MS), at(now - 2 * HOUR_MS)];
     const late = [at(now - 1), at(now)];
     const ahead = await outcomeOf(openSink(fake), batchOf([...early, ...late]));
-    expect([...(ahead as Partly).refused]).toEqual(late.map((message) => [message, TOO_NEW]));
+    expect([...(ahead as Partly).refused]).toEqual(late.map((message) => [message, REASONS.tooNew]));
     fake.now = () => now + 14 * 24 * HOUR_MS - 2.5 * HOUR_MS;
     const behind = await outcomeOf(openSink(fake), batchOf([...early, ...late]));
-    expect([...(behind as Partly).refused]).toEqual([[early[0], TOO_OLD]]);
+    expect([...(behind as Partly).refused]).toEqual([[early[0], REASONS.tooOld]]);
   });
 
   test('older than the retention of the group', async () => {
@@ -142,7 +142,7 @@ describe('what CloudWatch Logs does not take any more, or not yet', () => {
     const old = at(now - 4 * 24 * HOUR_MS);
     const outcome = await outcomeOf(sink, batchOf([old, at(now)]));
     // Two calls for their span; the one of the old message is refused as a whole.
-    expect([...(outcome as Partly).refused]).toEqual([[old, EXPIRED]]);
+    expect([...(outcome as Partly).refused]).toEqual([[old, REASONS.expired]]);
     expect(textsIn(fake)).toHaveLength(1);
   });
 });

@@ -93,6 +93,8 @@ describe('defaults', () => {
       request_timeout: 30_000,
       log_stream: '{source}',
       create: true,
+      oversize: 'truncate',
+      max_streams: 1000,
     });
   });
 });
@@ -167,6 +169,8 @@ test.each<[keyof typeof definitions, object, string | RegExp]>([
   ['cloudwatch', { ...aws, log_stream: 'a:b' }, 'log_stream: must not have : or *'],
   ['cloudwatch', { ...aws, log_stream: '{src}' }, /^log_stream: unknown field {src}/],
   ['cloudwatch', { ...aws, retention_days: 2 }, /^retention_days: /],
+  ['cloudwatch', { ...aws, oversize: 'drop' }, /^oversize: /],
+  ['cloudwatch', { ...aws, max_streams: 0 }, /^max_streams: /],
 ])('%s refuses %j', (type, options, message) => {
   expect(wrong(definitions[type].options, options)).toEqual([expect.stringMatching(escaped(message))]);
 });
@@ -190,5 +194,5 @@ describe.each(Object.entries(definitions))('%s', (_, definition) => {
 
 test('those without a client yet cannot be opened', () => {
   const opening = Object.entries(definitions).filter(([, { open }]) => open !== undefined);
-  expect(opening.map(([type]) => type)).toEqual(['console', 'filesystem']);
+  expect(opening.map(([type]) => type)).toEqual(['cloudwatch', 'console', 'filesystem']);
 });

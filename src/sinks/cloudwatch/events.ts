@@ -19,11 +19,13 @@ export interface LogEvent {
 /** Messages that get no event, with the reason. */
 export type Refused = Map<Message, string>;
 
-/** Reasons of dead letters, from a small set. */
-export const TOO_OLD = 'older than the 14 days that CloudWatch Logs takes';
-export const TOO_NEW = 'more than the 2 hours ahead that CloudWatch Logs takes';
-export const EXPIRED = 'older than the retention of its log group';
-const TOO_LONG = `longer than the ${LIMITS.messageBytes} bytes that CloudWatch Logs takes`;
+/** Reasons of dead letters. */
+export const REASONS = {
+  tooOld: 'older than the 14 days that CloudWatch Logs takes',
+  tooNew: 'more than the 2 hours ahead that CloudWatch Logs takes',
+  expired: 'older than the retention of its log group',
+  tooLong: `longer than the ${LIMITS.messageBytes} bytes that CloudWatch Logs takes`,
+} as const;
 
 /**
  * The events of messages in order of time, those of one time in the order of the messages. What CloudWatch Logs does
@@ -42,15 +44,15 @@ export function* eventsOf(
   });
   for (const message of inOrder(taken)) {
     const texts = textsOf(message, oversize);
-    if (texts.length === 0) refused.set(message, TOO_LONG);
+    if (texts.length === 0) refused.set(message, REASONS.tooLong);
     for (const text of texts) yield eventOf(message, text);
   }
 }
 
 function outOfWindow(timeMs: number, nowMs: number): string | undefined {
-  if (timeMs > nowMs + LIMITS.maxAheadMs) return TOO_NEW;
+  if (timeMs > nowMs + LIMITS.maxAheadMs) return REASONS.tooNew;
   // Also what is no number.
-  return Math.floor(timeMs) >= nowMs - LIMITS.maxAgeMs ? undefined : TOO_OLD;
+  return Math.floor(timeMs) >= nowMs - LIMITS.maxAgeMs ? undefined : REASONS.tooOld;
 }
 
 function inOrder(messages: readonly Message[]): readonly Message[] {

@@ -2,7 +2,7 @@ import type { RejectedLogEventsInfo } from '@aws-sdk/client-cloudwatch-logs';
 import type { Message } from '../../message.ts';
 import { isNamed, type LogsApi } from './api.ts';
 import type { Call } from './calls.ts';
-import { EXPIRED, TOO_NEW, TOO_OLD } from './events.ts';
+import { REASONS } from './events.ts';
 import type { Place } from './place.ts';
 
 /**
@@ -36,8 +36,8 @@ function refusedOf(call: Call, rejected: RejectedLogEventsInfo): ReadonlyMap<Mes
     for (const { message } of call.slice(from, to)) refused.set(message, reason);
   };
   const { tooOldLogEventEndIndex, expiredLogEventEndIndex, tooNewLogEventStartIndex } = rejected;
-  if (expiredLogEventEndIndex !== undefined) refuse(0, Math.max(1, expiredLogEventEndIndex), EXPIRED);
-  if (tooOldLogEventEndIndex !== undefined) refuse(0, Math.max(1, tooOldLogEventEndIndex), TOO_OLD);
-  if (tooNewLogEventStartIndex !== undefined) refuse(tooNewLogEventStartIndex, call.length, TOO_NEW);
+  if (expiredLogEventEndIndex !== undefined) refuse(0, Math.max(1, expiredLogEventEndIndex), REASONS.expired);
+  if (tooOldLogEventEndIndex !== undefined) refuse(0, Math.max(1, tooOldLogEventEndIndex), REASONS.tooOld);
+  if (tooNewLogEventStartIndex !== undefined) refuse(tooNewLogEventStartIndex, call.length, REASONS.tooNew);
   return refused;
 }
