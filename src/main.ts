@@ -10,6 +10,9 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
+// The SDK's version is pinned to one that knows this Node.js; its advice would be the only lines of the log without JSON.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 /** `--set tcp.port=0`, as often as wanted. */
 function collectSetting(text: string, settings: readonly Override[]): readonly Override[] {
   const at = text.indexOf('=');

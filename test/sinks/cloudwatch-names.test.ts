@@ -67,6 +67,20 @@ describe('names', () => {
     },
   );
 
+  test('a value cannot be made to look like a long one that was cut', () => {
+    const { group } = namesOf('{source}', '{source}');
+    let tried = 0;
+    for (let n = 0; tried < 3; n++) {
+      const name = group(message({ source: `${'x'.repeat(600)}${n}` }));
+      // The start of its hash read as an escaped byte; those with a letter would be escaped in upper case.
+      const [, start, byte, rest] = /^(x+)#+([01][0-9])(\w+)$/.exec(name) ?? [];
+      if (start === undefined) continue;
+      tried++;
+      const crafted = `${start}${String.fromCharCode(Number.parseInt(byte!, 16))}${rest}`;
+      expect(group(message({ source: crafted }))).not.toBe(name);
+    }
+  });
+
   test('a target says its place, and can be read back', () => {
     fc.assert(
       fc.property(value, value, fc.option(fc.nat(), { nil: undefined }), (a, b, retentionDays) => {

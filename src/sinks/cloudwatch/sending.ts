@@ -4,7 +4,10 @@ import type { Call } from './calls.ts';
 import type { Refused } from './events.ts';
 import { logsFailureOf } from './failure.ts';
 
-/** Calls of one send at the same time. */
+/**
+ * Calls of one send at the same time. CloudWatch Logs shows events by their time, whichever call arrives first; only
+ * events of one millisecond in different calls may change places.
+ */
 const PARALLEL_CALLS = 4;
 /** No call of a send begins later than this after its first: over a slow line the send ends well before its time is up. */
 const BEGIN_WITHIN_MS = 5000;
