@@ -53,6 +53,7 @@ export const laneShape = {
         .default(true)
         .describe('Keep what the backend refuses for good, as NDJSON in `data_dir`.'),
       max_bytes: size().prefault('100MiB').describe('Bound of those files; past it the oldest go.'),
+      max_age: duration({ max: '3650d' }).prefault('30d').describe('Letters that are older go.'),
     })
     .prefault({})
     .describe('What the backend refuses for good.'),

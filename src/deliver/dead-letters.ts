@@ -1,21 +1,11 @@
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { EMPTY, type Observable } from 'rxjs';
+import { EMPTY, type Observable, timer } from 'rxjs';
 import type { Context } from '../context.ts';
 import { isoTime, jsonOf, type Message } from '../message.ts';
 import { fileNameOf } from './file-name.ts';
+import { appendLines, countLines, letterFiles, sizeOf, startOf, takeFile } from './letter-files.ts';
 import { errorText } from './retry.ts';
-
-const LF = 0x0a;
 
 /** Messages that a backend will not get, and why. */
 export interface Letter {
@@ -48,26 +38,35 @@ export interface DeadLetters {
   close(): Observable<never>;
 }
 
+/** How much of a backend's dead letters is kept, and for how long. */
+export interface LetterBounds {
+  /** Bound of its two files together. */
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
+}
+
 export interface DeadLetterOptions {
   /** Folder of the files, made when needed: `<backend>.ndjson` and, older, `<backend>.ndjson.1`. */
   readonly dir: string;
-  /** Bound of a backend's two files together. */
-  readonly maxBytes: number;
+  /** Asked for each letter; `undefined`: none of this backend are kept. */
+  readonly boundsOf: (backend: string) => LetterBounds | undefined;
 }
+
+/** How often letters that are too old are looked for. */
+const SWEEP_MS = 3_600_000;
 
 /**
  * Dead letters as NDJSON that a person can read and the binary can replay. A file is opened for each letter, so that
  * it may be moved, cut or deleted at any time; an incomplete last line is ended first.
  */
 export function openDeadLetters(
-  { dir, maxBytes }: DeadLetterOptions,
+  { dir, boundsOf }: DeadLetterOptions,
   { scheduler, log }: Pick<Context, 'scheduler' | 'log'>,
 ): DeadLetters {
   const failing = new Set<string>();
   const counts = { written: 0, dropped: 0, failed: 0 };
-  const maxFileBytes = maxBytes / 2;
 
-  const rotate = (path: string) => {
+  const rotate = (path: string, maxBytes: number) => {
     const older = `${path}.1`;
     const dropped = countLines(older);
     renameSync(path, older);
@@ -77,15 +76,23 @@ export function openDeadLetters(
     }
   };
 
-  const append = (path: string, lines: string) => {
+  const append = (path: string, lines: string, maxBytes: number) => {
     const bytes = Buffer.from(lines);
     const size = sizeOf(path);
-    if (size > 0 && size + bytes.length > maxFileBytes) rotate(path);
-    withFile(path, 'a+', (file) => {
-      if (!endsWhole(file)) writeFileSync(file, '\n');
-      writeFileSync(file, bytes);
-    });
+    if (size > 0 && size + bytes.length > maxBytes / 2) rotate(path, maxBytes);
+    appendLines(path, bytes);
   };
+
+  const sweep = () => {
+    try {
+      const dropped = dropExpired(dir, boundsOf, scheduler.now());
+      counts.dropped += dropped;
+      if (dropped > 0) log.info({ dir, messages: dropped }, 'Dropped dead letters that were too old');
+    } catch (error) {
+      log.warn({ dir, error: errorText(error) }, 'Old dead letters cannot be dropped');
+    }
+  };
+  const sweeping = timer(0, SWEEP_MS, scheduler).subscribe(sweep);
 
   const settled = (backend: string, error?: unknown) => {
     if (error === undefined) {
@@ -99,12 +106,14 @@ export function openDeadLetters(
   return {
     write: (letter) => {
       const { backend, messages } = letter;
+      const bounds = boundsOf(backend);
+      if (bounds === undefined) return false;
       let done = 0;
       try {
         mkdirSync(dir, { recursive: true });
         const path = join(dir, `${fileNameOf(backend)}.ndjson`);
-        for (const { lines, count } of chunksOf(letter, isoTime(scheduler.now()), maxFileBytes)) {
-          append(path, lines);
+        for (const { lines, count } of chunksOf(letter, isoTime(scheduler.now()), bounds.maxBytes / 2)) {
+          append(path, lines, bounds.maxBytes);
           done += count;
         }
         settled(backend);
@@ -116,8 +125,38 @@ export function openDeadLetters(
       return done === messages.length;
     },
     stats: () => ({ ...counts }),
-    close: () => EMPTY,
+    close: () => {
+      sweeping.unsubscribe();
+      return EMPTY;
+    },
   };
+}
+
+/** Where `dead_at` is in a letter's line, and how long it is. */
+const DEAD_AT = '{"dead_at":"'.length;
+const TIME_LENGTH = 24;
+const LETTER = /^\{"dead_at":"\d{4}-[\dT:.-]{18}Z"/;
+const START_BYTES = 4096;
+
+/** Drops the letters that are too old, of files that begin with one; returns how many. */
+function dropExpired(dir: string, boundsOf: DeadLetterOptions['boundsOf'], nowMs: number): number {
+  let dropped = 0;
+  for (const path of letterFiles(dir)) {
+    const start = startOf(path, START_BYTES);
+    const backend = /"backend":"([^"\\]*)"/.exec(start)?.[1] ?? '';
+    const limit = isoTime(Math.max(0, nowMs - (boundsOf(backend)?.maxAgeMs ?? nowMs)));
+    const isExpired = (line: string) =>
+      LETTER.test(line) && line.slice(DEAD_AT, DEAD_AT + TIME_LENGTH) < limit;
+    if (!isExpired(start)) continue;
+    const taken = takeFile(path);
+    if (taken === undefined) continue;
+    const lines = readFileSync(taken, 'utf8').split('\n').filter(Boolean);
+    const kept = lines.filter((line) => !isExpired(line));
+    if (kept.length > 0) appendLines(path, `${kept.join('\n')}\n`);
+    rmSync(taken);
+    dropped += lines.length - kept.length;
+  }
+  return dropped;
 }
 
 /** Dead letters that stay in memory, for tests. */
@@ -157,33 +196,4 @@ function* chunksOf({ messages, ...letter }: Letter, deadAt: string, maxBytes: nu
     count++;
   }
   yield { lines, count };
-}
-
-function withFile<T>(path: string, flags: string, use: (file: number) => T): T {
-  const file = openSync(path, flags, 0o640);
-  try {
-    return use(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-
-function endsWhole(file: number): boolean {
-  const { size } = fstatSync(file);
-  const last = Buffer.alloc(1);
-  return size === 0 || readSync(file, last, 0, 1, size - 1) === 0 || last[0] === LF;
-}
-
-function countLines(path: string): number {
-  if (sizeOf(path) === 0) return 0;
-  return withFile(path, 'r', (file) => {
-    const chunk = Buffer.alloc(65_536);
-    let lines = 0;
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
-      for (let at = chunk.indexOf(LF); at >= 0 && at < read; at = chunk.indexOf(LF, at + 1)) lines++;
-    }
-    return lines;
-  });
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { WatchSettings } from '../config/watch.ts';
 import type { StoreLimits } from '../correlate/store.ts';
+import type { LetterBounds } from '../deliver/dead-letters.ts';
 import type { LaneOptions } from '../deliver/lane.ts';
 import type { BatchLimits } from '../flow/batch-by-key.ts';
 import type { DecodeOptions } from '../ingest/detect.ts';
@@ -105,12 +106,16 @@ export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOpti
 export const webAddress = ({ http }: Config) =>
   http.enabled ? { host: http.host, port: http.port } : undefined;
 
-/** Bound of the dead letters: the largest that a backend asks for; 0 where none keeps any. */
-export const deadLetterBytes = ({ backends }: Config): number =>
-  Math.max(
-    0,
-    ...Object.values(backends).map(({ dead_letters: { enabled, max_bytes } }) => (enabled ? max_bytes : 0)),
-  );
+/** Bounds of the dead letters of a backend that is not in the configuration, or not any more. */
+const LETTER_BOUNDS: LetterBounds = { maxBytes: 100 * 1024 * 1024, maxAgeMs: 30 * 86_400_000 };
+
+/** Bounds of a backend's dead letters; `undefined` where it keeps none. */
+export function letterBounds({ backends }: Config, backend: string): LetterBounds | undefined {
+  const section = Object.hasOwn(backends, backend) ? backends[backend]?.dead_letters : undefined;
+  if (section === undefined) return LETTER_BOUNDS;
+  const { enabled, max_bytes, max_age } = section;
+  return enabled ? { maxBytes: max_bytes, maxAgeMs: max_age } : undefined;
+}
 
 /** What of the disk is watched. */
 export const watchSettings = (config: Config, path: string): WatchSettings => ({

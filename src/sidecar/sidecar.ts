@@ -16,7 +16,7 @@ import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { ConfigError, reload, warn } from './reload.ts';
-import { deadLetterBytes, listenOptions, watchSettings, webAddress } from './settings.ts';
+import { letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
 import { createWeb } from './web.ts';
 
@@ -63,8 +63,9 @@ export async function startSidecar(
   );
   const context: Context = { ...surroundings, counters: metrics };
   const dataDir = resolve(first.config.data_dir);
+  let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
-    { dir: join(dataDir, 'dead-letters'), maxBytes: deadLetterBytes(first.config) },
+    { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
     context,
   );
   const engine = createEngine(first, { sinks: options.sinks, deadLetters, dataDir }, context);
@@ -96,12 +97,14 @@ export async function startSidecar(
     dryRun(next, options.sinks, dataDir, context);
     await open(next);
     engine.apply(next);
+    boundsOf = (backend) => letterBounds(next.config, backend);
     metrics.planned(engine.plan().backends);
     state.set({ ...state.get(), draft: next, loaded: loaded() });
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
     await web.close();
+    deadLetters.close().subscribe();
     metrics.close();
     return lost;
   };

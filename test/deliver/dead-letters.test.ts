@@ -18,6 +18,7 @@ import { VirtualTimeScheduler } from 'rxjs';
 import {
   type DeadLetterOptions,
   type Letter,
+  type LetterBounds,
   memoryDeadLetters,
   openDeadLetters,
 } from '../../src/deliver/dead-letters.ts';
@@ -44,11 +45,28 @@ const letter = (over: Partial<Letter> = {}): Letter => ({
   ...over,
 });
 
-function open(over: Partial<DeadLetterOptions> = {}) {
+const NOW = Date.parse('2025-10-20T10:30:45.123Z');
+const HOUR_MS = 3_600_000;
+
+function open({
+  maxBytes = 1_000_000,
+  maxAgeMs = 24 * HOUR_MS,
+  ...over
+}: Partial<DeadLetterOptions & LetterBounds> = {}) {
   const log = recordingLog();
   const scheduler = new VirtualTimeScheduler();
-  scheduler.frame = Date.parse('2025-10-20T10:30:45.123Z');
-  return { log, letters: openDeadLetters({ dir, maxBytes: 1_000_000, ...over }, { scheduler, log }) };
+  scheduler.frame = NOW;
+  const letters = openDeadLetters(
+    { dir, boundsOf: () => ({ maxBytes, maxAgeMs }), ...over },
+    { scheduler, log },
+  );
+  /** Lets time pass. */
+  const pass = (ms: number) => {
+    scheduler.maxFrames = scheduler.frame + ms;
+    scheduler.flush();
+    scheduler.frame = scheduler.maxFrames;
+  };
+  return { log, letters, pass };
 }
 
 const linesOf = (path: string) => readFileSync(join(dir, path), 'utf8').split('\n').slice(0, -1);
@@ -218,6 +236,52 @@ describe('the bound', () => {
       { numRuns: 50 },
     );
   });
+});
+
+describe('the age', () => {
+  test('letters that are older go, within the hour, those before a restart too', () => {
+    open().letters.write(letter({ messages: [message(1)] }));
+    const { letters, log, pass } = open({ maxAgeMs: 2 * HOUR_MS });
+    pass(0);
+    pass(HOUR_MS);
+    letters.write(letter({ messages: [message(2)] }));
+    pass(HOUR_MS);
+    expect(numbersIn('db.ndjson')).toEqual([1, 2]);
+    pass(HOUR_MS);
+    expect(numbersIn('db.ndjson')).toEqual([2]);
+    expect(letters.stats()).toEqual({ written: 1, dropped: 1, failed: 0 });
+    expect(log.lines.map(({ level, text }) => [level, text])).toEqual([
+      ['info', 'Dropped dead letters that were too old'],
+    ]);
+    pass(HOUR_MS);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test('is looked at in older files and in those that a command left; what is no letter stays', () => {
+    const bounded = open({ maxBytes: 10 });
+    bounded.letters.write(letter({ messages: [message(1)] }));
+    bounded.letters.write(letter({ messages: [message(2)] }));
+    writeFileSync(join(dir, 'db.ndjson.taken-x'), readFileSync(join(dir, 'db.ndjson')));
+    writeFileSync(join(dir, 'notes.txt'), 'mine');
+    writeFileSync(join(dir, 'torn.ndjson'), '{"dead_at":"2025-');
+    open({ maxAgeMs: 1 }).pass(HOUR_MS);
+    expect(readdirSync(dir)).toEqual(['notes.txt', 'torn.ndjson']);
+  });
+
+  test('ends with the sidecar', () => {
+    const { letters, pass } = open({ maxAgeMs: 1 });
+    letters.write(letter());
+    letters.close().subscribe();
+    pass(2 * HOUR_MS);
+    expect(linesOf('db.ndjson')).toHaveLength(1);
+  });
+});
+
+test('a backend that keeps none', () => {
+  const { letters, log } = open({ boundsOf: () => undefined });
+  expect(letters.write(letter())).toBe(false);
+  expect(existsSync(dir)).toBe(false);
+  expect(log.lines).toEqual([]);
 });
 
 describe('a disk that refuses', () => {

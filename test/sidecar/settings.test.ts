@@ -3,8 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import {
   batchLimits,
   compileCritical,
-  deadLetterBytes,
   decodeOptions,
+  letterBounds,
   listenOptions,
   normaliseOptions,
   storeLimits,
@@ -79,16 +79,19 @@ test('bounds', () => {
   expect(decodeOptions(config)).toMatchObject({ maxFrameBytes: 2048, frameTimeoutMs: 1000 });
 });
 
-test('the dead letters get what the most generous backend asks for', () => {
+test('each backend bounds its own dead letters', () => {
   const backends = (...sections: readonly object[]) => ({
     backends: Object.fromEntries(
       sections.map((dead_letters, n) => ['abc'[n], { type: 'rec', dead_letters }]),
     ),
   });
-  expect(
-    deadLetterBytes(configOf(backends({ max_bytes: '1KiB' }, { max_bytes: '2KiB' }, { enabled: false }))),
-  ).toBe(2048);
-  expect(deadLetterBytes(configOf(backends({ enabled: false })))).toBe(0);
+  const config = configOf(backends({ max_bytes: '1KiB', max_age: '1d' }, {}, { enabled: false }));
+  const days = (n: number) => n * 86_400_000;
+  expect(letterBounds(config, 'a')).toEqual({ maxBytes: 1024, maxAgeMs: days(1) });
+  expect(letterBounds(config, 'b')).toEqual({ maxBytes: 100 * 1024 * 1024, maxAgeMs: days(30) });
+  expect(letterBounds(config, 'c')).toBeUndefined();
+  // A backend that an edit removed still has letters of what it drains.
+  expect(letterBounds(config, 'toString')).toEqual(letterBounds(config, 'b'));
 });
 
 test('what is watched lies beside the configuration', () => {
