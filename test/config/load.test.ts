@@ -98,7 +98,7 @@ describe('defaults', () => {
       queue: { max_bytes: 67_108_864 },
       retry: { initial: 100, max: 30_000 },
       breaker: { failures: 5, reset_after: 10_000 },
-      dead_letters: { enabled: true, max_bytes: 104_857_600 },
+      dead_letters: { enabled: true, max_bytes: 104_857_600, max_age: 30 * 86_400_000 },
       options: { base_path: '/logs', fsync: false },
     });
   });
