@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, install, ROOT } from './prepare.js';
 
-/** Programs that tests run beside Node, and the Debian packages that have them. */
+/** Where moto_server is installed; the tests look there too. */
+const MOTO = 'node_modules/.cache/moto';
+/** What of moto answers for S3 and CloudWatch Logs; `moto[server]` would bring three times as much. */
+const MOTO_PACKAGES = ['moto[s3]==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5'];
+
+/** Programs that tests run beside Node, the Debian packages that have them or what they need, and other ways to them. */
 const PROGRAMS = [
   {
     name: 'perl',
@@ -14,24 +19,57 @@ const PROGRAMS = [
   { name: 'prove', probe: ['prove', ['--version']], package: 'perl' },
   { name: 'openssl', probe: ['openssl', ['version']], package: 'openssl' },
   { name: 'nc', probe: ['nc', ['-h']], package: 'netcat-openbsd' },
+  {
+    name: 'moto_server',
+    // What pyenv puts in its place can be started without being there.
+    probe: ['moto_server', ['-h']],
+    mustSucceed: true,
+    package: 'python3-venv',
+    install: installMoto,
+    hint: `python3 -m venv ${MOTO} && ${MOTO}/bin/pip install ${MOTO_PACKAGES.map((name) => `'${name}'`).join(' ')}`,
+  },
 ];
 
-const runs = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).error === undefined;
-const missing = () => PROGRAMS.filter(({ probe: [command, args] }) => !runs(command, args));
+/** What probes and tests find programs by. */
+const env = { ...process.env, PATH: `${ROOT}/${MOTO}/bin:${process.env.PATH}` };
+const tried = (command, args) => spawnSync(command, args, { stdio: 'ignore', cwd: ROOT, env });
+const runs = (command, args) => tried(command, args).error === undefined;
+const succeeds = (command, args) => tried(command, args).status === 0;
+const missing = () =>
+  PROGRAMS.filter(
+    ({ probe: [command, args], mustSucceed }) => !(mustSucceed ? succeeds : runs)(command, args),
+  );
 
 /** Installs what is missing where this user may; says what is still missing. */
 function installPrograms() {
+  installOwn();
   const packages = [...new Set(missing().map((program) => program.package))];
   if (packages.length > 0 && process.getuid?.() === 0 && runs('apt-get', ['--version'])) {
     console.error(`Installing ${packages.join(', ')} (apt-get) …`);
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore', env });
-    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
-      stdio: 'ignore',
-      env,
-    });
+    const quiet = { stdio: 'ignore', env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } };
+    spawnSync('apt-get', ['update', '-qq'], quiet);
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], quiet);
+    installOwn();
   }
   return missing();
+}
+
+/** Installs in their own way what is missing and has one. */
+function installOwn() {
+  for (const { install: ownWay } of missing()) ownWay?.();
+}
+
+/** Installs moto_server beside the packages, if Python and its index are there. */
+function installMoto() {
+  if (!succeeds('python3', ['-c', 'import venv, ensurepip'])) return;
+  console.error('Installing moto_server (pip) …');
+  if (!succeeds('python3', ['-m', 'venv', '--clear', MOTO])) return;
+  succeeds(`${ROOT}/${MOTO}/bin/pip`, [
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    ...MOTO_PACKAGES,
+  ]);
 }
 
 /** Runs jest and returns its exit code and its own counts. */
@@ -51,7 +89,7 @@ function runJest(args, absent) {
     {
       cwd: ROOT,
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, SIDECAR_TEST_WITHOUT: absent.map(({ name }) => name).join(',') },
+      env: { ...env, SIDECAR_TEST_WITHOUT: absent.map(({ name }) => name).join(',') },
     },
   );
   try {
@@ -67,8 +105,8 @@ install();
 build();
 const absent = installPrograms();
 const { status, result } = runJest(process.argv.slice(2), absent);
-for (const { name, package: from } of absent) {
-  console.log(`skipped: tests that need ${name}; get it with: apt-get install ${from}`);
+for (const { name, package: from, hint = `apt-get install ${from}` } of absent) {
+  console.log(`skipped: tests that need ${name}; get it with: ${hint}`);
 }
 if (absent.length > 0 && process.env.CI === 'true') {
   console.log('With CI=true a missing program is a failure.');
