@@ -57,12 +57,23 @@ export function mergeBatches(batches: readonly Batch[]): Batch {
   const [first, ...rest] = batches;
   if (first === undefined) throw new RangeError('nothing to merge');
   if (rest.length === 0) return first;
-  // concat copies whole arrays; flatMap would take each message in hand.
-  const messages = ([] as Message[]).concat(...batches.map((batch) => batch.messages));
+  const messages = concatenated(batches);
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
   const merged = createBatch(messages, bytes, first.reason);
   const source = rest.every((batch) => batch.source === first.source) ? first.source : '';
   return { ...merged, source, parts: batches };
+}
+
+/** More arguments than about 100,000 would not fit on the stack. */
+const MAX_ARGUMENTS = 10_000;
+
+function concatenated(batches: readonly Batch[]): Message[] {
+  let messages: Message[] = [];
+  for (let at = 0; at < batches.length; at += MAX_ARGUMENTS) {
+    // concat copies whole arrays; flatMap would take each message in hand.
+    messages = messages.concat(...batches.slice(at, at + MAX_ARGUMENTS).map((batch) => batch.messages));
+  }
+  return messages;
 }
 
 /** The batch as NDJSON, UTF-8, every line ended by LF. Encoded once, however many sinks ask. */

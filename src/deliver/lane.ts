@@ -80,6 +80,9 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
     context,
     queue: createQueue({
       merge: mergeLimits(sink.merge, options.merge),
+      limitsOf:
+        sink.limits &&
+        (({ target, batch }) => mergeLimits(sink.limits?.(target, batch) ?? sink.merge, options.merge)),
       maxAgeMs: options.merge?.maxAgeMs ?? sink.merge.maxAgeMs ?? 0,
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),

@@ -41,6 +41,8 @@ export interface Line extends Slotted {
   readonly key: string;
   readonly priority: number;
   readonly entries: Chain<Entry>;
+  /** What one send of it may carry. */
+  limits: MergeLimits;
   messages: number;
   bytes: number;
   /** Batches with a critical message: they do not wait for company. */
@@ -49,9 +51,20 @@ export interface Line extends Slotted {
   heap: Heap<Line> | undefined;
 }
 
-export function createLine(key: string, priority: number): Line {
+export function createLine(key: string, priority: number, limits: MergeLimits): Line {
   const entries = createChain<Entry>();
-  return { key, priority, entries, messages: 0, bytes: 0, urgent: 0, dueMs: 0, slot: -1, heap: undefined };
+  return {
+    key,
+    priority,
+    entries,
+    limits,
+    messages: 0,
+    bytes: 0,
+    urgent: 0,
+    dueMs: 0,
+    slot: -1,
+    heap: undefined,
+  };
 }
 
 /** Queues an entry behind all others of the line. */
@@ -79,7 +92,8 @@ export function takeOut(entry: Entry): void {
 }
 
 /** Takes out the head and what follows it as long as all of it fits into one send. A retry goes alone. */
-export function takeRun(line: Line, limits: MergeLimits): Entry[] {
+export function takeRun(line: Line): Entry[] {
+  const { limits } = line;
   const run: Entry[] = [];
   let messages = 0;
   let bytes = 0;
@@ -97,8 +111,8 @@ export function takeRun(line: Line, limits: MergeLimits): Entry[] {
 }
 
 /** Whether a send would be as large as it may. */
-export const isFull = (line: Line, limits: MergeLimits): boolean =>
-  line.messages >= limits.maxMessages || line.bytes >= limits.maxBytes;
+export const isFull = ({ messages, bytes, limits }: Line): boolean =>
+  messages >= limits.maxMessages || bytes >= limits.maxBytes;
 
 /** The lower priority number first, then the older head. */
 export function isBefore(a: Line, b: Line): boolean {

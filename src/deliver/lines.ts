@@ -40,9 +40,14 @@ export interface Lines {
  * no two of one key are out at once. O(log lines) an operation, O(1) with one target.
  *
  * States of a line: ready (in heap `ready`) → taken (its key busy, in no heap) → ready, or later (in heap `later`,
- * waiting for company or for a retry's time) → ready. A line without entries is forgotten.
+ * waiting for company or for a retry's time) → ready. A line without entries is forgotten. `limitsOf` says anew with
+ * every job that joins a line what one send of it may carry; until then `merge` holds.
  */
-export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
+export function createLines(
+  merge: MergeLimits,
+  maxAgeMs: number,
+  limitsOf?: (joining: Job) => MergeLimits,
+): Lines {
   const levels = new Map<number, Map<string, Line>>();
   const busy = new Set<string>();
   const ready = createHeap(isBefore);
@@ -58,7 +63,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
     }
     let line = level.get(key);
     if (line === undefined) {
-      line = createLine(key, priority);
+      line = createLine(key, priority, merge);
       level.set(key, line);
     }
     return line;
@@ -72,7 +77,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
   const dueOf = (line: Line, { job, retryAtMs }: Entry, nowMs: number) => {
     if (retryAtMs > 0) return retryAtMs;
     const fresh = job.sends === 0 && job.offeredMs <= nowMs;
-    return patient && fresh && line.urgent === 0 && !isFull(line, merge) ? job.offeredMs + maxAgeMs : 0;
+    return patient && fresh && line.urgent === 0 && !isFull(line) ? job.offeredMs + maxAgeMs : 0;
   };
 
   const place = (line: Line, nowMs: number) => {
@@ -107,6 +112,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
     append: (entry, nowMs) => {
       const line = lineOf(entry.job);
       joinBack(line, entry);
+      if (limitsOf !== undefined) line.limits = limitsOf(entry.job);
       if (line.heap !== ready) place(line, nowMs);
     },
     prepend: (entry) => joinFront(lineOf(entry.job), entry),
@@ -135,7 +141,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
           continue;
         }
         busy.add(line.key);
-        const run = takeRun(line, merge);
+        const run = takeRun(line);
         forgetIfEmpty(line);
         return run;
       }

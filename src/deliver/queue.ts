@@ -9,6 +9,8 @@ import type { MergeLimits } from './sink.ts';
 export interface QueueOptions {
   /** What one send may carry. */
   readonly merge: MergeLimits;
+  /** The same of one target, asked with every job that joins those that wait for it. */
+  readonly limitsOf?: ((joining: Job) => MergeLimits) | undefined;
   /** How long a batch waits for others to share its send; 0 not at all. A critical one never waits. */
   readonly maxAgeMs: number;
   /** Messages that are never shed. */
@@ -46,8 +48,8 @@ export interface Queue {
 }
 
 /** A queue by priority, then by age, with an order for sending (`lines.ts`) and one for shedding (`shedding.ts`). */
-export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queue {
-  const lines = createLines(merge, maxAgeMs);
+export function createQueue({ merge, limitsOf, maxAgeMs, isCritical }: QueueOptions): Queue {
+  const lines = createLines(merge, maxAgeMs, limitsOf);
   const sheddable = createShedOrder(isCritical);
   let bytes = 0;
   let messages = 0;

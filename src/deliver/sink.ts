@@ -26,6 +26,11 @@ export interface MergeLimits {
 /** An open backend. All of its state lives behind it; its lane makes it bounded, retried and counted. */
 export interface Sink {
   readonly merge: MergeLimits;
+  /**
+   * The limits of a target, where they are not always `merge`; `maxAgeMs` in them is ignored. Asked whenever `joining`
+   * joins the batches that wait for it: must be cheap, and must not throw.
+   */
+  limits?(target: Target, joining: Batch): MergeLimits;
   /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
   address(overrides: object): Address;
   /**

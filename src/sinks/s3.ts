@@ -1,8 +1,23 @@
+import { defer, ignoreElements } from 'rxjs';
 import { z } from 'zod';
+import type { Batch } from '../batch.ts';
 import { size } from '../config/units.ts';
-import type { SinkDefinition } from '../deliver/sink.ts';
+import type { Address, Sink, SinkDefinition, Target } from '../deliver/sink.ts';
 import { awsOptions } from './aws/options.ts';
+import { templateAddress } from './naming/address.ts';
 import { template } from './naming/option.ts';
+import { compileTemplate } from './naming/template.ts';
+import { compress, compressionOf, hasZstd } from './s3/compress.ts';
+import { linesOf, objectName, placeOf, targetKey } from './s3/place.ts';
+import { createSizing } from './s3/sizing.ts';
+import { openStore } from './s3/store.ts';
+import { abortable } from './tasks/abortable.ts';
+
+/** What bounds an object is its size; this bounds what one send has in hand. */
+const MAX_MESSAGES = 1_000_000;
+/** How long a batch waits for company where `batch.max_age` does not say. */
+const MAX_AGE_MS = 60_000;
+const MAX_GZIP_LEVEL = 9;
 
 /** Bucket naming rules of Amazon S3. */
 const bucket = z
@@ -13,7 +28,7 @@ const bucket = z
   .describe('Bucket; may be left to each rule’s `config`.');
 
 const prefix = template().describe(
-  'Start of an object’s key, a template such as {source}/{yyyy}/{MM}/{dd}/; the sink adds <timestamp>-<batch>.jsonl.gz.',
+  'Start of an object’s key, a template such as {source}/{yyyy}/{MM}/{dd}/; the sink adds <timestamp>-<batch>.jsonl.gz, the same for every attempt at a batch.',
 );
 
 const storageClass = z
@@ -39,13 +54,33 @@ const options = z
       .boolean()
       .default(false)
       .describe('Bucket in the path instead of the host name, as MinIO wants it.'),
-    compression: z.enum(['gzip', 'none']).default('gzip').describe('How objects are compressed.'),
+    compression: z
+      .enum(['gzip', 'zstd', 'none'])
+      .default('gzip')
+      .refine((name) => name !== 'zstd' || hasZstd, {
+        error: 'zstd needs Node.js 22.15, 23.8 or newer; take gzip here',
+      })
+      .describe(
+        'How objects are compressed; also their `Content-Encoding` and the end of their key (.jsonl.gz, .jsonl.zst, .jsonl). `zstd` needs Node.js 22.15 or newer.',
+      ),
+    compression_level: z
+      .int()
+      .min(1)
+      .max(22)
+      .optional()
+      .describe('1 (fast) to 9 (small) for gzip, to 22 for zstd; absent: 6 and 3.'),
     target_size: size({ min: '1KiB', max: '5GiB' })
       .prefault('8MiB')
-      .describe('An object is closed at about this size, compressed (`batch.max_age` may close it earlier).'),
+      .describe(
+        'An object is closed at about this size, compressed; earlier when its first message has waited `batch.max_age` (default 1m) or when a critical one comes. Until then its messages count, uncompressed, against `queue.max_bytes`.',
+      ),
     part_size: size({ min: '5MiB', max: '5GiB' })
-      .prefault('8MiB')
+      .prefault('16MiB')
       .describe('A larger object is uploaded in parts of this size.'),
+    checksum: z
+      .enum(['crc32', 'crc32c', 'sha1', 'sha256', 'none'])
+      .default('crc32')
+      .describe('Sent along and checked by the store; `none` for compatible stores that refuse it.'),
     storage_class: storageClass.optional(),
     encryption: z
       .enum(['AES256', 'aws:kms'])
@@ -60,6 +95,10 @@ const options = z
   .refine((value) => value.kms_key_id === undefined || value.encryption === 'aws:kms', {
     error: '`kms_key_id` needs `encryption: aws:kms`',
     path: ['kms_key_id'],
+  })
+  .refine((value) => value.compression !== 'gzip' || (value.compression_level ?? 0) <= MAX_GZIP_LEVEL, {
+    error: 'gzip knows levels 1 to 9',
+    path: ['compression_level'],
   });
 
 const overrides = z.strictObject({
@@ -68,6 +107,48 @@ const overrides = z.strictObject({
   storage_class: storageClass.optional(),
 });
 
+type Options = z.output<typeof options>;
+
 /** Amazon S3 and compatible stores: one object of JSON Lines a merged batch. */
-const s3: SinkDefinition<z.output<typeof options>> = { options, overrides };
+const s3: SinkDefinition<Options> = { options, overrides, open };
 export default s3;
+
+function open(settings: Options): Sink {
+  const compression = compressionOf(settings.compression, settings.compression_level);
+  const store = openStore(settings);
+  const sizing = createSizing({
+    targetBytes: settings.target_size,
+    maxMessages: MAX_MESSAGES,
+    measure: async (batches) => {
+      const lines = batches.flatMap((batch) => [...linesOf(batch)]);
+      return (await compress(lines, compression, new AbortController().signal)).bytes.length;
+    },
+  });
+
+  const put = async (batch: Batch, target: Target, signal: AbortSignal) => {
+    const { bytes, digest } = await compress(linesOf(batch), compression, signal);
+    sizing.learn(target.key, batch.bytes, bytes.length);
+    const place = placeOf(target);
+    const key = `${place.prefix}${objectName(batch, digest)}${compression.suffix}`;
+    await store.put(place, key, bytes, compression.encoding, signal);
+  };
+
+  return {
+    merge: { maxMessages: MAX_MESSAGES, maxBytes: settings.target_size, maxAgeMs: MAX_AGE_MS },
+    limits: ({ key }, joining) => sizing.limits(key, joining),
+    address: (config) => addressOf(settings, overrides.parse(config)),
+    send: (batch, target) => abortable((signal) => put(batch, target, signal)),
+    close: () => defer(() => store.close()).pipe(ignoreElements()),
+  };
+}
+
+function addressOf(settings: Options, rule: z.output<typeof overrides>): Address {
+  const bucket = rule.bucket ?? settings.bucket;
+  if (bucket === undefined) {
+    throw new Error('no bucket: name one in the backend or in the rule’s `config`');
+  }
+  const storageClass = rule.storage_class;
+  return templateAddress(compileTemplate(rule.prefix ?? settings.prefix), (prefix) =>
+    targetKey({ bucket, prefix, storageClass }),
+  );
+}
