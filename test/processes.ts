@@ -175,6 +175,7 @@ export interface SidecarOptions {
   readonly args?: readonly string[];
   readonly folder?: string;
   readonly isDeaf?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
   /** Settings of `--set`. Default: free ports. */
   readonly set?: readonly string[];
 }

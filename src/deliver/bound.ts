@@ -2,6 +2,8 @@ import { bury, emit, heldBytes, type LaneState } from './lane-state.ts';
 
 /** A lane that was at its bound is not any more below this part of it. */
 const RELIEF = 0.9;
+/** Past this part of its bound nothing waits for company: room is made before the input would have to wait. */
+const PATIENCE = 0.75;
 /** Critical messages may go beyond the bound this far, and then fall back so far. */
 const RESERVE = 1.25;
 const RESERVE_RELIEF = 1.2;
@@ -15,8 +17,7 @@ const RESERVE_RELIEF = 1.2;
 export function reviewBound(lane: LaneState, nowMs: number): void {
   if (lane.deadlineMs !== undefined) return;
   const over = isOver(lane);
-  // At the bound nothing waits for company.
-  lane.queue.setPatient(!over, nowMs);
+  lane.queue.setPatient(heldBytes(lane) <= lane.options.queueMaxBytes * PATIENCE, nowMs);
   if (!over) {
     lane.stallAlarm.clear();
     lane.full.set(false);

@@ -68,14 +68,14 @@ const options = z
       .min(1)
       .max(22)
       .optional()
-      .describe('1 (fast) to 9 (small) for gzip, to 22 for zstd; absent: 6 and 3.'),
+      .describe('From 1 (fast) to 9 (small) for gzip, to 22 for zstd; absent: 6 and 3.'),
     target_size: size({ min: '1KiB', max: '5GiB' })
-      .prefault('8MiB')
+      .prefault('4MiB')
       .describe(
-        'An object is closed at about this size, compressed; earlier when its first message has waited `batch.max_age` (default 1m) or when a critical one comes. Until then its messages count, uncompressed, against `queue.max_bytes`.',
+        'An object is closed at about this size, compressed; earlier when its first message has waited `batch.max_age` (default 1m), when a critical one comes, or when all that waits for this backend passes three quarters of `queue.max_bytes`, which counts it uncompressed.',
       ),
     part_size: size({ min: '5MiB', max: '5GiB' })
-      .prefault('16MiB')
+      .prefault('8MiB')
       .describe('A larger object is uploaded in parts of this size.'),
     checksum: z
       .enum(['crc32', 'crc32c', 'sha1', 'sha256', 'none'])

@@ -8,17 +8,14 @@ import { compileTemplate } from '../sinks/naming/template.ts';
 /** Answers a send in a backend's place. */
 export type Send = (backend: string, batch: Batch, target: Target) => Observable<unknown>;
 
-/** Waits of a type's own that are shorter are left out: they are its tuning, and diagrams would be full of them. */
-const LEAST_WAIT_MS = 100;
-
 const NO_LIMITS: MergeLimits = {
   maxMessages: Number.POSITIVE_INFINITY,
   maxBytes: Number.POSITIVE_INFINITY,
 };
 
 /**
- * The types of backends with `send` in the place of their own sending: options, targets and limits stay theirs.
- * Nothing leaves the process.
+ * The types of backends with `send` in the place of their own sending: options, targets and limits stay theirs, but
+ * not how long they wait for company of their own accord: that is their tuning. Nothing leaves the process.
  */
 export const recordingSinks = (
   definitions: ReadonlyMap<string, SinkDefinition>,
@@ -46,9 +43,7 @@ function recordingSink(definition: SinkDefinition, send: Send): SinkDefinition {
   };
 }
 
-function limitsOf({ merge: { maxMessages, maxBytes, maxAgeMs = 0 } }: Sink): MergeLimits {
-  return { maxMessages, maxBytes, ...(maxAgeMs >= LEAST_WAIT_MS && { maxAgeMs }) };
-}
+const limitsOf = ({ merge: { maxMessages, maxBytes } }: Sink): MergeLimits => ({ maxMessages, maxBytes });
 
 /** Not waited for: it may take real time. */
 function close(sink: Sink, { log, backend }: SinkContext): void {

@@ -57,6 +57,18 @@ test('sinks import their contract, the core, units, and what lies below sinks', 
   forbid(({ from, to }) => below(from, 'sinks') && components.includes(to));
 });
 
+test('client libraries are loaded by the first send that needs them', () => {
+  const isClient = (name: string) => /^(@aws-sdk\/|@smithy\/|pg-promise$|pg$)/.test(name);
+  const early = sources.flatMap(({ path, text }) =>
+    // What is imported by a call is loaded by it.
+    importsOf({ path, text: text.replace(/\bimport\(/g, 'load(') }),
+  );
+  expect(imports.filter(({ to }) => isClient(to)).length).toBeGreaterThan(
+    early.filter(({ to }) => isClient(to)).length,
+  );
+  expect(early.filter(({ to, isType }) => isClient(to) && !isType).map(shown)).toEqual([]);
+});
+
 test('flow imports rxjs and flow', () => {
   const wrong = imports.filter(({ from, to }) => below(from, 'flow') && !below(to, 'flow') && to !== 'rxjs');
   expect(wrong.map(shown)).toEqual([]);

@@ -80,8 +80,9 @@ describe('defaults', () => {
       prefix: '{source}/',
       path_style: false,
       compression: 'gzip',
-      target_size: 8_388_608,
+      target_size: 4_194_304,
       part_size: 8_388_608,
+      checksum: 'crc32',
     });
   });
 
@@ -162,6 +163,8 @@ test.each<[keyof typeof definitions, object, string | RegExp]>([
   ['s3', { ...aws, bucket: 'a..b' }, /^bucket: /],
   ['s3', { ...aws, prefix: '{job}' }, /^prefix: unknown field {job}/],
   ['s3', { ...aws, part_size: '1MiB' }, /^part_size: must be between 5MiB and 5GiB/],
+  ['s3', { ...aws, compression_level: 10 }, 'compression_level: gzip knows levels 1 to 9'],
+  ['s3', { ...aws, checksum: 'md5' }, /^checksum: /],
   ['s3', { ...aws, kms_key_id: 'k' }, 'kms_key_id: `kms_key_id` needs `encryption: aws:kms`'],
   ['s3', { ...aws, endpoint: 'localhost:9000' }, /^endpoint: /],
   ['s3', { ...aws, credentials: { access_key_id: 'k' } }, /^credentials\.secret_access_key: /],
@@ -194,5 +197,5 @@ describe.each(Object.entries(definitions))('%s', (_, definition) => {
 
 test('those without a client yet cannot be opened', () => {
   const opening = Object.entries(definitions).filter(([, { open }]) => open !== undefined);
-  expect(opening.map(([type]) => type)).toEqual(['cloudwatch', 'console', 'filesystem']);
+  expect(opening.map(([type]) => type)).toEqual(['cloudwatch', 'console', 'filesystem', 's3']);
 });

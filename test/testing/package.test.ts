@@ -56,7 +56,7 @@ test('without a test runner: a failure is an error with the diff in its message'
      console.log(sent[0].target);
      await prove({ ...test, out: {} }).catch((error) => console.log(error.name + ': ' + error.message));`,
   );
-  expect(text).toBe(`bucket=monitoring-logs prefix=config-service/
+  expect(text).toBe(`monitoring-logs/config-service/
 MarbleTestError: marble test
               0  5s
 in            c

@@ -65,10 +65,10 @@ describe('targets are those of the real backends', () => {
     }
   });
 
-  test('of a type that cannot deliver yet: what a rule can override', async () => {
+  test('of objects: the bucket and how their keys begin', async () => {
     await passes({
       in: 'o 1s |',
-      out: { archive: ['100ms x', { x: { messages: 'o', target: 'bucket=logs prefix=other/' } }] },
+      out: { archive: ['100ms x', { x: { messages: 'o', target: 'logs/other/' } }] },
     });
   });
 
