@@ -74,4 +74,11 @@ describe('merged batches', () => {
     expect(mergeBatches([one])).toBe(one);
     expect(() => mergeBatches([])).toThrow(RangeError);
   });
+
+  test('of more batches than a call may have arguments', () => {
+    const many = Array.from({ length: 300_000 }, (_, n) => letters(n === 299_999 ? 'z' : 'a'));
+    const { messages } = mergeBatches(many);
+    expect(messages).toHaveLength(300_000);
+    expect(messages.at(-1)!.id).toBe(letters('z').messages[0]!.id);
+  });
 });
