@@ -39,6 +39,24 @@ describe('a backend that makes progress', () => {
     expect(full.at(-1)?.endsWith('false')).toBe(true);
   });
 
+  test('a send that says that it gets on is not stuck, however long it takes', () => {
+    const { outcomes, full } = play({ answers: ['15ms a 15ms a 15ms a 15ms |', '|'], options }, (stage) =>
+      offerEach(stage, 1, 12),
+    );
+    expect(full).toEqual(['0 false', '0 true', '63 false']);
+    expect(numbersShed(outcomes)).toEqual([]);
+  });
+
+  test('a sink may take more time before it counts as stuck', () => {
+    const { stallAfterMs: _, ...asItComes } = options;
+    const { outcomes, full } = play(
+      { answers: ['5s |', '|'], options: asItComes, stallAfterMs: 6000 },
+      (stage) => offerEach(stage, 1, 12),
+    );
+    expect(full).toEqual(['0 false', '0 true', '5000 false']);
+    expect(numbersShed(outcomes)).toEqual([]);
+  });
+
   test('what is being sent counts', () => {
     const { full } = play(
       { answers: ['-----|'], options, merge: { maxMessages: 20, maxBytes: 10_000 } },

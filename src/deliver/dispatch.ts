@@ -50,14 +50,16 @@ function start(lane: LaneState, job: Job): void {
   lane.unansweredSinceMs ??= context.scheduler.now();
   lane.sending.push(sending);
   count(lane, job, 1);
-  sending.subscription = sendOnce(sink, job, options.sendTimeoutMs, context.scheduler).subscribe(
-    (verdict) => {
-      const at = lane.sending.indexOf(sending);
-      if (at >= 0) lane.sending.splice(at, 1);
-      count(lane, job, -1);
-      settle(lane, { ...job, sends: job.sends + 1 }, verdict, ticket);
-    },
-  );
+  const onProgress = () => {
+    lane.unansweredSinceMs = context.scheduler.now();
+  };
+  const sent$ = sendOnce(sink, job, options.sendTimeoutMs, context.scheduler, onProgress);
+  sending.subscription = sent$.subscribe((verdict) => {
+    const at = lane.sending.indexOf(sending);
+    if (at >= 0) lane.sending.splice(at, 1);
+    count(lane, job, -1);
+    settle(lane, { ...job, sends: job.sends + 1 }, verdict, ticket);
+  });
 }
 
 function count(lane: LaneState, { batch, whenFull }: Job, sign: 1 | -1): void {

@@ -22,7 +22,7 @@ export interface LaneOptions {
   readonly merge?: (Partial<MergeLimits> & { readonly maxAgeMs?: number }) | undefined;
   readonly retry: RetryOptions;
   readonly breaker: BreakerOptions;
-  /** A busy backend without a success for so long is stuck: at its bound it sheds. Default 1000. */
+  /** A busy backend without a success for so long is stuck: at its bound it sheds. Default: the sink's. */
   readonly stallAfterMs?: number;
   /** Messages that are never shed. Default: events of level error and above. */
   readonly isCritical?: (message: Message) => boolean;

@@ -76,7 +76,7 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
     backend,
     sink,
     options,
-    stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+    stallAfterMs: options.stallAfterMs ?? sink.stallAfterMs ?? STALL_AFTER_MS,
     context,
     queue: createQueue({
       merge: mergeLimits(sink.merge, options.merge),

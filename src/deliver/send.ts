@@ -7,7 +7,8 @@ const ACCEPTED: Verdict = { kind: 'accepted' };
 
 /**
  * Sends a job once. Emits one verdict, whatever the sink does, and completes; unsubscribing aborts. A send without an
- * answer after `timeoutMs` is aborted first and then called a transient failure. Like `timeout` and `catchError`, but
+ * answer after `timeoutMs` is aborted first and then called a transient failure. `onProgress` is called at every sign
+ * that the send gets on. Like `timeout` and `catchError`, but
  * without a timer for a send that ends before it returns.
  */
 export function sendOnce(
@@ -15,6 +16,7 @@ export function sendOnce(
   { batch, target }: Job,
   timeoutMs: number,
   scheduler: SchedulerLike,
+  onProgress: () => void = () => {},
 ): Observable<Verdict> {
   return new Observable((subscriber) => {
     const settle = (verdict: Verdict) => {
@@ -22,6 +24,7 @@ export function sendOnce(
       subscriber.complete();
     };
     const sending = defer(() => sink.send(batch, target)).subscribe({
+      next: onProgress,
       error: (error: unknown) => settle(verdictOf(error)),
       complete: () => settle(ACCEPTED),
     });

@@ -31,11 +31,14 @@ export interface Sink {
    * joins the batches that wait for it: must be cheap, and must not throw.
    */
   limits?(target: Target, joining: Batch): MergeLimits;
+  /** How long a send may go without a sign before a full lane calls the backend stuck, milliseconds. Default 1000. */
+  readonly stallAfterMs?: number;
   /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
   address(overrides: object): Address;
   /**
    * Completes when the backend has accepted the whole batch; errors with `Partly` if it took a part of it, with
-   * `Permanent`, `Throttled`, or anything else, which counts as transient. Unsubscribing aborts. Emissions are ignored.
+   * `Permanent`, `Throttled`, or anything else, which counts as transient. Unsubscribing aborts. An emission says that
+   * it gets on, whatever its value.
    */
   send(batch: Batch, target: Target): Observable<unknown>;
   /** Called once, after the last send; completes when resources are released. */

@@ -7,7 +7,7 @@ import { awsOptions } from './aws/options.ts';
 import { templateAddress } from './naming/address.ts';
 import { template } from './naming/option.ts';
 import { compileTemplate } from './naming/template.ts';
-import { compress, compressionOf, hasZstd } from './s3/compress.ts';
+import { type Body, compress, compressionOf, hasZstd } from './s3/compress.ts';
 import { linesOf, objectName, placeOf, targetKey } from './s3/place.ts';
 import { createSizing } from './s3/sizing.ts';
 import { openStore } from './s3/store.ts';
@@ -17,6 +17,8 @@ import { abortable } from './tasks/abortable.ts';
 const MAX_MESSAGES = 1_000_000;
 /** How long a batch waits for company where `batch.max_age` does not say. */
 const MAX_AGE_MS = 60_000;
+/** Megabytes take a while; a shorter pause would be taken for a store that is gone. */
+const STALL_AFTER_MS = 5_000;
 const MAX_GZIP_LEVEL = 9;
 
 /** Bucket naming rules of Amazon S3. */
@@ -125,19 +127,29 @@ function open(settings: Options): Sink {
     },
   });
 
-  const put = async (batch: Batch, target: Target, signal: AbortSignal) => {
-    const { bytes, digest } = await compress(linesOf(batch), compression, signal);
-    sizing.learn(target.key, batch.bytes, bytes.length);
+  /** What was compressed and not yet taken: a retry sends it as it is. */
+  const bodies = new WeakMap<Batch, Body>();
+  const bodyOf = async (batch: Batch, target: Target, signal: AbortSignal, onProgress: () => void) => {
+    const body = await compress(linesOf(batch), compression, signal, onProgress);
+    bodies.set(batch, body);
+    sizing.learn(target.key, batch.bytes, body.bytes.length);
+    return body;
+  };
+
+  const put = async (batch: Batch, target: Target, signal: AbortSignal, onProgress: () => void) => {
+    const body = bodies.get(batch) ?? (await bodyOf(batch, target, signal, onProgress));
     const place = placeOf(target);
-    const key = `${place.prefix}${objectName(batch, digest)}${compression.suffix}`;
-    await store.put(place, key, bytes, compression.encoding, signal);
+    const key = `${place.prefix}${objectName(batch, body.digest)}${compression.suffix}`;
+    await store.put({ place, key, bytes: body.bytes, encoding: compression.encoding }, signal, onProgress);
+    bodies.delete(batch);
   };
 
   return {
     merge: { maxMessages: MAX_MESSAGES, maxBytes: settings.target_size, maxAgeMs: MAX_AGE_MS },
     limits: ({ key }, joining) => sizing.limits(key, joining),
     address: (config) => addressOf(settings, overrides.parse(config)),
-    send: (batch, target) => abortable((signal) => put(batch, target, signal)),
+    stallAfterMs: STALL_AFTER_MS,
+    send: (batch, target) => abortable((signal, onProgress) => put(batch, target, signal, onProgress)),
     close: () => defer(() => store.close()).pipe(ignoreElements()),
   };
 }

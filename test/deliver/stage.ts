@@ -43,12 +43,14 @@ export interface Scene {
   readonly answers: Answers;
   readonly merge?: MergeLimits;
   readonly close?: () => Observable<never>;
+  /** The sink's own. */
+  readonly stallAfterMs?: number;
   readonly random?: () => number;
 }
 
 /** Runs a lane in virtual time. */
 export function play(
-  { options, answers, merge, close, random }: Scene,
+  { options, answers, merge, close, stallAfterMs, random }: Scene,
   script: (stage: Stage) => void,
 ): Record {
   const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
@@ -63,7 +65,8 @@ export function play(
       ];
       return cold(marbles, undefined, error);
     };
-    const sink = fakeSink(scheduler, answer, merge, close);
+    const fake = fakeSink(scheduler, answer, merge, close);
+    const sink = stallAfterMs === undefined ? fake : { ...fake, stallAfterMs };
     const lane = openLane('b', sink, { ...OPTIONS, ...options }, context);
     const at = (ms: number, action: () => void) => {
       scheduler.schedule(action, ms);

@@ -2,6 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { lastValueFrom, tap } from 'rxjs';
+import { mergeBatches } from '../../src/batch.ts';
 import { Permanent, Throttled } from '../../src/deliver/sink.ts';
 import s3 from '../../src/sinks/s3.ts';
 import { type Answer, refusal, startFakeStore } from './fake-store.ts';
@@ -75,6 +77,27 @@ test.each(['EntityTooLarge', 'KeyTooLongError', 'InvalidStorageClass', 'InvalidA
     expect((error as Permanent).scope).toBe('batch');
   },
 );
+
+test('a send says that it gets on while it compresses; a retry is the same request, not made anew', async () => {
+  const store = await startFakeStore((_, nth) =>
+    nth === 1 ? refusal(500, 'InternalError') : { status: 200 },
+  );
+  const sink = openS3(store.endpoint);
+  const sent = mergeBatches([batch(1), batch(1), batch(1)]);
+  const signs: number[] = [];
+  for (const expected of ['failed', 'taken']) {
+    let emitted = 0;
+    const sending$ = sink.send(sent, sink.address({}).target(sent.messages[0]!)).pipe(tap(() => emitted++));
+    const ended = lastValueFrom(sending$, { defaultValue: undefined }).then(
+      () => 'taken',
+      () => 'failed',
+    );
+    expect(await ended).toBe(expected);
+    signs.push(emitted);
+  }
+  expect(signs).toEqual([3, 0]);
+  expect(store.asked.map(({ url }) => url)).toEqual([store.asked[0]!.url, store.asked[0]!.url]);
+});
 
 describe('requests', () => {
   test('path style, and one connection for all that follow each other', async () => {

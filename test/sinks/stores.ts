@@ -12,6 +12,9 @@ import s3 from '../../src/sinks/s3.ts';
 import { MOTO_CREDENTIALS } from '../moto.ts';
 import { afterwards, close, idsOf, sinkContext } from './support.ts';
 
+// As main does: its advice is not for us.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+
 /** What `open` is given for a store on this machine. */
 export const localOptions = (endpoint: string, more: object = {}) =>
   s3.options.parse({

@@ -45,11 +45,15 @@ export function compressionOf(name: 'gzip' | 'zstd' | 'none', level: number | un
   return { suffix: '.jsonl.zst', encoding: 'zstd', create };
 }
 
-/** Compresses lines, off the main thread; the same lines give the same bytes. Rejects once `signal` aborts. */
+/**
+ * Compresses lines, off the main thread; the same lines give the same bytes. Calls `onProgress` now and then; rejects
+ * once `signal` aborts.
+ */
 export async function compress(
   lines: Iterable<Buffer>,
   { create }: Compression,
   signal: AbortSignal,
+  onProgress: () => void = () => {},
 ): Promise<Body> {
   const hash = createHash('sha256');
   const chunks: Buffer[] = [];
@@ -57,6 +61,7 @@ export async function compress(
     for (const line of lines) {
       hash.update(line);
       yield line;
+      onProgress();
     }
   }
   const collect = async (source: AsyncIterable<Buffer>) => {

@@ -14,16 +14,19 @@ export interface StoreOptions extends AwsOptions {
   readonly kms_key_id?: string | undefined;
 }
 
+/** What is put into a store. */
+export interface Item {
+  readonly place: Place;
+  readonly key: string;
+  readonly bytes: Buffer;
+  /** For `Content-Encoding`; `undefined` for none. */
+  readonly encoding: string | undefined;
+}
+
 /** A store of objects. */
 export interface Store {
-  /** Puts an object; rejects as a lane wants it. */
-  put(
-    place: Place,
-    key: string,
-    bytes: Buffer,
-    encoding: string | undefined,
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** Puts an object; calls `onProgress` after each part of it, rejects as a lane wants it. */
+  put(item: Item, signal: AbortSignal, onProgress: () => void): Promise<void>;
   /** Waits until uploads that were aborted are removed, and ends all connections. */
   close(): Promise<void>;
 }
@@ -42,18 +45,18 @@ export function openStore(options: StoreOptions): Store {
     return client;
   };
 
-  const put: Store['put'] = async (place, key, bytes, encoding, signal) => {
-    const object = objectOf(options, place, key, bytes, encoding);
+  const put: Store['put'] = async (item, signal, onProgress) => {
     try {
-      await upload(await connected(), object, options.part_size, signal);
+      const client = await connected();
+      await upload(client, objectOf(options, item), options.part_size, signal, onProgress);
     } catch (error) {
-      throw failure(error, `s3://${place.bucket}/${key}`);
+      throw failure(error, `s3://${item.place.bucket}/${item.key}`);
     }
   };
 
   return {
-    put: (...object) => {
-      const putting = put(...object).finally(() => pending.delete(putting));
+    put: (...one) => {
+      const putting = put(...one).finally(() => pending.delete(putting));
       pending.add(putting);
       return putting;
     },
@@ -79,18 +82,15 @@ async function connect(options: StoreOptions): Promise<S3Client> {
 
 function objectOf(
   { checksum, storage_class, encryption, kms_key_id }: StoreOptions,
-  { bucket, storageClass = storage_class }: Place,
-  key: string,
-  bytes: Buffer,
-  encoding: string | undefined,
+  { place, key, bytes, encoding }: Item,
 ): S3Object {
   return {
-    Bucket: bucket,
+    Bucket: place.bucket,
     Key: key,
     Body: bytes,
     ContentType: 'application/x-ndjson',
     ContentEncoding: encoding,
-    StorageClass: storageClass,
+    StorageClass: place.storageClass ?? storage_class,
     ServerSideEncryption: encryption,
     SSEKMSKeyId: kms_key_id,
     ChecksumAlgorithm: checksum === 'none' ? undefined : CHECKSUMS[checksum],

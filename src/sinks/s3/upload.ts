@@ -8,7 +8,7 @@ const PARTS_AT_ONCE = 4;
 const MAX_PARTS = 10_000;
 
 /**
- * Puts an object, one larger than `partBytes` in parts. If it fails or `signal` aborts, rejects once no part is left
+ * Puts an object, one larger than `partBytes` in parts, of which each calls `onProgress`. If it fails or `signal` aborts, rejects once no part is left
  * behind, or could not be removed.
  */
 export async function upload(
@@ -16,6 +16,7 @@ export async function upload(
   object: S3Object,
   partBytes: number,
   signal: AbortSignal,
+  onProgress: () => void,
 ): Promise<void> {
   const size = object.Body.length;
   if (size <= partBytes) {
@@ -25,7 +26,7 @@ export async function upload(
   }
   const { Upload } = await import('@aws-sdk/lib-storage');
   const partSize = Math.max(partBytes, Math.ceil(size / MAX_PARTS));
-  const sender = await partSender(client, signal);
+  const sender = await partSender(client, signal, onProgress);
   await new Upload({ client: sender, params: object, partSize, queueSize: PARTS_AT_ONCE }).done();
 }
 
@@ -33,7 +34,7 @@ export async function upload(
  * `client` for one upload. `Upload` itself would let parts that are on their way run on, when it is aborted and when
  * another part has failed. What begins and what removes an upload always runs to its end: else it could not be removed.
  */
-async function partSender(client: S3Client, signal: AbortSignal): Promise<S3Client> {
+async function partSender(client: S3Client, signal: AbortSignal, onProgress: () => void): Promise<S3Client> {
   const { UploadPartCommand, CompleteMultipartUploadCommand } = await import('@aws-sdk/client-s3');
   const failed = new AbortController();
   const abortSignal = AbortSignal.any([signal, failed.signal]);
@@ -42,7 +43,9 @@ async function partSender(client: S3Client, signal: AbortSignal): Promise<S3Clie
       (kind) => command instanceof kind,
     );
     try {
-      return await client.send(command, mayStop ? { abortSignal } : {});
+      const answer = await client.send(command, mayStop ? { abortSignal } : {});
+      onProgress();
+      return answer;
     } catch (error) {
       failed.abort();
       throw error;

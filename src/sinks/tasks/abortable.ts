@@ -1,7 +1,12 @@
 import { Observable } from 'rxjs';
 
-/** Runs a task on subscription; completes or errors with it. Unsubscribing aborts its signal and hears no more. */
-export function abortable(task: (signal: AbortSignal) => Promise<unknown>): Observable<never> {
+/**
+ * Runs a task on subscription; emits whenever it calls `onProgress`, completes or errors with it. Unsubscribing aborts
+ * its signal and hears no more.
+ */
+export function abortable(
+  task: (signal: AbortSignal, onProgress: () => void) => Promise<unknown>,
+): Observable<void> {
   return new Observable((subscriber) => {
     const abort = new AbortController();
     let settled = false;
@@ -9,7 +14,7 @@ export function abortable(task: (signal: AbortSignal) => Promise<unknown>): Obse
       settled = true;
       tell();
     };
-    task(abort.signal).then(
+    task(abort.signal, () => subscriber.next()).then(
       () => settle(() => subscriber.complete()),
       (error: unknown) => settle(() => subscriber.error(error)),
     );
