@@ -1,7 +1,8 @@
+import { type Member, members } from '../members.ts';
 import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
 import { isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
 import type { ParsedFrame } from './record.ts';
-import { type Member, members, rewrite } from './rewrite.ts';
+import { rewrite } from './rewrite.ts';
 import type { Envelope } from './scan.ts';
 import { canonicalMs, parseTimestamp } from './timestamp.ts';
 
