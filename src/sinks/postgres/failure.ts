@@ -1,0 +1,91 @@
+import { Permanent } from '../../deliver/sink.ts';
+import type { Table } from './table.ts';
+
+/** The table is not there, or is none of ours. */
+export class TableUnusable extends Error {
+  override readonly name = 'TableUnusable';
+  /** It may yet be made. */
+  readonly isMissing: boolean;
+  constructor({ sql }: Table, isMissing: boolean) {
+    super(
+      isMissing
+        ? `there is no table ${sql}, or this user may not see it`
+        : `the table ${sql} lacks the columns "time" and "data"`,
+    );
+    this.isMissing = isMissing;
+  }
+}
+
+/** What the driver says of an error of the server. */
+interface ServerError {
+  /** SQLSTATE, five characters. */
+  readonly code: string;
+  readonly message: string;
+  /** The server's function that raised it; unlike the message in no language. */
+  readonly routine?: string | undefined;
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** Classes that blame a row: its values, constraints, limits, and what triggers raise. */
+const OF_ROWS = new Set(['21', '22', '23', '2F', '38', '39', '44', '54', 'P0']);
+/** Classes that blame the statement, and so the table: it is of another shape than the rows. */
+const OF_TABLE = new Set(['0A', '42']);
+/**
+ * States of those that pass once an operator acts: no privilege, no such table, no such schema. Nothing is wrong
+ * with the rows, which wait.
+ */
+const HEALED_BY_OPERATORS = new Set(['42501', '42P01', '3F000']);
+const UNDEFINED_TABLE = '42P01';
+const UNDEFINED_COLUMN = '42703';
+/** Raises `42501` for a row that a policy of row-level security forbids. */
+const ROW_SECURITY = 'ExecWithCheckOptions';
+
+/** What a failed send means to its lane: `Permanent` of rows or of the table, else transient. Holds no secrets. */
+export function failureOf(error: unknown): Error {
+  if (error instanceof Permanent) return error;
+  if (error instanceof TableUnusable) {
+    return error.isMissing ? error : new Permanent(error.message, { scope: 'batch' });
+  }
+  const text = errorTextOf(error);
+  const state = serverErrorOf(error);
+  if (state === undefined) return new Error(text);
+  const { code, routine } = state;
+  const isOfRow = OF_ROWS.has(code.slice(0, 2)) || (code === '42501' && routine === ROW_SECURITY);
+  if (isOfRow) return new Permanent(text);
+  if (OF_TABLE.has(code.slice(0, 2)) && !HEALED_BY_OPERATORS.has(code)) {
+    return new Permanent(text, { scope: 'batch' });
+  }
+  return new Error(text);
+}
+
+/** Whether an error says that the table is not what it was when it was looked at. */
+export function isTableChanged(error: unknown): boolean {
+  const code = serverErrorOf(error)?.code;
+  return code === UNDEFINED_TABLE || code === UNDEFINED_COLUMN;
+}
+
+/** Whether the server itself said so: the connection is as good as before. */
+export const isServerError = (error: unknown): boolean => serverErrorOf(error) !== undefined;
+
+/** What went wrong, with its SQLSTATE; passwords in URLs are masked. */
+export function errorTextOf(error: unknown): string {
+  const state = serverErrorOf(error);
+  if (state !== undefined) return masked(`${state.message} (SQLSTATE ${state.code})`);
+  return masked(error instanceof AggregateError ? reasonsOf(error) : reasonOf(error));
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** A name of several addresses fails with one error for each, and no message. */
+const reasonsOf = ({ errors }: AggregateError) => [...new Set(errors.map(reasonOf))].join('; ');
+
+const masked = (text: string) => text.replace(/(:\/\/[^/?#\s:@]*:)[^/?#\s]*(?=@)/g, '$1***');
+
+function serverErrorOf(error: unknown): ServerError | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  // Those of the operating system are longer, but for EPIPE and the like.
+  if (!SQLSTATE.test(error.code) || !('severity' in error)) return undefined;
+  const routine = 'routine' in error && typeof error.routine === 'string' ? error.routine : undefined;
+  return { code: error.code, message: error.message, routine };
+}

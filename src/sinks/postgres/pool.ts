@@ -1,0 +1,106 @@
+import type { IDatabase } from 'pg-promise';
+import { turns } from '../tasks/turns.ts';
+import type { Session } from './database.ts';
+import { isServerError } from './failure.ts';
+import type { Ssl } from './tls.ts';
+
+/** How to reach the server, durations in milliseconds. */
+export interface PoolOptions {
+  readonly connectionString: string;
+  readonly ssl: Ssl | false;
+  readonly max: number;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly applicationName: string;
+}
+
+/** Connections, made when they are needed and kept for the next task. */
+export interface Pool {
+  /**
+   * Runs a task with a connection of its own; waits for one as long as all are in use. If `signal` aborts meanwhile,
+   * the connection is closed and the server told to cancel what it does there.
+   */
+  run<T>(task: (session: Session) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Waits for the tasks that run, and closes all connections. */
+  close(): Promise<void>;
+}
+
+type Connection = Awaited<ReturnType<IDatabase<object>['connect']>>;
+
+/** Opens a pool; the client library is loaded only now. */
+export async function openPool(options: PoolOptions): Promise<Pool> {
+  const { default: initialise } = await import('pg-promise');
+  const pgp = initialise({ noWarnings: true });
+  const db = pgp({
+    connectionString: options.connectionString,
+    ssl: options.ssl,
+    max: options.max,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    idleTimeoutMillis: options.idleTimeoutMs,
+    statement_timeout: options.statementTimeoutMs,
+    application_name: options.applicationName,
+    keepAlive: true,
+  });
+  // In front of the pool's own queue, whose wait counts as time to connect.
+  const gate = turns(options.max);
+  const cancels = new Set<Promise<void>>();
+
+  const sessionOf = (connection: Connection): Session => ({
+    // Without parameters the simple protocol, which is all that some statements need.
+    query: async (text, values) =>
+      values === undefined
+        ? connection.query(text)
+        : connection.query(new pgp.ParameterizedQuery({ text, values: [...values] })),
+  });
+
+  const cancel = async (processId: number | undefined) => {
+    if (processId === undefined) return;
+    try {
+      const connection = await db.connect({ direct: true });
+      await connection.query(
+        new pgp.ParameterizedQuery({ text: 'SELECT pg_cancel_backend($1)', values: [processId] }),
+      );
+      await connection.done();
+    } catch {
+      // The server is gone, or statement_timeout ends what runs there.
+    }
+  };
+
+  const use = async <T>(task: (session: Session) => Promise<T>, signal: AbortSignal): Promise<T> => {
+    signal.throwIfAborted();
+    const connection = await db.connect();
+    let released = false;
+    const release = (kill: boolean) => {
+      if (!released) void connection.done(kill);
+      released = true;
+    };
+    const abort = () => {
+      const cancelling = cancel(connection.client.processID);
+      cancels.add(cancelling);
+      void cancelling.finally(() => cancels.delete(cancelling));
+      release(true);
+    };
+    if (signal.aborted) release(false);
+    signal.throwIfAborted();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await task(sessionOf(connection));
+    } catch (error) {
+      // After anything but an answer of the server nobody knows what the connection is good for.
+      release(!isServerError(error));
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      release(false);
+    }
+  };
+
+  return {
+    run: (task, signal) => gate.run(() => use(task, signal)),
+    close: async () => {
+      await Promise.all(cancels);
+      await db.$pool.end();
+    },
+  };
+}
