@@ -102,6 +102,17 @@ describe('order of sending', () => {
     expect(drain(queue)).toEqual([[2], [3]]);
   });
 
+  test('of a target that may be taken twice, a third job waits', () => {
+    const queue = queueOf({ ...alone, perTarget: 2 });
+    for (const n of [1, 2, 3]) queue.add(delivery([n]), 0);
+    const first = queue.take(0)!;
+    const second = queue.take(0)!;
+    expect(numbersOf([first, second].flatMap(({ batch }) => batch.messages))).toEqual([1, 2]);
+    expect([queue.take(0), queue.dueMs()]).toEqual([undefined, undefined]);
+    queue.putBack([second], 0, 0);
+    expect(drain(queue)).toEqual([[2], [3]]);
+  });
+
   test('a retry comes back before its line, as it was, and is not merged', () => {
     const queue = queueOf();
     queue.add(delivery([1]), 0);
@@ -355,50 +366,55 @@ const anyStep = fc.oneof(
 
 test('equals a naive queue over any life', () => {
   fc.assert(
-    fc.property(fc.array(anyStep, { maxLength: 80 }), fc.constantFrom(0, 15), (steps, maxAgeMs) => {
-      const options = { ...OPTIONS, maxAgeMs, merge: { maxMessages: 5, maxBytes: 450 } };
-      const queue = createQueue(options);
-      const model = createModel(options);
-      const out: Job[] = [];
-      let nowMs = 1;
-      let n = 0;
-      for (const step of steps) {
-        if (step.kind === 'add') {
-          const messages = step.types.map((type) =>
-            type === 'error' ? message(n++, { severity: 5 }) : message(n++, { type, severity: 0 }),
-          );
-          const fields: DeliveryFields = step.fields;
-          queue.add(delivery(messages, fields), nowMs);
-          model.add(messages, fields, nowMs);
-        } else if (step.kind === 'take') {
-          const job = queue.take(nowMs);
-          expect(job?.batch.messages.map(numberOf)).toEqual(model.take(nowMs));
-          if (job !== undefined) out.push(job);
-        } else if (step.kind === 'release' && out.length > 0) {
-          const [job] = out.splice(step.at % out.length, 1);
-          queue.release(job!, nowMs);
-          model.release(job!.target.key);
-        } else if (step.kind === 'putBack' && out.length > 0) {
-          const [job] = out.splice(step.at % out.length, 1);
-          const retryAtMs = step.delayMs === 0 ? 0 : nowMs + step.delayMs;
-          queue.putBack([resent(job!)], retryAtMs, nowMs);
-          model.putBack([resent(job!)], retryAtMs);
-        } else if (step.kind === 'shed') {
-          expect(shedAll(queue, step.bytes)).toEqual(model.shed(step.bytes));
-        } else if (step.kind === 'shedCritical') {
-          expect(shedAll(queue, step.bytes, true)).toEqual(model.shedCritical(step.bytes));
-        } else if (step.kind === 'setPatient') {
-          queue.setPatient(step.on, nowMs);
-          model.setPatient(step.on);
-        } else if (step.kind === 'retryNow') {
-          queue.retryNow(nowMs);
-          model.retryNow();
-        } else if (step.kind === 'wait') {
-          nowMs += step.ms;
+    fc.property(
+      fc.array(anyStep, { maxLength: 80 }),
+      fc.constantFrom(0, 15),
+      fc.constantFrom(1, 1, 2, 3),
+      (steps, maxAgeMs, perTarget) => {
+        const options = { ...OPTIONS, maxAgeMs, perTarget, merge: { maxMessages: 5, maxBytes: 450 } };
+        const queue = createQueue(options);
+        const model = createModel(options);
+        const out: Job[] = [];
+        let nowMs = 1;
+        let n = 0;
+        for (const step of steps) {
+          if (step.kind === 'add') {
+            const messages = step.types.map((type) =>
+              type === 'error' ? message(n++, { severity: 5 }) : message(n++, { type, severity: 0 }),
+            );
+            const fields: DeliveryFields = step.fields;
+            queue.add(delivery(messages, fields), nowMs);
+            model.add(messages, fields, nowMs);
+          } else if (step.kind === 'take') {
+            const job = queue.take(nowMs);
+            expect(job?.batch.messages.map(numberOf)).toEqual(model.take(nowMs));
+            if (job !== undefined) out.push(job);
+          } else if (step.kind === 'release' && out.length > 0) {
+            const [job] = out.splice(step.at % out.length, 1);
+            queue.release(job!, nowMs);
+            model.release(job!.target.key);
+          } else if (step.kind === 'putBack' && out.length > 0) {
+            const [job] = out.splice(step.at % out.length, 1);
+            const retryAtMs = step.delayMs === 0 ? 0 : nowMs + step.delayMs;
+            queue.putBack([resent(job!)], retryAtMs, nowMs);
+            model.putBack([resent(job!)], retryAtMs);
+          } else if (step.kind === 'shed') {
+            expect(shedAll(queue, step.bytes)).toEqual(model.shed(step.bytes));
+          } else if (step.kind === 'shedCritical') {
+            expect(shedAll(queue, step.bytes, true)).toEqual(model.shedCritical(step.bytes));
+          } else if (step.kind === 'setPatient') {
+            queue.setPatient(step.on, nowMs);
+            model.setPatient(step.on);
+          } else if (step.kind === 'retryNow') {
+            queue.retryNow(nowMs);
+            model.retryNow();
+          } else if (step.kind === 'wait') {
+            nowMs += step.ms;
+          }
+          expect(gaugesOf(queue)).toEqual(model.gauges());
         }
-        expect(gaugesOf(queue)).toEqual(model.gauges());
-      }
-    }),
+      },
+    ),
     { numRuns: 1000 },
   );
 }, 120_000);

@@ -14,7 +14,7 @@ import type { MergeLimits, Sink } from './sink.ts';
 export interface LaneOptions {
   /** Bound of what waits or is being sent. */
   readonly queueMaxBytes: number;
-  /** Sends at the same time, never two of one target. */
+  /** Sends at the same time; of one target, as many as its sink allows. */
   readonly concurrency: number;
   /** A send without an answer by then is aborted and counts as a transient failure. */
   readonly sendTimeoutMs: number;

@@ -84,6 +84,7 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
         sink.limits &&
         (({ target, batch }) => mergeLimits(sink.limits?.(target, batch) ?? sink.merge, options.merge)),
       maxAgeMs: options.merge?.maxAgeMs ?? sink.merge.maxAgeMs ?? 0,
+      perTarget: sink.sendsPerTarget ?? 1,
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),
     breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),

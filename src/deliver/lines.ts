@@ -16,7 +16,7 @@ import type { MergeLimits } from './sink.ts';
 /** In which order jobs are sent. */
 export interface Lines {
   append(entry: Entry, nowMs: number): void;
-  /** Puts a retry before its line, whose key must be taken. */
+  /** Puts a retry before its line; `release` of its key must follow. */
   prepend(entry: Entry): void;
   remove(entry: Entry, nowMs: number): void;
   /** Says that an entry's batch is now this much less. */
@@ -25,7 +25,7 @@ export interface Lines {
   take(nowMs: number): Entry[];
   /** Takes out everything, oldest first. */
   clear(): Entry[];
-  /** A taken key may be taken again. */
+  /** Gives back one taking of a key. */
   release(key: string, nowMs: number): void;
   /** When the next line comes due: 0 now, `undefined` never. */
   dueMs(): number | undefined;
@@ -36,24 +36,28 @@ export interface Lines {
 }
 
 /**
- * Lowest priority number first, then oldest first; one target's jobs of one priority never overtake each other, and
- * no two of one key are out at once. O(log lines) an operation, O(1) with one target.
+ * Lowest priority number first, then oldest first; one target's jobs of one priority are taken in their order, and no
+ * more than `perTarget` of one key are out at once. O(log lines) an operation, O(1) with one target.
  *
- * States of a line: ready (in heap `ready`) → taken (its key busy, in no heap) → ready, or later (in heap `later`,
- * waiting for company or for a retry's time) → ready. A line without entries is forgotten. `limitsOf` says anew with
- * every job that joins a line what one send of it may carry; until then `merge` holds.
+ * States of a line: ready (in heap `ready`) → taken (in no heap while its key is busy) → ready, or later (in heap
+ * `later`, waiting for company or for a retry's time) → ready. A line without entries is forgotten. `limitsOf` says
+ * anew with every job that joins a line what one send of it may carry; until then `merge` holds.
  */
 export function createLines(
   merge: MergeLimits,
   maxAgeMs: number,
+  perTarget: number,
   limitsOf?: (joining: Job) => MergeLimits,
 ): Lines {
   const levels = new Map<number, Map<string, Line>>();
-  const busy = new Set<string>();
+  /** How many of a key are out. */
+  const out = new Map<string, number>();
   const ready = createHeap(isBefore);
   const later = createHeap<Line>((a, b) => a.dueMs < b.dueMs);
   let patient = maxAgeMs > 0;
   let latestMs = 0;
+
+  const isBusy = (key: string) => (out.get(key) ?? 0) >= perTarget;
 
   const lineOf = ({ priority, target: { key } }: Job): Line => {
     let level = levels.get(priority);
@@ -83,7 +87,7 @@ export function createLines(
   const place = (line: Line, nowMs: number) => {
     leave(line);
     const head = line.entries.first?.value;
-    if (head === undefined || busy.has(line.key)) return;
+    if (head === undefined || isBusy(line.key)) return;
     line.dueMs = dueOf(line, head, nowMs);
     line.heap = line.dueMs > nowMs ? later : ready;
     line.heap.push(line);
@@ -115,7 +119,11 @@ export function createLines(
       if (limitsOf !== undefined) line.limits = limitsOf(entry.job);
       if (line.heap !== ready) place(line, nowMs);
     },
-    prepend: (entry) => joinFront(lineOf(entry.job), entry),
+    prepend: (entry) => {
+      const line = lineOf(entry.job);
+      leave(line);
+      joinFront(line, entry);
+    },
     remove: (entry, nowMs) => {
       const { line } = entry;
       if (line === undefined) return;
@@ -135,14 +143,15 @@ export function createLines(
       for (let line = ready.first(); line !== undefined; line = ready.first()) {
         leave(line);
         const head = line.entries.first?.value;
-        if (head === undefined || busy.has(line.key) || dueOf(line, head, nowMs) > nowMs) {
+        if (head === undefined || isBusy(line.key) || dueOf(line, head, nowMs) > nowMs) {
           // Of a busy key, and placed when that is released; or not due any more, as part of it was shed.
           place(line, nowMs);
           continue;
         }
-        busy.add(line.key);
+        out.set(line.key, (out.get(line.key) ?? 0) + 1);
         const run = takeRun(line);
         forgetIfEmpty(line);
+        place(line, nowMs);
         return run;
       }
       return [];
@@ -159,7 +168,9 @@ export function createLines(
       return entries.sort((a, b) => a.job.order - b.job.order);
     },
     release: (key, nowMs) => {
-      busy.delete(key);
+      const left = (out.get(key) ?? 1) - 1;
+      if (left === 0) out.delete(key);
+      else out.set(key, left);
       for (const level of levels.values()) {
         const line = level.get(key);
         if (line !== undefined) place(line, nowMs);

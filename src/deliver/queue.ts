@@ -13,6 +13,8 @@ export interface QueueOptions {
   readonly limitsOf?: ((joining: Job) => MergeLimits) | undefined;
   /** How long a batch waits for others to share its send; 0 not at all. A critical one never waits. */
   readonly maxAgeMs: number;
+  /** How many jobs of one target may be out at once; default 1. */
+  readonly perTarget?: number;
   /** Messages that are never shed. */
   readonly isCritical: (message: Message) => boolean;
 }
@@ -25,7 +27,7 @@ export interface Queue {
   /** The part of `bytes` that may not be shed because its rule says `block`. */
   readonly blockingBytes: number;
   add(delivery: Delivery, nowMs: number): void;
-  /** The next job to send, its target taken until `release` or `putBack`; `undefined` if none is due. */
+  /** The next job to send, its target taken (once more) until `release` or `putBack`; `undefined` if none is due. */
   take(nowMs: number): Job | undefined;
   /** Says that a taken job is done with. */
   release(job: Job, nowMs: number): void;
@@ -48,8 +50,8 @@ export interface Queue {
 }
 
 /** A queue by priority, then by age, with an order for sending (`lines.ts`) and one for shedding (`shedding.ts`). */
-export function createQueue({ merge, limitsOf, maxAgeMs, isCritical }: QueueOptions): Queue {
-  const lines = createLines(merge, maxAgeMs, limitsOf);
+export function createQueue({ merge, limitsOf, maxAgeMs, perTarget = 1, isCritical }: QueueOptions): Queue {
+  const lines = createLines(merge, maxAgeMs, perTarget, limitsOf);
   const sheddable = createShedOrder(isCritical);
   let bytes = 0;
   let messages = 0;

@@ -33,6 +33,8 @@ export interface Sink {
   limits?(target: Target, joining: Batch): MergeLimits;
   /** How long a send may go without a sign before a full lane calls the backend stuck, milliseconds. Default 1000. */
   readonly stallAfterMs?: number;
+  /** Sends of one target at the same time, for a backend that needs no order. Default 1: in order. */
+  readonly sendsPerTarget?: number;
   /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
   address(overrides: object): Address;
   /**

@@ -32,6 +32,7 @@ function recordingSink(definition: SinkDefinition, send: Send): SinkDefinition {
       const real = open?.(settings, context);
       return {
         merge: real === undefined ? NO_LIMITS : limitsOf(real),
+        ...(real?.sendsPerTarget !== undefined && { sendsPerTarget: real.sendsPerTarget }),
         address: (config) => real?.address(config) ?? addressOf(definition, { ...settings, ...config }),
         send: (batch, target) => send(context.backend, batch, target),
         close: () => {

@@ -15,9 +15,9 @@ const bytesOf = (messages: readonly Message[]) => messages.reduce((sum, { bytes 
 const compare = (a: Waiting, b: Waiting) => a.job.priority - b.job.priority || a.job.order - b.job.order;
 
 /** The queue as its documentation says it, in plain arrays and without a thought for speed. */
-export function createModel({ merge, maxAgeMs, isCritical }: QueueOptions) {
+export function createModel({ merge, maxAgeMs, perTarget = 1, isCritical }: QueueOptions) {
   let waiting: Waiting[] = [];
-  const busy = new Set<string>();
+  let out: string[] = [];
   let order = 0;
   let patient = true;
 
@@ -25,6 +25,11 @@ export function createModel({ merge, maxAgeMs, isCritical }: QueueOptions) {
     waiting.filter(
       ({ job: other }) => other.priority === job.priority && other.target.key === job.target.key,
     );
+
+  const isBusy = (key: string) => out.filter((other) => other === key).length >= perTarget;
+  const release = (key: string) => {
+    out = out.toSpliced(out.indexOf(key), 1);
+  };
 
   const isDue = (head: Waiting, nowMs: number) => {
     if (head.retryAtMs > 0) return head.retryAtMs <= nowMs;
@@ -77,17 +82,15 @@ export function createModel({ merge, maxAgeMs, isCritical }: QueueOptions) {
     },
     take: (nowMs: number) => {
       const head = waiting
-        .filter(
-          (entry) => !busy.has(entry.job.target.key) && lineOf(entry)[0] === entry && isDue(entry, nowMs),
-        )
+        .filter((entry) => !isBusy(entry.job.target.key) && lineOf(entry)[0] === entry && isDue(entry, nowMs))
         .sort(compare)[0];
       if (head === undefined) return undefined;
       const run = runOf(head);
-      busy.add(head.job.target.key);
+      out.push(head.job.target.key);
       waiting = waiting.filter((entry) => !run.includes(entry));
       return numbersOf(run.flatMap(({ messages }) => messages));
     },
-    release: (key: string) => busy.delete(key),
+    release,
     putBack: (jobs: readonly Job[], retryAtMs: number) => {
       const back = jobs.map((job) => ({
         job: { ...job, reason: job.batch.reason },
@@ -95,7 +98,7 @@ export function createModel({ merge, maxAgeMs, isCritical }: QueueOptions) {
         retryAtMs,
       }));
       waiting.unshift(...back);
-      busy.delete(jobs[0]!.target.key);
+      release(jobs[0]!.target.key);
     },
     setPatient: (on: boolean) => {
       patient = on;
