@@ -7,7 +7,7 @@ export function afterString(text: string, at: number): number {
   }
 }
 
-/** Position of the comma or brace that ends the member value starting at `at`. */
+/** Position of the comma or brace that ends the member value starting at `at`; of the text's end, if that comes first. */
 function afterValue(text: string, at: number): number {
   let depth = 0;
   let end = at;
@@ -17,7 +17,7 @@ function afterValue(text: string, at: number): number {
       end = afterString(text, end);
       continue;
     }
-    if (depth === 0 && (char === 44 || char === 125)) return end;
+    if ((depth === 0 && (char === 44 || char === 125)) || Number.isNaN(char)) return end;
     if (char === 123 || char === 91) depth++;
     else if (char === 125 || char === 93) depth--;
     end++;
@@ -40,18 +40,29 @@ export interface Member {
 }
 
 /** The members of a valid JSON object's text, in order. */
-export function* members(text: string): Generator<Member> {
+export function members(text: string): readonly Member[] {
+  const all: Member[] = [];
+  eachMember(text, (key, from, valueFrom, end) => {
+    all.push({ key, text: text.slice(from, end), value: text.slice(valueFrom, end) });
+  });
+  return all;
+}
+
+/**
+ * Visits the members of a valid JSON object's text, in order: `text.slice(from, end)` is one, `text.slice(valueFrom,
+ * end)` its value. The object's closing brace may be missing.
+ */
+export function eachMember(
+  text: string,
+  visit: (key: string, from: number, valueFrom: number, end: number) => void,
+): void {
   let at = skipBlank(text, skipBlank(text, 0) + 1);
   while (text.charCodeAt(at) === 34) {
     const keyEnd = afterString(text, at);
-    const end = afterValue(text, keyEnd);
-    const valueFrom = skipBlank(text, keyEnd) + 1;
+    const valueFrom = skipBlank(text, skipBlank(text, keyEnd) + 1);
+    const end = afterValue(text, valueFrom);
     const key = text.slice(at + 1, keyEnd - 1);
-    yield {
-      key: key.includes('\\') ? JSON.parse(`"${key}"`) : key,
-      text: text.slice(at, end),
-      value: text.slice(valueFrom, end),
-    };
+    visit(key.includes('\\') ? JSON.parse(`"${key}"`) : key, at, valueFrom, end);
     at = skipBlank(text, end + 1);
   }
 }

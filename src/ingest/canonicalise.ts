@@ -40,7 +40,7 @@ export function canonicalise(
   const span = spanIdOf(value.span_id);
   const jobId = jobIdOf(value.job_id, data);
   const time = timeOf(value, nowMs);
-  const sent = [...members(text)];
+  const sent = members(text);
   const changes = new Map([
     ...time.changes,
     ...changesOfIds(value, { trace_id: trace.id, span_id: span.id, job_id: jobId }),

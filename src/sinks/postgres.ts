@@ -123,6 +123,8 @@ function open(settings: Options, context: SinkContext): Sink {
   };
   return {
     merge: { maxMessages: MAX_MERGED_MESSAGES, maxBytes: MAX_MERGED_BYTES, maxAgeMs: MERGE_AGE_MS },
+    // Rows have their own order.
+    sendsPerTarget: settings.pool_size,
     address: (config) => {
       const target = { key: overrides.parse(config).table ?? settings.table };
       return { perMessage: false, target: () => target };

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { Sink, SinkContext } from '../../src/deliver/sink.ts';
 import { loadBinaries } from '../../src/sinks/postgres/embedded/binaries.ts';
 import { serverUser } from '../../src/sinks/postgres/embedded/files.ts';
+import postgres from '../../src/sinks/postgres.ts';
 import { freePort } from '../processes.ts';
+import { afterwards, close, sinkContext } from './support.ts';
 
 const run = promisify(execFile);
 
@@ -111,4 +114,11 @@ export async function startServer(settings: readonly string[] = []): Promise<Ser
   };
   await server.start();
   return server;
+}
+
+/** A postgres sink that is closed after the test. */
+export function openPostgres(options: object, context: SinkContext = sinkContext()): Sink {
+  const sink = postgres.open!(postgres.options.parse(options), context);
+  afterwards(() => close(sink));
+  return sink;
 }

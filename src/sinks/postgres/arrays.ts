@@ -52,11 +52,23 @@ export function uuidArray(ids: readonly string[]): Buffer {
   let at = putHeader(buffer, 'uuid', ids.length);
   for (const id of ids) {
     buffer.writeInt32BE(16, at);
-    buffer.write(id.replaceAll('-', ''), at + 4, 16, 'hex');
-    at += 20;
+    at = putUuid(buffer, id, at + 4);
   }
   return buffer;
 }
+
+/** Writes a UUID's 16 bytes; much faster than taking the dashes out and decoding the rest. */
+function putUuid(buffer: Buffer, id: string, from: number): number {
+  let at = from;
+  for (let digit = 0; digit < id.length; digit += 2) {
+    if (id.charCodeAt(digit) === 45) digit++;
+    buffer[at++] = (nibble(id.charCodeAt(digit)) << 4) | nibble(id.charCodeAt(digit + 1));
+  }
+  return at;
+}
+
+/** A hex digit's value, in either case. */
+const nibble = (char: number) => (char & 15) + (char >> 6) * 9;
 
 /** `text[]`. */
 export const textArray = (texts: readonly (string | null)[]): Buffer => strings('text', texts, 0);

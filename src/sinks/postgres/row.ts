@@ -1,5 +1,5 @@
 import { Permanent } from '../../deliver/sink.ts';
-import { members } from '../../members.ts';
+import { eachMember } from '../../members.ts';
 import type { Message } from '../../message.ts';
 import { remember } from '../naming/remember.ts';
 import { columnText, jsonbText } from './json.ts';
@@ -51,10 +51,10 @@ const ENVELOPE = new Set([
 /** The row of a message, its data digit for digit as it was sent. Throws `Permanent` if its id is no UUID. */
 export function rowOf(message: Message): Row {
   if (!UUID.test(message.id)) throw new Permanent('the id of a message is no UUID');
-  const sent = partsOf(`${message.head}}`);
+  const sent = partsOf(message.head);
   const added = message.tail === '' ? NO_PARTS : addedParts(message.tail);
   const { name, value } = measureOf(message.type, sent.data);
-  const extra = joined(sent.extra, message.seq > 0 ? '' : sent.seq, added.extra);
+  const extra = joined(joined(sent.extra, message.seq > 0 ? '' : sent.seq), added.extra);
   return {
     timeMs: message.timeMs,
     receivedMs: message.receivedMs,
@@ -91,36 +91,48 @@ const NO_PARTS: Readonly<Parts> = { data: '{}', session: null, host: null, seq: 
 
 function partsOf(json: string): Readonly<Parts> {
   const parts: Parts = { ...NO_PARTS };
-  for (const { key, text, value } of members(json)) {
-    if (!ENVELOPE.has(key)) parts.extra = joined(parts.extra, text);
-    else if (key === 'data') parts.data = isNull(value) ? '{}' : value;
-    else if (key === 'seq') parts.seq = text;
-    else if (key === 'session' || key === 'host') {
-      const said: unknown = JSON.parse(value);
+  eachMember(json, (key, from, valueFrom, end) => {
+    if (!ENVELOPE.has(key)) {
+      parts.extra = joined(parts.extra, json.slice(from, end));
+    } else if (key === 'data') {
+      parts.data = json.startsWith('null', valueFrom) ? '{}' : json.slice(valueFrom, end);
+    } else if (key === 'seq') {
+      parts.seq = json.slice(from, end);
+    } else if (key === 'session' || key === 'host') {
+      const said: unknown = JSON.parse(json.slice(valueFrom, end));
       if (typeof said === 'string') parts[key] = columnText(said);
-      else parts.extra = joined(parts.extra, text);
+      else parts.extra = joined(parts.extra, json.slice(from, end));
     }
-  }
+  });
   return parts;
 }
 
-const isNull = (value: string) => value.length < 64 && value.trim() === 'null';
-
 /** What the sidecar added is the same for many messages. */
-const addedParts = remember([(tail: string) => tail], (tail) => partsOf(`{${tail.slice(1)}}`));
+const addedParts = remember([(tail: string) => tail], (tail) => partsOf(`{${tail.slice(1)}`));
 
-const joined = (...texts: readonly string[]) => texts.filter((text) => text !== '').join(',');
+const joined = (one: string, other: string) => (one === '' || other === '' ? one + other : `${one},${other}`);
 
 const NO_MEASURE = { name: null, value: null };
 
 /** `data.name`, and of a metric the number in `data.value`; `null` where they are none. */
 function measureOf(type: string, data: string): Pick<Row, 'name' | 'value'> {
   if (!data.includes('"name"') && !data.includes('"value"') && !data.includes('\\u')) return NO_MEASURE;
-  const { name, value } = JSON.parse(data) as { readonly name?: unknown; readonly value?: unknown };
+  let name: unknown;
+  let value: unknown;
+  eachMember(data, (key, _, valueFrom, end) => {
+    if (key === 'name') name = scalarOf(data, valueFrom, end);
+    else if (key === 'value') value = scalarOf(data, valueFrom, end);
+  });
   return {
     name: typeof name === 'string' ? shortened(columnText(name)) : null,
     value: type === 'metric' && typeof value === 'number' && Number.isFinite(value) ? value : null,
   };
+}
+
+/** A member's value unless it is an object or an array, which may be large. */
+function scalarOf(text: string, from: number, end: number): unknown {
+  const first = text[from];
+  return first === '{' || first === '[' ? undefined : JSON.parse(text.slice(from, end));
 }
 
 /** The first characters of a name, never half of one. */

@@ -62,8 +62,10 @@ export function serverOf(settings: ServerOptions, context: SinkContext): Server 
     },
     close: async () => {
       const pool = await opened?.catch(() => undefined);
+      opened = undefined;
       await pool?.close();
       await embedded?.stop();
+      embedded = undefined;
     },
   };
 }
