@@ -71,21 +71,25 @@ export const isServerError = (error: unknown): boolean => serverErrorOf(error) !
 /** What went wrong, with its SQLSTATE; passwords in URLs are masked. */
 export function errorTextOf(error: unknown): string {
   const state = serverErrorOf(error);
-  if (state !== undefined) return masked(`${state.message} (SQLSTATE ${state.code})`);
-  return masked(error instanceof AggregateError ? reasonsOf(error) : reasonOf(error));
+  return masked(state === undefined ? reasonOf(error) : `${state.message} (SQLSTATE ${state.code})`);
 }
 
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-/** A name of several addresses fails with one error for each, and no message. */
-const reasonsOf = ({ errors }: AggregateError) => [...new Set(errors.map(reasonOf))].join('; ');
+function reasonOf(error: unknown): string {
+  if (!isObject(error)) return String(error);
+  // A name of several addresses fails with one error for each, and no message.
+  if (Array.isArray(error.errors)) return [...new Set(error.errors.map(reasonOf))].join('; ');
+  return String(error.message);
+}
 
 const masked = (text: string) => text.replace(/(:\/\/[^/?#\s:@]*:)[^/?#\s]*(?=@)/g, '$1***');
 
+/** By shape: the driver is not the only one whose errors arrive here. */
 function serverErrorOf(error: unknown): ServerError | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
-  // Those of the operating system are longer, but for EPIPE and the like.
-  if (!SQLSTATE.test(error.code) || !('severity' in error)) return undefined;
-  const routine = 'routine' in error && typeof error.routine === 'string' ? error.routine : undefined;
-  return { code: error.code, message: error.message, routine };
+  if (!isObject(error) || typeof error.code !== 'string' || error.severity === undefined) return undefined;
+  const { code, message, routine } = error;
+  if (!SQLSTATE.test(code)) return undefined;
+  return { code, message: String(message), routine: typeof routine === 'string' ? routine : undefined };
 }
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;

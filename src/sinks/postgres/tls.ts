@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 
 /** The `tls` section of a backend. */
 export interface TlsOptions {
@@ -14,7 +16,7 @@ export interface Ssl {
   readonly cert?: Buffer;
   readonly key?: Buffer;
   readonly rejectUnauthorized: boolean;
-  readonly checkServerIdentity?: () => undefined;
+  readonly checkServerIdentity?: typeof checkServerIdentity;
 }
 
 /** How to connect: the connection string without what it says of TLS, and what that comes to; `false`: no TLS. */
@@ -47,37 +49,33 @@ export async function secure(connectionString: string, tls: TlsOptions | undefin
   const isSaid = PARAMETERS.some((name) => url.searchParams.has(name));
   for (const name of PARAMETERS) url.searchParams.delete(name);
   const plain = isSaid ? url.href : connectionString;
-  if (tls !== undefined) return { connectionString: plain, ssl: await optionsOf(tls) };
+  const host = (url.searchParams.get('host') ?? url.hostname).replace(/^\[|\]$/g, '');
+  if (tls !== undefined) return { connectionString: plain, ssl: await optionsOf(tls, host) };
   const mode = said.sslmode ?? (said.ssl === 'true' || said.ssl === '1' ? 'require' : 'disable');
   const files = { ca_file: said.sslrootcert, cert_file: said.sslcert, key_file: said.sslkey };
-  return { connectionString: plain, ssl: await optionsOfMode(isMode(mode) ? mode : 'verify-full', files) };
+  return {
+    connectionString: plain,
+    ssl: await optionsOfMode(isMode(mode) ? mode : 'verify-full', files, host),
+  };
 }
 
-async function optionsOfMode(mode: SslMode, files: Omit<TlsOptions, 'verify'>): Promise<Ssl | false> {
-  switch (mode) {
-    case 'disable':
-    case 'allow':
-      return false;
-    case 'no-verify':
-      return optionsOf({ ...files, verify: false });
-    case 'prefer':
-    case 'require': {
-      const ssl = await optionsOf({ ...files, verify: files.ca_file !== undefined });
-      return { ...ssl, checkServerIdentity: anyName };
-    }
-    case 'verify-ca':
-      return { ...(await optionsOf({ ...files, verify: true })), checkServerIdentity: anyName };
-    case 'verify-full':
-      return optionsOf({ ...files, verify: true });
-  }
+async function optionsOfMode(
+  mode: SslMode,
+  files: Omit<TlsOptions, 'verify'>,
+  host: string,
+): Promise<Ssl | false> {
+  if (mode === 'disable' || mode === 'allow') return false;
+  const isChecked = files.ca_file !== undefined || mode.startsWith('verify-');
+  const ssl = await optionsOf({ ...files, verify: isChecked && mode !== 'no-verify' }, host);
+  return mode === 'verify-full' ? ssl : { ...ssl, checkServerIdentity: () => undefined };
 }
 
-const anyName = () => undefined;
-
-async function optionsOf({ ca_file, cert_file, key_file, verify }: TlsOptions): Promise<Ssl> {
+async function optionsOf({ ca_file, cert_file, key_file, verify }: TlsOptions, host: string): Promise<Ssl> {
   const [ca, cert, key] = await Promise.all([ca_file, cert_file, key_file].map(read));
   return {
     rejectUnauthorized: verify,
+    // The driver names no host that is an address, and another name would be checked.
+    ...(isIP(host) > 0 && { checkServerIdentity: (_, peer) => checkServerIdentity(host, peer) }),
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
