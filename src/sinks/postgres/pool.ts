@@ -42,6 +42,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     application_name: options.applicationName,
     keepAlive: true,
   });
+  // An idle connection that breaks while the pool closes is of no interest, but ends the process if nobody listens.
+  db.$pool.on('error', () => {});
   // In front of the pool's own queue, whose wait counts as time to connect.
   const gate = turns(options.max);
   const cancels = new Set<Promise<void>>();
