@@ -62,7 +62,9 @@ describe('defaults', () => {
     expect(postgres.options.parse({ connection_string: 'postgres:///db' })).toEqual({
       connection_string: 'postgres:///db',
       table: 'monitoring_events',
+      embedded: false,
       create_table: true,
+      timescale: { metrics_view: true },
       pool_size: 4,
       connect_timeout: 5_000,
       idle_timeout: 30_000,
@@ -136,6 +138,8 @@ test.each<[keyof typeof definitions, object, string | RegExp]>([
   ['console', { format: 'xml' }, /^format: /],
   ['console', { level: 'warning' }, /^level: /],
   ['postgres', {}, /^connection_string: /],
+  ['postgres', { connection_string: 'postgres://h/d', embedded: true }, /^connection_string: /],
+  ['postgres', { connection_string: 'postgres://h/d?sslmode=on' }, /^connection_string: sslmode is one of /],
   [
     'postgres',
     { connection_string: 'mysql://h/d' },
@@ -197,5 +201,5 @@ describe.each(Object.entries(definitions))('%s', (_, definition) => {
 
 test('those without a client yet cannot be opened', () => {
   const opening = Object.entries(definitions).filter(([, { open }]) => open !== undefined);
-  expect(opening.map(([type]) => type)).toEqual(['cloudwatch', 'console', 'filesystem', 's3']);
+  expect(opening.map(([type]) => type)).toEqual(['cloudwatch', 'console', 'filesystem', 'postgres', 's3']);
 });
