@@ -61,8 +61,8 @@ export interface SinkDefinition<Options extends object = object> {
   readonly options: ZodType<Options>;
   /** Keys a rule's `config` may override. */
   readonly overrides: ZodType<object>;
-  /** Opens the backend without waiting for it; connecting belongs to the first send. Absent: cannot deliver yet. */
-  readonly open?: (options: Options, context: SinkContext) => Sink;
+  /** Opens the backend without waiting for it; connecting belongs to the first send. Throws `Error` if it cannot. */
+  readonly open: (options: Options, context: SinkContext) => Sink;
 }
 
 /**

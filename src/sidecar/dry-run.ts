@@ -30,13 +30,9 @@ export function openSink(
   context: SinkContext,
 ): Sink {
   const definition = definitions.get(type);
-  if (definition?.open === undefined) throw new Error(`backends.${backend}: ${notYet(type)}`);
+  if (definition === undefined) throw new Error(`backends.${backend}: there is no type "${type}"`);
   return definition.open(options, context);
 }
-
-/** Why a backend of a known type cannot be used. */
-export const notYet = (type: string) =>
-  `this version checks the settings of type "${type}", but cannot deliver to it`;
 
 /** Backends that an enabled rule sends to: only those are opened. */
 export function usedBackends({ routing, backends }: Config): readonly (readonly [string, BackendConfig])[] {

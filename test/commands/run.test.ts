@@ -177,19 +177,6 @@ describe('what keeps it from running', () => {
       expect(stderr).not.toMatch(/\n\s+at /);
     },
   );
-
-  test('a backend that cannot deliver yet says so', async () => {
-    const folder = createFolder();
-    const yaml =
-      'routing: { default: [{ backend: s }] }\nbackends: { s: { type: cloudwatch, region: eu-1, log_group: logs } }\n';
-    const path = write(join(folder, 'x.yaml'), yaml);
-    const args = ['run', '--config', path, '--set', 'tcp.port=0', '--set', 'http.port=0'];
-    const { code, program } = await runToEnd(args, { cwd: folder });
-    expect(code).not.toBe(0);
-    expect(program.log().at(-1)!.msg).toContain(
-      'backends.s: this version checks the settings of type "cloudwatch"',
-    );
-  });
 });
 
 describe('clients', () => {

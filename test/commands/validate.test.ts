@@ -26,9 +26,6 @@ describe('exit code 0', () => {
     expect(lines.at(-1)).toMatch(/: valid \(configuration [0-9a-f]+\)$/);
     expect(lines.slice(0, -1).every((line) => line.startsWith('warning: '))).toBe(true);
     expect(stdout).toContain('sidecar-config.yaml:3:9 tcp.host: "0.0.0.0" takes records from everybody');
-    for (const type of []) {
-      expect(stdout).toContain(`checks the settings of type "${type}", but cannot deliver to it`);
-    }
   });
 
   test.each(['default.yaml', 'example.yaml'])('config/%s is valid', async (name) => {

@@ -23,7 +23,7 @@ export function openSink(
   context: SinkContext = sinkContext(),
 ): Sink {
   const settings = { region: 'us-east-1', endpoint, credentials: CREDENTIALS, log_group: '/app', ...options };
-  const sink = cloudwatch.open!(cloudwatch.options.parse(settings), { ...context, backend: 'logs' });
+  const sink = cloudwatch.open(cloudwatch.options.parse(settings), { ...context, backend: 'logs' });
   afterwards(() => close(sink));
   return sink;
 }

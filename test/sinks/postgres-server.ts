@@ -118,7 +118,7 @@ export async function startServer(settings: readonly string[] = []): Promise<Ser
 
 /** A postgres sink that is closed after the test. */
 export function openPostgres(options: object, context: SinkContext = sinkContext()): Sink {
-  const sink = postgres.open!(postgres.options.parse(options), context);
+  const sink = postgres.open(postgres.options.parse(options), context);
   afterwards(() => close(sink));
   return sink;
 }

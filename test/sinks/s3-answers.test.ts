@@ -127,7 +127,7 @@ describe('requests', () => {
 
   test('nothing is sent before the first batch, and closing an unused sink is nothing', async () => {
     const store = await startFakeStore();
-    const sink = s3.open!(localOptions(store.endpoint), sinkContext());
+    const sink = s3.open(localOptions(store.endpoint), sinkContext());
     sink.address({});
     await close(sink);
     expect(store.connections()).toBe(0);

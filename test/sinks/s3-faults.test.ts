@@ -78,7 +78,7 @@ describeWithMoto('s3 behind a network that fails', () => {
   });
 
   test('an upload in parts that is aborted leaves none, and closing waits for that', async () => {
-    const sink = s3.open!(
+    const sink = s3.open(
       localOptions(proxy.endpoint, { part_size: '5MiB', compression: 'none' }),
       sinkContext(),
     );
@@ -93,7 +93,7 @@ describeWithMoto('s3 behind a network that fails', () => {
   });
 
   test('… also when it is aborted while it begins', async () => {
-    const sink = s3.open!(
+    const sink = s3.open(
       localOptions(proxy.endpoint, { part_size: '5MiB', compression: 'none' }),
       sinkContext(),
     );

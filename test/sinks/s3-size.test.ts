@@ -84,7 +84,7 @@ describeWithMoto('s3', () => {
     'objects of events of %s are within 10 %% of their wanted size',
     async (_, bytesOf) => {
       const context = { ...sinkContext(), deadLetters: memoryDeadLetters() };
-      const sink = s3.open!(localOptions(moto.endpoint, { target_size: '2MiB' }), context);
+      const sink = s3.open(localOptions(moto.endpoint, { target_size: '2MiB' }), context);
       const lane = openLane(
         's3',
         sink,

@@ -94,7 +94,7 @@ describeWithMoto('s3', () => {
   });
 
   test('without a bucket a rule is refused', () => {
-    const sink = s3.open!({ ...localOptions(moto.endpoint), bucket: undefined }, sinkContext());
+    const sink = s3.open({ ...localOptions(moto.endpoint), bucket: undefined }, sinkContext());
     expect(() => sink.address({})).toThrow('no bucket: name one in the backend or in the rule’s `config`');
     expect(sink.address({ bucket: 'logs' }).target(message()).key).toBe('logs/web/');
   });

@@ -28,7 +28,7 @@ export const localOptions = (endpoint: string, more: object = {}) =>
 
 /** A sink that is closed after the test. */
 export function openS3(endpoint: string, more: object = {}, context: SinkContext = sinkContext()): Sink {
-  const sink = s3.open!(localOptions(endpoint, more), context);
+  const sink = s3.open(localOptions(endpoint, more), context);
   afterwards(() => close(sink));
   return sink;
 }

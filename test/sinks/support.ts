@@ -95,7 +95,7 @@ export async function tempDir(): Promise<string> {
 
 /** A filesystem sink that is closed after the test. */
 export function openFiles(base: string, options: object = {}, context: SinkContext = sinkContext()): Sink {
-  const sink = filesystem.open!(filesystem.options.parse({ base_path: base, ...options }), context);
+  const sink = filesystem.open(filesystem.options.parse({ base_path: base, ...options }), context);
   afterwards(() => close(sink));
   return sink;
 }

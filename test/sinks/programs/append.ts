@@ -16,7 +16,7 @@ const context = {
   dataDir: dir,
 };
 const options = filesystem.options.parse({ base_path: dir, ...JSON.parse(rotate) });
-const sink = filesystem.open?.(options, context);
+const sink = filesystem.open(options, context);
 if (sink === undefined) throw new Error('the sink cannot be opened');
 
 const textOf = (n: number) =>

@@ -15,7 +15,7 @@ const context = {
   backend: 'screen',
   dataDir: '',
 };
-const sink = consoleSink.open?.(consoleSink.options.parse(JSON.parse(options)), context);
+const sink = consoleSink.open(consoleSink.options.parse(JSON.parse(options)), context);
 if (sink === undefined) throw new Error('the sink cannot be opened');
 
 for (let n = 0; n < Number(count); n++) {
