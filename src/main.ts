@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } from 'rxjs';
+import type { DlqAction, DlqOptions } from './commands/dlq.ts';
 import { EXIT, type Host } from './commands/host.ts';
 import type { Override } from './config/overrides.ts';
 import { createLog, type OwnLog } from './log.ts';
@@ -76,6 +77,7 @@ Start here:
   $ sidecar run --config my.yaml         edit my.yaml while it runs: every save is taken over
   $ sidecar test my.test.yaml            does it route as I mean it? in virtual time, nothing is sent
   $ sidecar job job-12345                what happened to a job, across its services
+  $ sidecar dlq ls                       what was refused, by which backend, and why
 
 Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wrong usage
             3 an address or file could not be opened · 4 messages were lost at shutdown`,
@@ -125,6 +127,65 @@ program
     const colour = process.stdout.isTTY === true && process.stdout.hasColors();
     await exitWith(test({ files, colour }, createHost('auto', program.opts().logLevel)));
   });
+
+/** The conditions that say which dead letters are meant. */
+function dlqCommand(name: string, description: string): Command {
+  return dead
+    .command(name)
+    .description(description)
+    .addOption(URL_OPTION)
+    .option('--data-dir <dir>', "the sidecar's folder, for one that does not run")
+    .option('--backend <name>', 'of this backend')
+    .option('--reason <reason>', 'of this reason, such as permanent or retries_exhausted')
+    .option('--source <glob>', 'of these sources')
+    .option('--type <type>', 'of this type, such as event or metric')
+    .option('--id <id>', 'the record of this id; repeatable', (id: string, ids: string[]) => [...ids, id], [])
+    .option('--since <when>', 'that died since then: 30m, 2h, 1d, or 2025-10-20T10:30:00Z')
+    .option('--until <when>', 'that died before then');
+}
+
+async function runDlq(action: DlqAction, options: Partial<DlqOptions>): Promise<void> {
+  const { dlq } = await import('./commands/dlq.ts');
+  const defaults = { url: '', id: [], json: false, maxRetries: MAX_RETRIES, all: false };
+  await exitWith(dlq(action, { ...defaults, ...options }, createHost('auto', program.opts().logLevel)));
+}
+
+const MAX_RETRIES = 3;
+
+function countOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('expected a number from 1');
+  return Number(text);
+}
+
+const dead = program
+  .command('dlq')
+  .description('dead letters: what backends refused for good, and what to do with it')
+  .addHelpText(
+    'after',
+    `
+A message that a backend will never take becomes a line of NDJSON in data_dir/dead-letters, with the reason.
+  $ sidecar dlq ls                                  how many, of which backend, why
+  $ sidecar dlq show --backend timescaledb          the letters themselves
+  $ sidecar dlq retry --backend timescaledb         send them again, once the cause is mended
+  $ sidecar dlq rm --reason permanent --since 1d    remove them for good
+
+A retry goes through the rules of today, like any message: a backend that has it already gets it again, with its
+old id as sent_id. It counts its retries in dlq_retries, and stays a dead letter after ${MAX_RETRIES}.`,
+  );
+dlqCommand('ls', 'how many there are, by backend, reason and source')
+  .option('--json', 'a line of JSON each', false)
+  .action((options) => runDlq('ls', options));
+dlqCommand('show', 'the letters themselves, the newest last')
+  .option('--json', 'the lines as they are', false)
+  .option('--limit <count>', 'only the newest so many', countOf)
+  .action((options) => runDlq('show', options));
+dlqCommand('retry', 'send the records again, and remove their letters once they are read')
+  .option('--to <address>', 'where the sidecar takes telemetry: host:port, or the path of a Unix socket')
+  .option('--max-retries <count>', 'leave letters alone that were retried so often', countOf, MAX_RETRIES)
+  .action((options) => runDlq('retry', options));
+dlqCommand('rm', 'remove letters for good')
+  .option('--all', 'all of them, where no condition is given', false)
+  .action((options) => runDlq('rm', options));
 
 program
   .command('job')

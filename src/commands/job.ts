@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { visible, visibleJson } from '../visible.ts';
 import type { Out } from './host.ts';
+import { ask } from './http/ask.ts';
 
 export interface JobOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
@@ -12,7 +13,6 @@ export interface JobOptions {
 const FOUND = 0;
 const NOT_FOUND = 1;
 const UNREACHABLE = 2;
-const TIMEOUT_MS = 5_000;
 
 /** What the tree needs of a `JobView`. */
 const jobShape = z.object({
@@ -39,7 +39,7 @@ type Service = Job['services'][number];
 
 /** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found, 2 unreachable. */
 export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
-  const answer = await ask(options.url, id).catch(reasonOf);
+  const answer = await ask(options.url, '/api/v1/jobs', { id }).catch(({ message }: Error) => message);
   const from = visible(options.url);
   if (typeof answer === 'string') {
     out.write(
@@ -64,28 +64,6 @@ export async function job(id: string, options: JobOptions, out: Out): Promise<nu
     `${from} answers with status ${answer.status}, ${said}.\nGive the sidecar's HTTP address with --url.\n`,
   );
   return UNREACHABLE;
-}
-
-async function ask(url: string, id: string): Promise<{ readonly status: number; readonly body: unknown }> {
-  const asked = `${url.replace(/\/+$/, '')}/api/v1/jobs/${encodeURIComponent(id)}`;
-  const response = await fetch(asked, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
-  const text = await response.text();
-  return { status: response.status, body: parsed(text) };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** `fetch` hides what happened in its error's cause, which has only a code when several addresses were tried. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error;
-  const { message: why, code } = (cause ?? {}) as NodeJS.ErrnoException;
-  return why || code || message;
 }
 
 const printed = (body: unknown) =>

@@ -17,7 +17,7 @@ const LF = 0x0a;
 /** What is written now, the older one, and what somebody took to sort it and could not finish with. */
 const NAME = /^(.+\.ndjson)(\.1|\.taken-[\w-]+)?$/;
 
-/** The files of dead letters in a folder, each backend's older ones first; none where there is no folder. */
+/** The files of dead letters in a folder: of each backend the older one, then what is written now; none without one. */
 export function letterFiles(dir: string): readonly string[] {
   let names: string[] = [];
   try {
@@ -25,19 +25,20 @@ export function letterFiles(dir: string): readonly string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  const key = (name: string) => name.replace(NAME, (_, base, part = '~') => `${base}/${part}`);
+  // What was taken comes last: what stays of it goes where it is not looked at again.
+  const key = (name: string) => name.replace(NAME, (_, base, part = '.2') => `${base}/${part}`);
   return names.sort((a, b) => (key(a) < key(b) ? -1 : 1)).map((name) => join(dir, name));
 }
 
-/** The file that letters are added to, of any of a backend's files. */
-export const mainFileOf = (path: string): string => path.replace(/(\.ndjson)(\.1|\.taken-[\w-]+)$/, '$1');
+/** Where letters that were taken belong. */
+const homeOf = (path: string): string => path.replace(/(\.ndjson)\.taken-[\w-]+$/, '$1');
 
 /**
  * Takes a file away from whoever adds letters to it, who will begin a new one; returns where it is now. It is a file
  * of dead letters as before, so that nothing is lost if the one who took it dies. `undefined` if there is none.
  */
 export function takeFile(path: string): string | undefined {
-  const taken = `${mainFileOf(path)}.taken-${randomUUID()}`;
+  const taken = `${path.replace(/\.(1|taken-[\w-]+)$/, '')}.taken-${randomUUID()}`;
   try {
     renameSync(path, taken);
     return taken;
@@ -85,7 +86,7 @@ export async function sortFile(
   for (let done = 0, size = sizeOf(taken); done < size; done = size, size = sizeOf(taken)) {
     for await (const line of sort(linesOf(taken, done))) kept.push(`${line}\n`);
   }
-  if (kept.length > 0) appendLines(mainFileOf(path), kept.join(''));
+  if (kept.length > 0) appendLines(homeOf(path), kept.join(''));
   rmSync(taken);
 }
 

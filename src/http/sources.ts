@@ -18,6 +18,10 @@ export interface ConfigView {
   readonly hash: string;
   /** When it was applied, RFC 3339. */
   readonly loaded: string;
+  /** Folder of the sidecar's own state, absolute. */
+  readonly data_dir: string;
+  /** Where it really takes telemetry: `host:port`, or a Unix socket's path. */
+  readonly listening: readonly string[];
   /** With secrets redacted. */
   readonly config: Json;
   /** Null until the first reload. */

@@ -82,7 +82,8 @@ export async function startSidecar(
       ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed()),
       metrics,
       traces: createTraces(engine.traces, scheduler),
-      config: () => configView(path, state.get()),
+      config: () =>
+        configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
     },
     context,
   );

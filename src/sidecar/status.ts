@@ -37,8 +37,11 @@ export function readiness(
 }
 
 /** The running configuration, secrets redacted, and what became of the last edit. */
-export const configView = (file: string, { draft, loaded, lastReload }: State): ConfigView => ({
-  file,
+export const configView = (
+  { draft, loaded, lastReload }: State,
+  place: Pick<ConfigView, 'file' | 'data_dir' | 'listening'>,
+): ConfigView => ({
+  ...place,
   hash: draft.hash,
   loaded,
   config: redact(draft.config) as Json,

@@ -102,6 +102,8 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
       file: 'config/default.yaml',
       hash: 'c0ffee',
       loaded: '2025-10-20T10:00:00.000Z',
+      data_dir: '/var/lib/sidecar',
+      listening: ['127.0.0.1:17000'],
       config: { tcp: { port: 17000 } },
       last_reload: null,
     }),

@@ -59,7 +59,9 @@ describe('a sidecar', () => {
 });
 
 test('the view of the configuration', () => {
-  expect(configView('x.yaml', state())).toMatchObject({
+  expect(
+    configView(state(), { file: 'x.yaml', data_dir: '/data', listening: ['127.0.0.1:1'] }),
+  ).toMatchObject({
     file: 'x.yaml',
     hash: 'h',
     last_reload: null,
