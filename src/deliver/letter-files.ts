@@ -5,6 +5,7 @@ import {
   fstatSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -56,19 +57,25 @@ export function appendLines(path: string, lines: string | Uint8Array): void {
   });
 }
 
-/** The lines of a file from a byte on, without LF, and where the last of them ends. */
-export async function* linesOf(path: string, start = 0): AsyncGenerator<string> {
+/** How far a file was read, in bytes. */
+export interface Place {
+  at: number;
+}
+
+/** The whole lines of a file from a place on, without LF; moves the place. What no LF ends is left out. */
+export async function* linesOf(path: string, place: Place = { at: 0 }): AsyncGenerator<string> {
   let rest: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { start }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(path, { start: place.at }) as AsyncIterable<Buffer>) {
     let from = 0;
     for (let at = chunk.indexOf(LF); at >= 0; at = chunk.indexOf(LF, from)) {
-      yield Buffer.concat([...rest, chunk.subarray(from, at)]).toString();
+      const line = Buffer.concat([...rest, chunk.subarray(from, at)]);
       rest = [];
       from = at + 1;
+      place.at += line.length + 1;
+      yield line.toString();
     }
     if (from < chunk.length) rest.push(chunk.subarray(from));
   }
-  if (rest.length > 0) yield Buffer.concat(rest).toString();
 }
 
 /**
@@ -82,10 +89,13 @@ export async function sortFile(
   const taken = takeFile(path);
   if (taken === undefined) return;
   const kept: string[] = [];
+  const place = { at: 0 };
   // Whoever had the file open while it was taken adds to it once more.
-  for (let done = 0, size = sizeOf(taken); done < size; done = size, size = sizeOf(taken)) {
-    for await (const line of sort(linesOf(taken, done))) kept.push(`${line}\n`);
+  for (let before = -1; before < place.at; ) {
+    before = place.at;
+    for await (const line of sort(linesOf(taken, place))) kept.push(`${line}\n`);
   }
+  if (sizeOf(taken) > place.at) kept.push(`${readFileSync(taken).subarray(place.at)}\n`);
   if (kept.length > 0) appendLines(homeOf(path), kept.join(''));
   rmSync(taken);
 }
