@@ -87,7 +87,12 @@ async function bySink({ connectionString, folder }, batches) {
     ['sinks/postgres.js', 'deliver/lane.js'].map(load),
   );
   const settings = postgres.options.parse({ connection_string: connectionString });
-  const context = { scheduler: asyncScheduler, random: Math.random, log, deadLetters: { write: () => false } };
+  const context = {
+    scheduler: asyncScheduler,
+    random: Math.random,
+    log,
+    deadLetters: { write: () => false },
+  };
   const sink = postgres.open(settings, { ...context, backend: 'bench', dataDir: folder });
   const lane = openLane('bench', sink, LANE, context);
   const address = sink.address({});
@@ -168,7 +173,9 @@ async function rowsOfBatches(batches) {
     extra: ({ extra }) => extra,
   };
   const read = Object.values(fields);
-  const rows = batches.flatMap(({ messages }) => messages.map(rowOf)).map((row) => read.map((one) => one(row)));
+  const rows = batches
+    .flatMap(({ messages }) => messages.map(rowOf))
+    .map((row) => read.map((one) => one(row)));
   return { COLUMNS: Object.keys(fields), rows };
 }
 

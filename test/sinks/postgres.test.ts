@@ -143,23 +143,26 @@ describe('sending', () => {
     expect(await idsOf(db)).toHaveLength(101);
   });
 
-  test('unsubscribing cancels the statement and frees the connection', async () => {
-    const db = await server.createDatabase();
-    const sink = openPostgres({ connection_string: server.url(db), pool_size: 1 });
-    await send(sink, batch());
-    const locker = await connect(db);
-    await locker.query('BEGIN; LOCK TABLE monitoring_events IN ACCESS EXCLUSIVE MODE');
-    const aborted = batch(5);
-    const subscription = sink.send(aborted, { key: 'monitoring_events' }).subscribe();
-    await eventually(async () => expect(await waiting(db)).toBe(1));
-    subscription.unsubscribe();
-    await eventually(async () => expect(await waiting(db)).toBe(0));
-    await locker.query('COMMIT');
-    const next = batch();
-    await send(sink, next);
-    expect(await idsOf(db)).not.toContain(aborted.messages[0]!.id);
-    expect(await idsOf(db)).toContain(next.messages[0]!.id);
-  });
+  test.each([5, 2000])(
+    'unsubscribing cancels a statement of %d rows and frees the connection',
+    async (rows) => {
+      const db = await server.createDatabase();
+      const sink = openPostgres({ connection_string: server.url(db), pool_size: 1 });
+      await send(sink, batch());
+      const locker = await connect(db);
+      await locker.query('BEGIN; LOCK TABLE monitoring_events IN ACCESS EXCLUSIVE MODE');
+      const aborted = batch(rows);
+      const subscription = sink.send(aborted, { key: 'monitoring_events' }).subscribe();
+      await eventually(async () => expect(await waiting(db)).toBe(1));
+      subscription.unsubscribe();
+      await eventually(async () => expect(await waiting(db)).toBe(0));
+      await locker.query('COMMIT');
+      const next = batch();
+      await send(sink, next);
+      expect(await idsOf(db)).not.toContain(aborted.messages[0]!.id);
+      expect(await idsOf(db)).toContain(next.messages[0]!.id);
+    },
+  );
 
   test('unsubscribing while it waits for a connection leaves that to others', async () => {
     const db = await server.createDatabase();

@@ -38,6 +38,8 @@ const OF_TABLE = new Set(['0A', '42']);
 const HEALED_BY_OPERATORS = new Set(['42501', '42P01', '3F000']);
 const UNDEFINED_TABLE = '42P01';
 const UNDEFINED_COLUMN = '42703';
+const UNIQUE_VIOLATION = '23505';
+const NOT_SUPPORTED = '0A000';
 /** Raises `42501` for a row that a policy of row-level security forbids. */
 const ROW_SECURITY = 'ExecWithCheckOptions';
 
@@ -63,6 +65,12 @@ export function failureOf(error: unknown): Error {
 export function isTableChanged(error: unknown): boolean {
   const code = serverErrorOf(error)?.code;
   return code === UNDEFINED_TABLE || code === UNDEFINED_COLUMN;
+}
+
+/** Whether a COPY failed where an INSERT need not: a row is there already, or the table takes no COPY. */
+export function isForInsert(error: unknown): boolean {
+  const code = serverErrorOf(error)?.code;
+  return code === UNIQUE_VIOLATION || code === NOT_SUPPORTED;
 }
 
 /** Whether the server itself said so: the connection is as good as before. */

@@ -1,6 +1,7 @@
 import type { IDatabase } from 'pg-promise';
 import { turns } from '../tasks/turns.ts';
-import type { Session } from './database.ts';
+import { copyIn } from './copy-in.ts';
+import type { Connection } from './database.ts';
 import { isServerError } from './failure.ts';
 import type { Ssl } from './tls.ts';
 
@@ -21,12 +22,12 @@ export interface Pool {
    * Runs a task with a connection of its own; waits for one as long as all are in use. If `signal` aborts meanwhile,
    * the connection is closed and the server told to cancel what it does there.
    */
-  run<T>(task: (session: Session) => Promise<T>, signal: AbortSignal): Promise<T>;
+  run<T>(task: (connection: Connection) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Waits for the tasks that run, and closes all connections. */
   close(): Promise<void>;
 }
 
-type Connection = Awaited<ReturnType<IDatabase<object>['connect']>>;
+type Connected = Awaited<ReturnType<IDatabase<object>['connect']>>;
 
 /** Opens a pool; the client library is loaded only now. */
 export async function openPool(options: PoolOptions): Promise<Pool> {
@@ -48,12 +49,17 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
   const gate = turns(options.max);
   const cancels = new Set<Promise<void>>();
 
-  const sessionOf = (connection: Connection): Session => ({
+  const connectionOf = (connected: Connected): Connection => ({
     // Without parameters the simple protocol, which is all that some statements need.
     query: async (text, values) =>
       values === undefined
-        ? connection.query(text)
-        : connection.query(new pgp.ParameterizedQuery({ text, values: [...values] })),
+        ? connected.query(text)
+        : connected.query(new pgp.ParameterizedQuery({ text, values: [...values] })),
+    copy: (text, rows) =>
+      new Promise((resolve, reject) => {
+        const settle = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+        void connected.client.query(copyIn(text, rows, settle));
+      }),
   });
 
   const cancel = async (processId: number | undefined) => {
@@ -69,7 +75,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     }
   };
 
-  const use = async <T>(task: (session: Session) => Promise<T>, signal: AbortSignal): Promise<T> => {
+  const use = async <T>(task: (connection: Connection) => Promise<T>, signal: AbortSignal): Promise<T> => {
     signal.throwIfAborted();
     const connection = await db.connect();
     let released = false;
@@ -87,7 +93,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     signal.throwIfAborted();
     signal.addEventListener('abort', abort, { once: true });
     try {
-      return await task(sessionOf(connection));
+      return await task(connectionOf(connection));
     } catch (error) {
       // After anything but an answer of the server nobody knows what the connection is good for.
       release(!isServerError(error));

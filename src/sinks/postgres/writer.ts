@@ -1,17 +1,24 @@
 import type { Log } from '../../context.ts';
 import type { Message } from '../../message.ts';
 import type { Column } from './columns.ts';
-import { failureOf, isTableChanged } from './failure.ts';
-import { insertOf } from './insert.ts';
+import { failureOf, isForInsert, isTableChanged } from './failure.ts';
+import { copyOf, insertOf } from './insert.ts';
 import type { Pool } from './pool.ts';
+import { rowOf } from './row.ts';
 import { prepareTable, type SchemaOptions } from './schema.ts';
 import type { Table } from './table.ts';
+
+/**
+ * From so many rows on they are copied, which costs the server a third less than an insert; below, an insert has the
+ * shorter way.
+ */
+const COPIED_ROWS = 1000;
 
 /** Writes messages into tables. */
 export interface Writer {
   /**
-   * Inserts messages by one statement, after making the table if that is due. Rejects with what the lane is to make
-   * of it: `Permanent`, or anything else, which is transient.
+   * Inserts messages, all or none, those that are there already left alone, after making the table if that is due.
+   * One statement, and one more for many messages of which some are there. Rejects with what the lane is to make of it: `Permanent`, or anything else, which is transient.
    */
   write(table: Table, messages: readonly Message[], signal: AbortSignal): Promise<void>;
   /** Ends what it does on its own, for no send in particular. */
@@ -43,9 +50,18 @@ export function createWriter(pool: () => Promise<Pool>, options: SchemaOptions, 
   const insert = async (table: Table, messages: readonly Message[], signal: AbortSignal) => {
     const columns = await columnsOf(table);
     signal.throwIfAborted();
-    const { text, values } = insertOf(table, columns, messages);
+    const rows = messages.map(rowOf);
     const open = await pool();
-    await open.run((session) => session.query(text, values), signal);
+    if (rows.length >= COPIED_ROWS) {
+      const copy = copyOf(table, columns, rows);
+      try {
+        return await open.run((connection) => connection.copy(copy.text, copy.rows), signal);
+      } catch (error) {
+        if (!isForInsert(error)) throw error;
+      }
+    }
+    const { text, values } = insertOf(table, columns, rows);
+    await open.run((connection) => connection.query(text, values), signal);
   };
 
   return {
