@@ -125,6 +125,32 @@ describe('hostile values', () => {
     expect((await stored(one)).value).toEqual(expected);
   });
 
+  test('rows that are copied are those that would be inserted', async () => {
+    const own = openPostgres({ connection_string: server.url() });
+    const data = ['{"a":"\\u0000\\ud800\\t\\\\N"}', '{"name":"ö\\n","value":-1.5e-7}', '{}'];
+    const messages = Array.from({ length: 1500 }, (_, n) =>
+      sent(data[n % 3]!, `,"session":"s${n}","x":[1e400]`, {
+        timeMs: (n - 750) * 1e10,
+        traceId: n % 2 ? 'ü\0' : '',
+        jobId: n % 5 ? '' : 'job\\.',
+        seq: n * 2 ** 40,
+        severity: n % 7,
+      }),
+    );
+    const store = (table: string, from: number, to: number) =>
+      lastValueFrom(own.send(createBatch(messages.slice(from, to), 1, 'count'), { key: table }), {
+        defaultValue: undefined,
+      });
+    await store('copied', 0, 1500);
+    await Promise.all([store('inserted', 0, 750), store('inserted', 750, 1500)]);
+    expect(
+      await server.query(
+        '(TABLE copied EXCEPT TABLE inserted) UNION ALL (TABLE inserted EXCEPT TABLE copied)',
+      ),
+    ).toEqual([]);
+    expect(await server.query('SELECT count(*)::int AS n FROM copied')).toEqual([{ n: 1500 }]);
+  });
+
   test('an id that is no UUID is refused for its message alone', async () => {
     open();
     await expect(store([sent('{}', '', { id: 'x' })])).rejects.toMatchObject({
