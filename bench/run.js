@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { run as blackHole } from './black-hole.js';
 import { run as connections } from './connections.js';
 import { run as latency } from './latency.js';
+import { run as postgres } from './postgres.js';
 import { run as reloads } from './reloads.js';
 import { killChildren } from './rig/child.js';
 import { readOptions } from './rig/options.js';
@@ -30,6 +31,7 @@ const BENCHMARKS = {
   throughput: (say) => throughput({ rounds: 3, ...load, bareFlags: '', only: '' }, say),
   stages: (say) => stages({ rounds: 3, messages: 200_000 }, say),
   latency: (say) => latency({ rate: 10_000, seconds: 6, warmUpSeconds: 3, criticalEvery: 100 }, say),
+  postgres: (say) => postgres({ rounds: 3, messages: 100_000, singles: 2000 }, say),
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
   'black-hole': (say) => blackHole({ rounds: 3, ...load }, say),
   sources: (say) => sources({ rounds: 2, ...load }, say),

@@ -22,6 +22,7 @@ const UUID_BYTES = 16;
 const JSONB_VERSION = 1;
 const DASH = 45;
 
+/** The absence of a value, of any type. */
 export const putNull = (buffer: Buffer, at: number): number => buffer.writeInt32BE(-1, at);
 
 /** A whole number. */
@@ -30,6 +31,7 @@ export function putInt8(buffer: Buffer, value: number, at: number): number {
   return put64(buffer, high, value - high * TWO_TO_32, at);
 }
 
+/** A double. */
 export const putFloat8 = (buffer: Buffer, value: number, at: number): number =>
   buffer.writeDoubleBE(value, buffer.writeInt32BE(8, at));
 
@@ -59,6 +61,7 @@ export function putUuid(buffer: Buffer, id: string, at: number): number {
 /** A hex digit's value, in either case. */
 const nibble = (char: number) => (char & 15) + (char >> 6) * 9;
 
+/** Text without U+0000. */
 export function putText(buffer: Buffer, text: string, at: number): number {
   const bytes = buffer.write(text, at + 4);
   buffer.writeInt32BE(bytes, at);
