@@ -10,11 +10,12 @@ process.on('exit', () => {
 
 /**
  * A new folder for output, removed when this process exits: in memory (/dev/shm) where that has `needBytes` twice
- * over, so that no disk is measured; else in the system's folder for temporary files.
+ * over, so that no disk is measured; else, or if `onDisk`, in the system's folder for temporary files.
  * @param {number} needBytes
+ * @param {{ onDisk?: boolean }} [options]
  */
-export function createScratch(needBytes) {
-  const base = [process.env.BENCH_DIR, '/dev/shm', tmpdir()].find(
+export function createScratch(needBytes, { onDisk = false } = {}) {
+  const base = [process.env.BENCH_DIR, onDisk ? undefined : '/dev/shm', tmpdir()].find(
     (path) => path && hasRoom(path, needBytes * 2),
   );
   if (base === undefined)
