@@ -23,7 +23,7 @@ export interface Batch {
 export const batch =
   (
     limits$: Observable<BatchLimits<Message>>,
-    { scheduler, counters }: Context,
+    { scheduler, counters, journal }: Context,
   ): OperatorFunction<Message, Batch> =>
   (message$) =>
     message$.pipe(
@@ -34,7 +34,10 @@ export const batch =
         scheduler,
       }),
       map(({ items, bytes, reason }) => createBatch(items, bytes, reason)),
-      tap(({ reason, messages }) => counters.batched(reason, messages.length)),
+      tap(({ id, reason, messages }) => {
+        counters.batched(reason, messages.length);
+        journal?.note({ kind: 'batched', batch: id, reason, size: messages.length }, messages);
+      }),
     );
 
 /** Builds a batch of at least one message. */

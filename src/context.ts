@@ -1,4 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
+import type { Message } from './message.ts';
 
 /** Structured log: fields first, then one human sentence. A pino logger fits. */
 export interface Log {
@@ -25,6 +26,36 @@ export interface Counters {
   operatorFailed(file: string): void;
 }
 
+/** What happened to messages on their way. */
+export type Step =
+  /** They became a batch. */
+  | { readonly kind: 'batched'; readonly batch: string; readonly reason: BatchReason; readonly size: number }
+  /** A rule took them; `rule` is its place in the configuration. */
+  | { readonly kind: 'matched'; readonly backend: string; readonly rule: string }
+  /** They came to a backend's lane. */
+  | { readonly kind: 'queued'; readonly backend: string; readonly target: string }
+  /** They were sent: for the n-th time, and how that ended. */
+  | {
+      readonly kind: 'tried';
+      readonly backend: string;
+      readonly attempt: number;
+      readonly verdict: string;
+      /** What went wrong; '' if nothing. */
+      readonly error: string;
+      /** Where in the backend they are, if it took them and said so; else ''. */
+      readonly place: string;
+      /** How long it took. */
+      readonly ms: number;
+    }
+  /** Their way to a backend ended. */
+  | { readonly kind: 'ended'; readonly backend: string; readonly ending: string; readonly reason: string };
+
+/** Remembers what happened to messages, for whoever asks about one; what it does not keep costs it nanoseconds. */
+export interface Journal {
+  /** Never throws; keeps neither the array nor what it does not need of the messages. */
+  note(step: Step, messages: readonly Message[]): void;
+}
+
 /** Everything impure that a stage may touch; a test replaces all of it. */
 export interface Context {
   /** The only clock and timer: `scheduler.now()` is epoch milliseconds. */
@@ -33,6 +64,8 @@ export interface Context {
   readonly counters: Counters;
   /** Uniform in [0, 1), for jitter and sampling. */
   readonly random: () => number;
+  /** Absent where nobody will ask. */
+  readonly journal?: Journal | undefined;
 }
 
 /** Counts nothing, for where nothing flows. */

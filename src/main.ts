@@ -77,6 +77,7 @@ Start here:
   $ sidecar run --config my.yaml         edit my.yaml while it runs: every save is taken over
   $ sidecar test my.test.yaml            does it route as I mean it? in virtual time, nothing is sent
   $ sidecar job job-12345                what happened to a job, across its services
+  $ sidecar why 01a20ac8-5feb-7000-…     what happened to a message, and where it is now
   $ sidecar dlq ls                       what was refused, by which backend, and why
 
 Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wrong usage
@@ -126,6 +127,24 @@ program
     const { test } = await import('./commands/test.ts');
     const colour = process.stdout.isTTY === true && process.stdout.hasColors();
     await exitWith(test({ files, colour }, createHost('auto', program.opts().logLevel)));
+  });
+
+program
+  .command('why')
+  .description('what happened to a message: its rules, batch, attempts, and where it is or why it is not')
+  .argument('<id>', "a message's id, a job's, a trace's, or source:seq")
+  .addOption(URL_OPTION)
+  .option('--json', "print the sidecar's answer as it is", false)
+  .addHelpText(
+    'after',
+    `
+The sidecar remembers its last messages (journal.max_messages). Up to 2,000 a second it remembers all of them; above,
+those that come first in each second, and every one that was shed or became a dead letter.`,
+  )
+  .action(async (id, options) => {
+    const { why } = await import('./commands/why.ts');
+    const { out } = createHost('auto', program.opts().logLevel);
+    await exitWith(why(id, options, out));
   });
 
 /** The conditions that say which dead letters are meant. */

@@ -113,6 +113,17 @@ const shape = {
     max_messages_per_trace: count.default(2000).describe('Messages kept in full of one job or trace.'),
     max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
   }).describe('What is remembered to show jobs and traces.'),
+  journal: section({
+    max_messages: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(20_000)
+      .describe('Messages whose way is remembered, for `sidecar why` and `sidecar plan`; 0 remembers none.'),
+    max_bytes: size().prefault('16MiB').describe('Bytes of JSON of these messages.'),
+  }).describe(
+    'What happened to the last messages. Up to 2,000 messages a second all are remembered; above, the first ones of each second, and those that were shed or became dead letters.',
+  ),
   shutdown: section({
     deadline: duration().prefault('10s').describe('What is not delivered by then is counted as lost.'),
   }).describe('The end.'),

@@ -1,3 +1,4 @@
+import type { Step } from '../context.ts';
 import type { Message } from '../message.ts';
 import { reviewBound } from './bound.ts';
 import type { Ticket } from './breaker.ts';
@@ -47,7 +48,8 @@ function start(lane: LaneState, job: Job): void {
   const { sink, options, context } = lane;
   const ticket = lane.breaker.begin();
   const sending: Sending = { job, subscription: undefined };
-  lane.unansweredSinceMs ??= context.scheduler.now();
+  const startedMs = context.scheduler.now();
+  lane.unansweredSinceMs ??= startedMs;
   lane.sending.push(sending);
   count(lane, job, 1);
   const onProgress = () => {
@@ -58,8 +60,28 @@ function start(lane: LaneState, job: Job): void {
     const at = lane.sending.indexOf(sending);
     if (at >= 0) lane.sending.splice(at, 1);
     count(lane, job, -1);
-    settle(lane, { ...job, sends: job.sends + 1 }, verdict, ticket);
+    const sent = { ...job, sends: job.sends + 1 };
+    note(lane, sent, verdict, startedMs);
+    settle(lane, sent, verdict, ticket);
   });
+}
+
+/** Tells the journal of an attempt. */
+function note({ backend, context }: LaneState, job: Job, verdict: Verdict, startedMs: number): void {
+  const { journal, scheduler } = context;
+  if (journal === undefined) return;
+  const { batch, target, sends } = job;
+  const isAccepted = verdict.kind === 'accepted';
+  const step: Step = {
+    kind: 'tried',
+    backend,
+    attempt: sends,
+    verdict: verdict.kind,
+    error: isAccepted ? '' : errorText(verdict.error),
+    place: isAccepted ? (verdict.place ?? target.key) : '',
+    ms: scheduler.now() - startedMs,
+  };
+  for (const part of batch.parts ?? [batch]) journal.note(step, part.messages);
 }
 
 function count(lane: LaneState, { batch, whenFull }: Job, sign: 1 | -1): void {

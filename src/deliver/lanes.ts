@@ -90,6 +90,7 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS }: Lanes
 
   const offer = (delivery: Delivery) => {
     const { backend, batch, target } = delivery;
+    context.journal?.note({ kind: 'queued', backend, target: target.key }, batch.messages);
     const running = current.get(backend);
     if (running !== undefined) {
       running.lane.offer(delivery);

@@ -11,7 +11,7 @@ export interface RetryOptions {
 
 /** What one send came to. */
 export type Verdict =
-  | { readonly kind: 'accepted' }
+  | { readonly kind: 'accepted'; readonly place?: string }
   | { readonly kind: 'permanent' | 'transient'; readonly error: unknown }
   | { readonly kind: 'partly'; readonly error: Partly }
   | { readonly kind: 'throttled'; readonly error: unknown; readonly retryAfterMs: number };

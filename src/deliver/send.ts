@@ -1,7 +1,7 @@
 import { defer, Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import type { Job } from './job.ts';
 import { type Verdict, verdictOf } from './retry.ts';
-import type { Sink } from './sink.ts';
+import type { Receipt, Sink } from './sink.ts';
 
 const ACCEPTED: Verdict = { kind: 'accepted' };
 
@@ -23,10 +23,14 @@ export function sendOnce(
       subscriber.next(verdict);
       subscriber.complete();
     };
+    let accepted = ACCEPTED;
     const sending = defer(() => sink.send(batch, target)).subscribe({
-      next: onProgress,
+      next: (sign) => {
+        if (isReceipt(sign)) accepted = { kind: 'accepted', place: sign.place };
+        onProgress();
+      },
       error: (error: unknown) => settle(verdictOf(error)),
-      complete: () => settle(ACCEPTED),
+      complete: () => settle(accepted),
     });
     subscriber.add(() => abort(sending));
     if (subscriber.closed) return;
@@ -37,6 +41,9 @@ export function sendOnce(
     subscriber.add(scheduler.schedule(late, timeoutMs));
   });
 }
+
+const isReceipt = (sign: unknown): sign is Receipt =>
+  typeof sign === 'object' && sign !== null && 'place' in sign && typeof sign.place === 'string';
 
 /** A sink that throws while it is aborted is aborted all the same. */
 function abort(sending: Subscription): void {

@@ -15,6 +15,11 @@ export interface Address {
   target(message: Message): Target;
 }
 
+/** Where in the backend a batch is, for people: an object's key, a place in a file. Without one it is the target's key. */
+export interface Receipt {
+  readonly place: string;
+}
+
 /** What one send may carry; a lane merges waiting batches of one target up to it. */
 export interface MergeLimits {
   readonly maxMessages: number;
@@ -40,7 +45,7 @@ export interface Sink {
   /**
    * Completes when the backend has accepted the whole batch; errors with `Partly` if it took a part of it, with
    * `Permanent`, `Throttled`, or anything else, which counts as transient. Unsubscribing aborts. An emission says that
-   * it gets on, whatever its value.
+   * it gets on, whatever its value; a `Receipt` says besides where the batch is now.
    */
   send(batch: Batch, target: Target): Observable<unknown>;
   /** Called once, after the last send; completes when resources are released. */

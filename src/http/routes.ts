@@ -20,6 +20,11 @@ const ROUTES: readonly Route[] = [
   { path: '/api/v1/jobs', shows: 'jobs, newest first: ?limit=50 &state=failed &cursor=…', answer: jobs },
   { path: '/api/v1/jobs/:id', shows: 'one job: its services, times and messages', answer: job },
   { path: '/api/v1/traces/:id', shows: 'one trace, likewise', answer: trace },
+  {
+    path: '/api/v1/why/:id',
+    shows: 'what happened to a message, to those of a job, or to source:seq',
+    answer: why,
+  },
   { path: '/api/v1/config', shows: 'the running configuration and the last reload', answer: config },
 ];
 
@@ -92,6 +97,16 @@ function trace(call: Call, sources: HttpSources): Response {
   return refuse(call, 404, {
     error: `no trace "${id}" is known`,
     hint: `${FORGOTTEN}; a job names its traces`,
+  });
+}
+
+function why(call: Call, sources: HttpSources): Response {
+  const id = call.req.param('id') ?? '';
+  const found = sources.why.find(id);
+  if (found !== undefined) return call.json(found);
+  return refuse(call, 404, {
+    error: `no message "${id}" is known`,
+    hint: `one that waits for its batch is not known yet; ${sources.why.memory()}`,
   });
 }
 

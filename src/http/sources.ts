@@ -1,4 +1,5 @@
 import type { Traces } from '../correlate/view.ts';
+import type { Why } from '../journal/view.ts';
 import type { Json } from '../message.ts';
 
 /** Whether the sidecar does its work now. */
@@ -45,5 +46,6 @@ export interface HttpSources {
     text(): Promise<string>;
   };
   readonly traces: Traces;
+  readonly why: Why;
   config(): ConfigView;
 }

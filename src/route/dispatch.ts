@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.ts';
-import type { Counters } from '../context.ts';
+import type { Context } from '../context.ts';
 import { outcome, type Routed } from '../deliver/outcome.ts';
 import type { Message } from '../message.ts';
 import type { Predicate } from './filter.ts';
@@ -19,7 +19,12 @@ interface Split {
 }
 
 /** Sends one batch its way: a delivery or an outcome for every message and backend. */
-export function dispatch(batch: Batch, way: Way, emit: (routed: Routed) => void, counters: Counters): void {
+export function dispatch(
+  batch: Batch,
+  way: Way,
+  emit: (routed: Routed) => void,
+  { counters, journal }: Pick<Context, 'counters' | 'journal'>,
+): void {
   for (const backend of way.unrouted) emit(outcome('filtered', backend, 'not_routed', batch.messages));
   const served = new Set<string>();
   // Rules with the same filter share its result, and so the encoded batch.
@@ -32,6 +37,7 @@ export function dispatch(batch: Batch, way: Way, emit: (routed: Routed) => void,
     splits.set(route.accepts, split);
     if (split.left.length > 0) emit(outcome('filtered', backend, 'filter', split.left));
     if (split.taken === undefined) continue;
+    journal?.note(route.match, split.taken.messages);
     if (route.chain === undefined) deliveriesOf(route, split.taken).forEach(emit);
     else route.chain.push(split.taken);
   }

@@ -55,9 +55,7 @@ export function compile(config: Config, parts: Parts, context: Context): Plan {
     new Observable<Routed>((subscriber) => {
       const emit = (routed: Routed) => subscriber.next(routed);
       for (const route of routes.values()) attach(route, plan, emit);
-      const route$ = batch$.pipe(
-        tap((batch) => dispatch(batch, wayOf(batch.source), emit, context.counters)),
-      );
+      const route$ = batch$.pipe(tap((batch) => dispatch(batch, wayOf(batch.source), emit, context)));
       // merge: the chains drain side by side, once nothing goes in any more
       const drain$ = defer(() =>
         merge(...chains.filter(isMine).map((chain) => chain.drain(config.reload.drain))),
@@ -105,7 +103,7 @@ function compileRules(config: Config, parts: Parts, context: Context): ReadonlyM
       if (!rule.enabled || sink === undefined) continue;
       const at = `routing.${source}[${index}]`;
       try {
-        routes.set(rule, compileOne(rule, sink, chainOf(at, rule, parts, context)));
+        routes.set(rule, compileOne(at, rule, sink, chainOf(at, rule, parts, context)));
       } catch (error) {
         throw new Error(`${at}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
       }

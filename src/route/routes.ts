@@ -1,6 +1,6 @@
 import { type Batch, createBatch } from '../batch.ts';
 import type { RuleConfig } from '../config/schema.ts';
-import type { Context } from '../context.ts';
+import type { Context, Step } from '../context.ts';
 import type { Delivery } from '../deliver/outcome.ts';
 import type { Address, Sink, Target } from '../deliver/sink.ts';
 import type { Message } from '../message.ts';
@@ -15,9 +15,11 @@ export interface Route {
   /** The rule's operators; `undefined`: none. */
   readonly chain: Chain | undefined;
   readonly address: Address;
+  /** For the journal. */
+  readonly match: Step;
 }
 
-/** Compiles rules against their open backends; throws `Error` where a sink cannot make sense of a rule's `config`. */
+/** Compiles rules, with their places in the configuration, against their open backends; throws `Error` where a sink cannot make sense of a rule's `config`. */
 export function compileRoute(context: Context) {
   const predicates = new Map<string, Predicate | undefined>();
   const predicateOf = ({ filter }: RuleConfig) => {
@@ -25,11 +27,12 @@ export function compileRoute(context: Context) {
     if (!predicates.has(key)) predicates.set(key, compileFilter(filter, context));
     return predicates.get(key);
   };
-  return (rule: RuleConfig, sink: Sink, chain: Chain | undefined): Route => ({
+  return (at: string, rule: RuleConfig, sink: Sink, chain: Chain | undefined): Route => ({
     rule,
     accepts: predicateOf(rule),
     chain,
     address: sink.address(rule.config),
+    match: { kind: 'matched', backend: rule.backend, rule: at },
   });
 }
 

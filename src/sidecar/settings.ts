@@ -8,6 +8,7 @@ import type { BatchLimits } from '../flow/batch-by-key.ts';
 import type { DecodeOptions } from '../ingest/detect.ts';
 import type { ListenOptions } from '../ingest/listen.ts';
 import type { NormaliseOptions } from '../ingest/normalise.ts';
+import type { JournalLimits } from '../journal.ts';
 import { type Message, severityOf } from '../message.ts';
 import { compileFilter } from '../route/filter.ts';
 import { pipelinesOf } from './draft.ts';
@@ -45,6 +46,12 @@ export const storeLimits = ({ correlation }: Config): StoreLimits => ({
   maxMessages: correlation.max_messages,
   maxMessagesPerTrace: correlation.max_messages_per_trace,
   maxBytes: correlation.max_bytes,
+});
+
+/** Bounds of what is remembered of messages' ways. */
+export const journalLimits = ({ journal }: Config): JournalLimits => ({
+  maxMessages: journal.max_messages,
+  maxBytes: journal.max_bytes,
 });
 
 /** Bounds of what a client may send. */

@@ -10,13 +10,15 @@ import { openDeadLetters } from '../deliver/dead-letters.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
+import { createWhy } from '../journal/story.ts';
+import { createJournal } from '../journal.ts';
 import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { ConfigError, reload, warn } from './reload.ts';
-import { letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
+import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
 import { createWeb } from './web.ts';
 
@@ -61,7 +63,8 @@ export async function startSidecar(
     { version: options.version, maxSources: first.config.limits.metric_sources },
     scheduler,
   );
-  const context: Context = { ...surroundings, counters: metrics };
+  const journal = createJournal(journalLimits(first.config), scheduler);
+  const context: Context = { ...surroundings, counters: metrics, journal };
   const dataDir = resolve(first.config.data_dir);
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
@@ -82,6 +85,7 @@ export async function startSidecar(
       ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed()),
       metrics,
       traces: createTraces(engine.traces, scheduler),
+      why: createWhy(journal),
       config: () =>
         configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
     },
@@ -99,6 +103,7 @@ export async function startSidecar(
     await open(next);
     engine.apply(next);
     boundsOf = (backend) => letterBounds(next.config, backend);
+    journal.setLimits(journalLimits(next.config));
     metrics.planned(engine.plan().backends);
     state.set({ ...state.get(), draft: next, loaded: loaded() });
   };
@@ -149,13 +154,15 @@ function watchGauges(
 }
 
 /** Runs the flow. `end` drains it from the top, within a deadline for all of it, and resolves to what was lost. */
-function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { scheduler }: Context) {
+function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { scheduler, journal }: Context) {
   let deadlineMs = Number.POSITIVE_INFINITY;
   let lost = 0;
   const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
   const count = (outcome: Outcome) => {
     metrics.outcome(outcome);
-    if (outcome.ending === 'shed' && outcome.reason === 'shutdown') lost += outcome.messages.length;
+    const { backend, ending, reason, messages } = outcome;
+    journal?.note({ kind: 'ended', backend, ending, reason }, messages);
+    if (ending === 'shed' && reason === 'shutdown') lost += messages.length;
   };
   const flow$ = engine.run(listeners.connection$, leftMs).pipe(tap(count));
   const ended = lastValueFrom(flow$, { defaultValue: undefined });

@@ -142,6 +142,7 @@ function open(settings: Options): Sink {
     const key = `${place.prefix}${objectName(batch, body.digest)}${compression.suffix}`;
     await store.put({ place, key, bytes: body.bytes, encoding: compression.encoding }, signal, onProgress);
     bodies.delete(batch);
+    return { place: `s3://${place.bucket}/${key}` };
   };
 
   return {

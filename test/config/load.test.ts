@@ -63,6 +63,7 @@ describe('defaults', () => {
       tcp: { host: '127.0.0.1', port: 17_000, socket_mode: 0o660 },
       tls: undefined,
       auth: { required: false },
+      journal: { max_messages: 20_000, max_bytes: 16_777_216 },
       limits: {
         max_frame: 1_048_576,
         max_connections: 1024,

@@ -98,6 +98,7 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
     ready: () => ({ ready: true, reasons: [], warnings: [] }),
     metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => '# HELP a b\n' },
     traces: tracesOf([JOB]),
+    why: { find: () => undefined, memory: () => 'nothing is remembered yet' },
     config: () => ({
       file: 'config/default.yaml',
       hash: 'c0ffee',

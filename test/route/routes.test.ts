@@ -6,7 +6,8 @@ import { batchOf, letters, messageOf, recordingContext } from './support.ts';
 
 const rulesOf = (...rules: readonly object[]) => routing({ s: rules as never }).routing.s!;
 const compile = compileRoute(recordingContext(asyncScheduler));
-const routeOf = (rule: object) => compile(rulesOf({ backend: 'a', ...rule })[0]!, sinkOf(), undefined);
+const routeOf = (rule: object) =>
+  compile('routing.s[0]', rulesOf({ backend: 'a', ...rule })[0]!, sinkOf(), undefined);
 
 describe('a route', () => {
   test('has no predicate without a filter, and the same one for the same filter', () => {

@@ -38,8 +38,13 @@ describe('appending', () => {
     expect(await readFile(join(dir, 'web.jsonl'))).toEqual(Buffer.concat(sent.map(ndjsonOf)));
   });
 
-  test('nothing but acceptance is emitted', async () => {
-    expect(await send(openFiles(await tempDir()), batch())).toBe('accepted');
+  test('what is accepted has a receipt: its file, and where in it', async () => {
+    const base = await tempDir();
+    const sink = openFiles(base);
+    const path = join(base, 'web.jsonl');
+    expect(await send(sink, batch())).toEqual({ place: `${path} from byte 0` });
+    const size = (await stat(path)).size;
+    expect(await send(sink, batch())).toEqual({ place: `${path} from byte ${size}` });
   });
 
   test('sends that overlap keep their order', async () => {

@@ -76,9 +76,10 @@ describe('turns', () => {
 });
 
 describe('abortable', () => {
-  test('completes when the task resolves, with no value', async () => {
-    const values = await firstValueFrom(abortable(async () => 'unseen').pipe(toArray()));
-    expect(values).toEqual([]);
+  test('completes when the task resolves, with what it resolves with, if anything', async () => {
+    const valuesOf = (task: () => Promise<unknown>) => firstValueFrom(abortable(task).pipe(toArray()));
+    expect(await valuesOf(async () => ({ place: 'x' }))).toEqual([{ place: 'x' }]);
+    expect(await valuesOf(async () => undefined)).toEqual([]);
   });
 
   test('errors as the task does', async () => {

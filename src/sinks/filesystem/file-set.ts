@@ -1,4 +1,4 @@
-import type { SinkContext } from '../../deliver/sink.ts';
+import type { Receipt, SinkContext } from '../../deliver/sink.ts';
 import { turns } from '../tasks/turns.ts';
 import { type LogFile, logFile, type Surroundings } from './log-file.ts';
 import type { Rotation } from './rotation.ts';
@@ -18,7 +18,7 @@ export interface FileSetOptions {
 /** The files of a backend. */
 export interface FileSet {
   /** As `LogFile.append`, to the file at an absolute path. */
-  append(path: string, lines: Buffer, signal: AbortSignal): Promise<void>;
+  append(path: string, lines: Buffer, signal: AbortSignal): Promise<Receipt | undefined>;
   /** Waits for all that runs, then closes all. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import type { Subscription } from 'rxjs';
-import type { SinkContext } from '../../deliver/sink.ts';
+import type { Receipt, SinkContext } from '../../deliver/sink.ts';
 import { type Turns, turns } from '../tasks/turns.ts';
 import { failure } from './failure.ts';
 import { holder } from './holder.ts';
@@ -13,9 +13,9 @@ export interface LogFile {
   /**
    * Resolves once the file has all of `lines` (whole lines) and, if the policy says so, the disk too; rejects
    * with `Permanent` or a transient error. Aborting stops before the next step and then resolves; what is being
-   * written at that moment is still written, before the next append starts.
+   * written at that moment is still written, before the next append starts. The receipt says where the file was then.
    */
-  append(lines: Buffer, signal: AbortSignal): Promise<void>;
+  append(lines: Buffer, signal: AbortSignal): Promise<Receipt | undefined>;
   /** Nothing runs or waits. */
   idle(): boolean;
   /** Waits for all appends, brings what an interval left unsynced to the disk, closes. */
@@ -43,7 +43,7 @@ export function logFile(path: string, { policy, context, disk, upkeep }: Surroun
   let unsynced: Subscription | undefined;
   let rotateFromMs = Number.NEGATIVE_INFINITY;
 
-  const turn = (task: () => Promise<void>) => mine.run(() => disk.run(task));
+  const turn = <T>(task: () => Promise<T>) => mine.run(() => disk.run(task));
 
   const syncNow = () => {
     unsynced?.unsubscribe();
@@ -83,11 +83,13 @@ export function logFile(path: string, { policy, context, disk, upkeep }: Surroun
   };
 
   const append = async (lines: Buffer, signal: AbortSignal) => {
-    if (signal.aborted) return;
+    if (signal.aborted) return undefined;
     try {
       const file = await held.current();
       const target = isDue(file, lines.length) ? await rotate(file) : file;
-      if (!signal.aborted) await write(target, lines);
+      if (signal.aborted) return undefined;
+      await write(target, lines);
+      return { place: `${target.path} from byte ${target.size}` };
     } catch (error) {
       await held.shut();
       throw failure(error, path);

@@ -1,12 +1,12 @@
 import { Observable } from 'rxjs';
 
 /**
- * Runs a task on subscription; emits whenever it calls `onProgress`, completes or errors with it. Unsubscribing aborts
- * its signal and hears no more.
+ * Runs a task on subscription; emits whenever it calls `onProgress`, and what the task resolves with, if anything; completes or errors
+ * with it. Unsubscribing aborts its signal and hears no more.
  */
 export function abortable(
   task: (signal: AbortSignal, onProgress: () => void) => Promise<unknown>,
-): Observable<void> {
+): Observable<unknown> {
   return new Observable((subscriber) => {
     const abort = new AbortController();
     let settled = false;
@@ -14,8 +14,12 @@ export function abortable(
       settled = true;
       tell();
     };
-    task(abort.signal, () => subscriber.next()).then(
-      () => settle(() => subscriber.complete()),
+    task(abort.signal, () => subscriber.next(undefined)).then(
+      (result) =>
+        settle(() => {
+          if (result !== undefined) subscriber.next(result);
+          subscriber.complete();
+        }),
       (error: unknown) => settle(() => subscriber.error(error)),
     );
     // Aborting what is done would still make an error with a stack, and outlive young collections.

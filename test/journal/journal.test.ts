@@ -1,0 +1,216 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Step } from '../../src/context.ts';
+import { createWhy } from '../../src/journal/story.ts';
+import { createJournal, type JournalLimits, MESSAGES_PER_SECOND } from '../../src/journal.ts';
+import type { Message } from '../../src/message.ts';
+import { message } from '../deliver/fixtures.ts';
+
+const SECOND = 1_700_000_000_000;
+
+function open(limits: Partial<JournalLimits> = {}) {
+  const clock = { ms: SECOND };
+  const journal = createJournal(
+    { maxMessages: 1000, maxBytes: 1_000_000, ...limits },
+    { now: () => clock.ms },
+  );
+  const why = createWhy(journal);
+  /** Notes a step a millisecond later. */
+  const note = (step: Step, ...messages: readonly Message[]) => {
+    clock.ms++;
+    journal.note(step, messages);
+  };
+  return { clock, journal, why, note };
+}
+
+const at = (n: number, over: Partial<Message> = {}) =>
+  message(n, { receivedMs: SECOND, timeMs: SECOND, ...over });
+const batched = (size: number): Step => ({ kind: 'batched', batch: 'b', reason: 'age', size });
+const matched: Step = { kind: 'matched', backend: 'db', rule: 'routing.s[0]' };
+const queued: Step = { kind: 'queued', backend: 'db', target: 'events' };
+const tried = (attempt: number, error = ''): Step => ({
+  kind: 'tried',
+  backend: 'db',
+  attempt,
+  verdict: error === '' ? 'accepted' : 'transient',
+  error,
+  place: error === '' ? 'events' : '',
+  ms: 3,
+});
+const ended = (ending: string, reason: string, backend = 'db'): Step => ({
+  kind: 'ended',
+  backend,
+  ending,
+  reason,
+});
+
+describe('a story', () => {
+  test('from batch to backend, with each attempt', () => {
+    const { why, note } = open();
+    const [one, two] = [at(1, { jobId: 'j', seq: 7 }), at(2)];
+    note(batched(2), one, two);
+    note(ended('filtered', 'not_routed', 'files'), one, two);
+    note(matched, one);
+    note(ended('filtered', 'filter'), two);
+    note(queued, one);
+    note(tried(1, 'Error: gone'), one);
+    expect(why.find(one.id)).toMatchObject({
+      backends: [{}, { state: 'retrying', because: 'it is sent again: Error: gone' }],
+    });
+    note(tried(2), one);
+    note(ended('delivered', 'ok'), one);
+    expect(why.find(one.id)).toEqual({
+      message: {
+        id: one.id,
+        source: 's',
+        type: 'event',
+        timestamp: '2023-11-14T22:13:20.000Z',
+        received_at: '2023-11-14T22:13:20.000Z',
+        job_id: 'j',
+        seq: 7,
+      },
+      batch: {
+        id: 'b',
+        size: 2,
+        closed: '2023-11-14T22:13:20.001Z',
+        because: 'its first message had waited long enough',
+      },
+      backends: [
+        {
+          backend: 'files',
+          state: 'filtered',
+          because: 'no rule sends its source to this backend',
+          rules: [],
+          attempts: [],
+          ended: '2023-11-14T22:13:20.002Z',
+        },
+        {
+          backend: 'db',
+          state: 'delivered',
+          because: 'the backend has taken it',
+          rules: ['routing.s[0]'],
+          queued: '2023-11-14T22:13:20.005Z',
+          target: 'events',
+          attempts: [
+            {
+              time: '2023-11-14T22:13:20.006Z',
+              attempt: 1,
+              result: 'transient',
+              ms: 3,
+              error: 'Error: gone',
+            },
+            { time: '2023-11-14T22:13:20.007Z', attempt: 2, result: 'accepted', ms: 3 },
+          ],
+          place: 'events',
+          ended: '2023-11-14T22:13:20.008Z',
+        },
+      ],
+    });
+    expect(why.find(two.id)).toMatchObject({
+      backends: [{}, { backend: 'db', state: 'filtered', because: 'the rule’s filter does not take it' }],
+    });
+  });
+
+  test.each([
+    ['filtered', 'operator:dedupe', 'operator dedupe dropped it'],
+    ['shed', 'queue_full', 'the queue was full, and the backend made no progress'],
+    ['dead_lettered', 'permanent', 'the backend will never take it; sidecar dlq shows it'],
+    [
+      'dead_lettered',
+      'permanent_unwritten',
+      'the backend will never take it; no dead letter could be kept of it',
+    ],
+    ['shed', 'something_new', 'something_new'],
+  ])('%s for %s: %s', (ending, reason, because) => {
+    const { why, note } = open();
+    note(batched(1), at(1));
+    note(ended(ending, reason), at(1));
+    expect(why.find(at(1).id)).toMatchObject({ backends: [{ state: ending, because }] });
+  });
+
+  test('is in operators, or waits, until it is known', () => {
+    const { why, note } = open();
+    note(batched(1), at(1));
+    note(matched, at(1));
+    expect(why.find(at(1).id)).toMatchObject({ backends: [{ state: 'in_operators' }] });
+    note(queued, at(1));
+    expect(why.find(at(1).id)).toMatchObject({ backends: [{ state: 'waiting' }] });
+  });
+});
+
+describe('by something else than the id', () => {
+  test('a job, a trace, source:seq; the newest last', () => {
+    const { why, note } = open();
+    note(
+      batched(3),
+      at(1, { jobId: 'j' }),
+      at(2, { traceId: 't', jobId: 'j' }),
+      at(3, { source: 'a:b', seq: 17 }),
+    );
+    const ids = (id: string) => {
+      const found = why.find(id);
+      return found !== undefined && 'matches' in found ? found.matches.map((one) => one.id) : found;
+    };
+    expect(ids('j')).toEqual([at(1).id, at(2).id]);
+    expect(ids('t')).toEqual([at(2).id]);
+    expect(ids('a:b:17')).toEqual([at(3).id]);
+    for (const unknown of ['', 'x', 'a:b:1', ':0', 's:0']) expect(ids(unknown)).toBeUndefined();
+  });
+});
+
+describe('bounds', () => {
+  test('what is new drives out what is old, by number and by bytes', () => {
+    for (const limits of [{ maxMessages: 10 }, { maxBytes: 1000 }]) {
+      const { why, journal, note } = open(limits);
+      for (let n = 0; n < 2000; n++) note(batched(1), at(n, { bytes: 100 }));
+      expect(journal.messages()).toHaveLength(10);
+      expect(why.find(at(1990).id)).toBeDefined();
+      expect(why.find(at(1989).id)).toBeUndefined();
+    }
+  });
+
+  test('steps without messages are bounded too', () => {
+    const { journal, note } = open({ maxMessages: 10 });
+    note(batched(1), at(1));
+    for (let n = 0; n < 10_000; n++) note(tried(n, 'x'), at(1));
+    expect(journal.factsOf(at(1).id).length).toBeLessThanOrEqual(120);
+  });
+
+  test('0 remembers nothing, and a smaller bound forgets', () => {
+    const { journal, note } = open({ maxMessages: 0 });
+    note(batched(1), at(1));
+    expect([journal.messages(), journal.sinceMs()]).toEqual([[], undefined]);
+    journal.setLimits({ maxMessages: 10, maxBytes: 1e6 });
+    note(batched(1), at(2));
+    expect(journal.messages()).toHaveLength(1);
+    journal.setLimits({ maxMessages: 0, maxBytes: 0 });
+    expect(journal.messages()).toEqual([]);
+  });
+
+  test('above the rate a part is remembered, with all of its steps, and every bad end', () => {
+    const { why, journal, note } = open({ maxMessages: 100_000, maxBytes: 1e9 });
+    const count = 3 * MESSAGES_PER_SECOND;
+    const all = Array.from({ length: count }, (_, n) =>
+      at(n, { receivedMs: SECOND + Math.floor((n * 1000) / count) }),
+    );
+    for (let n = 0; n < count; n += 100) {
+      const part = all.slice(n, n + 100);
+      note(batched(100), ...part);
+      note(queued, ...part);
+      note(ended('delivered', 'ok'), ...part);
+    }
+    const kept = journal.messages().length;
+    expect(kept).toBeGreaterThanOrEqual(MESSAGES_PER_SECOND);
+    expect(kept).toBeLessThan(1.2 * MESSAGES_PER_SECOND);
+    for (const { id } of journal.messages()) {
+      expect(why.find(id)).toMatchObject({ backends: [{ backend: 'db', state: 'delivered' }] });
+    }
+    const last = all.at(-1)!;
+    expect(why.find(last.id)).toBeUndefined();
+    note(ended('dead_lettered', 'permanent'), last);
+    expect(why.find(last.id)).toMatchObject({
+      message: { id: last.id },
+      backends: [{ state: 'dead_lettered' }],
+    });
+    expect(why.memory()).toContain('above 2000 messages a second it is a part of them');
+  });
+});
