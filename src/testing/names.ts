@@ -30,7 +30,9 @@ export function formatNames(names: readonly string[]): string {
     let to = from + 1;
     while (names[to] === names[from]) to++;
     const count = to - from;
-    text += count > 3 ? `${names[from]}*${count}` : names[from]?.repeat(count);
+    // A name that is a digit would be read as one of the number.
+    const gap = /^\d/.test(names[to] ?? '') ? ' ' : '';
+    text += count > 3 ? `${names[from]}*${count}${gap}` : names[from]?.repeat(count);
     from = to;
   }
   return text;
