@@ -17,6 +17,16 @@ export interface Job {
   readonly sends: number;
   /** Transient failures so far. */
   readonly failures: number;
+  /** Set if it came from the spool. All parts of a job share it. */
+  readonly spooled?: Spooled | undefined;
+}
+
+/** Says of what came from the spool how much is left. */
+export interface Spooled {
+  /** Messages without an outcome. */
+  left: number;
+  /** Called once, when there are none. */
+  readonly done: () => void;
 }
 
 /** A job that was never sent, of a delivery that came at `offeredMs`; `order` tells which came first. */

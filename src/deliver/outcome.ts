@@ -23,8 +23,8 @@ export interface Delivery {
   readonly target: Target;
   /** The rule's: lower is dispatched first and shed last. */
   readonly priority: number;
-  /** What happens at the lane's bound while the backend makes no progress. */
-  readonly whenFull: 'block' | 'shed';
+  /** What happens at the lane's bound. Where there is no spool, `spill` is `shed`. */
+  readonly whenFull: 'spill' | 'block' | 'shed';
 }
 
 /** What routing says of a batch. */

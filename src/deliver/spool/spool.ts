@@ -1,0 +1,164 @@
+import type { SpoolDisk } from './disk.ts';
+import type { Item } from './item.ts';
+import { createLock, type Processes } from './lock.ts';
+import { type Taken, takeNext } from './reader.ts';
+import {
+  createSpoolState,
+  hasWork,
+  type SpoolEvents,
+  type SpoolOptions,
+  type SpoolState,
+  unreadMessages,
+  usedBytes,
+  withDefaults,
+} from './state.ts';
+import { saveCursor, seal, work } from './writer.ts';
+
+export type { Taken } from './reader.ts';
+export type { LossReason, SpoolEvents, SpoolOptions } from './state.ts';
+
+/** Items on disk, first in, first out, that survive the process. Nothing here throws or waits but `flush` and `close`. */
+export interface Spool {
+  /** Takes an item behind all others. It can be taken once it is on disk; until then it counts as pending. */
+  append(item: Item): void;
+  /** Takes items before all others. */
+  prepend(items: readonly Item[]): void;
+  /** The next item; `undefined`: none now, `changed` tells when to ask again. */
+  take(): Taken | undefined;
+  /** Gives up pending items, the oldest first, until so many bytes are free; the disk must be failing. */
+  dropPending(bytes: number): readonly Item[];
+  /** Other bounds. */
+  configure(options: SpoolOptions): void;
+  /** Recovers what is there, brings everything pending to disk and syncs. False if that failed. */
+  flush(): Promise<boolean>;
+  /** Flushes, saves its place and leaves the folder to others. Resolves to what could not be written. */
+  close(): Promise<readonly Item[]>;
+  stats(): SpoolStats;
+}
+
+export interface SpoolStats {
+  /** Messages on disk that were not taken. */
+  readonly unread: number;
+  /** Messages that are not on disk yet, and their bytes. */
+  readonly pending: number;
+  readonly pendingBytes: number;
+  /** Bytes held in memory: what is pending, and what need not be read again. */
+  readonly memoryBytes: number;
+  /** Bytes of the files with something to take in them. */
+  readonly bytes: number;
+  /** When the oldest item was offered, epoch milliseconds. */
+  readonly oldestMs: number | undefined;
+  /** Whether recovery is over. */
+  readonly isOpen: boolean;
+  /** Whether the disk refuses. */
+  readonly isFailing: boolean;
+}
+
+/** Where a spool lives. */
+export interface SpoolPlace {
+  /** Its own folder; made when something is written. */
+  readonly dir: string;
+  readonly disk: SpoolDisk;
+  readonly processes: Processes;
+}
+
+/** Opens a spool; touches the disk with the first `flush`, or the first item. */
+export function openSpool(
+  { dir, disk, processes }: SpoolPlace,
+  options: SpoolOptions,
+  events: SpoolEvents,
+  context: SpoolState['context'],
+): Spool {
+  const lock = createLock(dir, disk, context.scheduler, processes);
+  const state = createSpoolState({ dir, disk, context, events, lock }, options, {
+    retry: () => void work(state),
+    cursor: () => void saveCursor(state),
+  });
+  const resume = () => {
+    if (!state.blocked || state.phase !== 'open') return;
+    state.blocked = false;
+    void work(state);
+  };
+  const start = () => {
+    if (!state.failing && !state.blocked) void work(state);
+  };
+  const count = ({ batch }: Item, sign: 1 | -1) => {
+    state.pendingBytes += sign * batch.bytes;
+    state.pendingMessages += sign * batch.messages.length;
+  };
+  const flush = async () => {
+    do {
+      state.blocked = false;
+      await work(state);
+    } while (hasWork(state) && !state.failing && !state.blocked);
+    await state.active?.file.sync().catch(() => {});
+    return !hasWork(state) && !state.failing;
+  };
+
+  return {
+    append: (item) => {
+      state.pending.push(item);
+      count(item, 1);
+      start();
+    },
+    prepend: (items) => {
+      if (items.length === 0) return;
+      state.front.unshift(...items);
+      for (const item of items) count(item, 1);
+      start();
+    },
+    take: () => {
+      const taken = takeNext(state, resume);
+      if (state.blocked && state.segments.every(({ blocking, unread }) => unread === 0 || !blocking))
+        resume();
+      return taken;
+    },
+    dropPending: (bytes) => {
+      const { pending } = state;
+      let freed = 0;
+      let end = state.writing;
+      while (state.failing && freed < bytes && end < pending.length)
+        freed += pending[end++]?.batch.bytes ?? 0;
+      const items = pending.splice(state.writing, end - state.writing);
+      for (const item of items) count(item, -1);
+      return items;
+    },
+    configure: (changed) => {
+      state.options = withDefaults(changed);
+      start();
+    },
+    flush,
+    close: async () => {
+      await flush();
+      await state.loading;
+      const left = [...state.front, ...state.pending];
+      const wasOpen = state.phase === 'open';
+      state.phase = 'closed';
+      stop(state);
+      await seal(state);
+      if (wasOpen && state.segments.length > 0) await saveCursor(state);
+      await lock.release().catch(() => {});
+      return left;
+    },
+    stats: () => statsOf(state),
+  };
+}
+
+function stop({ retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm }: SpoolState): void {
+  for (const alarm of [retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm]) alarm.clear();
+}
+
+function statsOf(state: SpoolState): SpoolStats {
+  const { pendingBytes, freshBytes, front, pending, segments } = state;
+  const first = segments.find(({ unread }) => unread > 0);
+  return {
+    unread: unreadMessages(state),
+    pending: state.pendingMessages,
+    pendingBytes,
+    memoryBytes: pendingBytes + freshBytes,
+    bytes: usedBytes(state),
+    oldestMs: first?.oldestMs ?? front[0]?.offeredMs ?? pending[0]?.offeredMs,
+    isOpen: state.phase === 'open',
+    isFailing: state.failing,
+  };
+}

@@ -1,0 +1,146 @@
+import type { Context } from '../../context.ts';
+import { type Alarm, createAlarm } from '../../flow/alarm.ts';
+import type { SpoolDisk, SpoolFile } from './disk.ts';
+import type { Item } from './item.ts';
+import type { Lock } from './lock.ts';
+import type { Segment } from './segment.ts';
+
+export interface SpoolOptions {
+  /** Bound of what is on disk and not sent. */
+  readonly maxBytes: number;
+  /** What is older is given up. */
+  readonly maxAgeMs: number;
+  /** Whether an item can be taken only once it would survive a power cut, not just the end of the process. */
+  readonly durable: boolean;
+  /** How long an item waits for others to share its sync. Default 2. */
+  readonly groupMs?: number;
+  /** Size at which a new segment is started. Default 8 MiB. */
+  readonly segmentBytes?: number;
+  /** Bound of what is kept in memory although it is on disk, so that it need not be read. Default 8 MiB. */
+  readonly freshBytes?: number;
+}
+
+/** Why messages in the spool are given up. */
+export type LossReason = 'spool_full' | 'spool_expired' | 'spool_corrupt';
+
+/** What a spool tells its user. */
+export interface SpoolEvents {
+  /** There may be more to take, less in memory, or another state of the disk. Never called inside a call. */
+  readonly changed: () => void;
+  readonly lost: (reason: LossReason, messages: number) => void;
+  /** Once, after recovery: messages that were left by an earlier process. */
+  readonly recovered: (messages: number) => void;
+}
+
+/** An item that is on disk and still in memory. */
+export interface Fresh {
+  readonly segment: Segment;
+  readonly at: number;
+  readonly end: number;
+  readonly item: Item;
+}
+
+/** A part of a segment, read. */
+export interface Loaded {
+  readonly segment: Segment;
+  readonly from: number;
+  /** Where it was meant to end; if the file is shorter, it was cut. */
+  readonly to: number;
+  readonly bytes: Buffer;
+}
+
+/** All that a spool knows. States: opening (not recovered yet) → open → closed. */
+export interface SpoolState {
+  readonly dir: string;
+  readonly disk: SpoolDisk;
+  readonly context: Pick<Context, 'scheduler' | 'log' | 'random'>;
+  readonly events: SpoolEvents;
+  readonly lock: Lock;
+  options: Required<SpoolOptions>;
+  phase: 'opening' | 'open' | 'closed';
+  /** In order; the active one is the last. */
+  segments: Segment[];
+  active: { readonly segment: Segment; readonly file: SpoolFile } | undefined;
+  /** Not on disk yet, in order; `front` goes before everything else. */
+  pending: Item[];
+  pendingBytes: number;
+  pendingMessages: number;
+  front: Item[];
+  /** How many of `pending` are being written. */
+  writing: number;
+  fresh: Fresh[];
+  freshBytes: number;
+  loaded: Loaded | undefined;
+  loading: Promise<void> | undefined;
+  working: Promise<void> | undefined;
+  /** The disk refuses; `retryAlarm` is set. */
+  failing: boolean;
+  /** At its bound, and nothing may be dropped. */
+  blocked: boolean;
+  savingCursor: Promise<void> | undefined;
+  readonly retryAlarm: Alarm;
+  /** Set while a read that failed waits to be repeated. */
+  readonly readAlarm: Alarm;
+  readonly cursorAlarm: Alarm;
+  readonly tidyAlarm: Alarm;
+  readonly expiryAlarm: Alarm;
+}
+
+const MIB = 2 ** 20;
+
+/** The options with their defaults; a segment is a small part of the bound. */
+export function withDefaults(options: SpoolOptions): Required<SpoolOptions> {
+  const segmentBytes = Math.min(options.segmentBytes ?? 8 * MIB, Math.ceil(options.maxBytes / 4));
+  return { groupMs: 2, freshBytes: 8 * MIB, ...options, segmentBytes };
+}
+
+/** What of the bound is used: files from which everything was taken go as soon as it is sent. */
+export function usedBytes({ segments }: SpoolState): number {
+  let sum = 0;
+  for (const { unread, size } of segments) if (unread > 0) sum += size;
+  return sum;
+}
+
+/** Messages on disk that were not taken. */
+export function unreadMessages({ segments }: SpoolState): number {
+  let sum = 0;
+  for (const { unread } of segments) sum += unread;
+  return sum;
+}
+
+/** Whether something waits to be written. */
+export const hasWork = ({ front, pending }: SpoolState): boolean => front.length > 0 || pending.length > 0;
+
+/** Creates a state that knows nothing yet; the alarms ring for `on`. */
+export function createSpoolState(
+  fixed: Pick<SpoolState, 'dir' | 'disk' | 'context' | 'events' | 'lock'>,
+  options: SpoolOptions,
+  on: { readonly retry: () => void; readonly cursor: () => void },
+): SpoolState {
+  const { scheduler } = fixed.context;
+  return {
+    ...fixed,
+    options: withDefaults(options),
+    phase: 'opening',
+    segments: [],
+    active: undefined,
+    pending: [],
+    pendingBytes: 0,
+    pendingMessages: 0,
+    front: [],
+    writing: 0,
+    fresh: [],
+    freshBytes: 0,
+    loaded: undefined,
+    loading: undefined,
+    working: undefined,
+    failing: false,
+    blocked: false,
+    savingCursor: undefined,
+    retryAlarm: createAlarm(scheduler, on.retry),
+    readAlarm: createAlarm(scheduler, fixed.events.changed),
+    cursorAlarm: createAlarm(scheduler, on.cursor),
+    tidyAlarm: createAlarm(scheduler, on.retry),
+    expiryAlarm: createAlarm(scheduler, on.retry),
+  };
+}

@@ -1,0 +1,276 @@
+import { join } from 'node:path';
+import { errorText } from '../retry.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { codeOf, type SpoolFile } from './disk.ts';
+import { type FrameFacts, frameOf } from './frame.ts';
+import { encodeItem, type Item } from './item.ts';
+import { giveUp, removeIfConsumed } from './reader.ts';
+import { addFrame, createSegment, isConsumed, recoverSegments, type Segment, seqBehind } from './segment.ts';
+import { hasWork, type SpoolState, usedBytes } from './state.ts';
+
+const MIB = 2 ** 20;
+/** One write and one sync carry about so much. */
+const GROUP_BYTES = MIB;
+const RETRY_MS = 1000;
+const MIN_EXPIRY_MS = 1000;
+const CURSOR_FILE = 'cursor';
+
+/** The folder belongs to another process. */
+const HELD = 'another process uses this folder';
+
+/** Brings everything to disk that waits for it; resolves, never rejects, when that is done or the disk refuses. */
+export function work(state: SpoolState): Promise<void> {
+  if (state.working !== undefined) return state.working;
+  const working = run(state).finally(() => {
+    state.working = undefined;
+    // What came after the last look.
+    if (hasWork(state) && !state.failing && !state.blocked && state.phase !== 'closed') void work(state);
+  });
+  state.working = working;
+  return working;
+}
+
+async function run(state: SpoolState): Promise<void> {
+  // Whoever has called is told of nothing before its call has ended.
+  await undefined;
+  try {
+    if (state.phase === 'opening') await recover(state);
+    if (state.phase !== 'open') return;
+    await expire(state);
+    await tidy(state);
+    while (hasWork(state)) {
+      if (state.front.length > 0) await writeFront(state);
+      else {
+        state.blocked = !(await makeRoom(state));
+        if (state.blocked) break;
+        await writeGroup(state);
+      }
+      worked(state);
+    }
+    if (state.failing) worked(state);
+    setExpiry(state);
+  } catch (error) {
+    failed(state, error);
+  }
+}
+
+function worked(state: SpoolState): void {
+  if (state.failing) state.context.log.info({ spool: state.dir }, 'The spool is written again');
+  state.failing = false;
+  state.events.changed();
+}
+
+function failed(state: SpoolState, error: unknown): void {
+  if (!state.failing) {
+    const text = errorText(error);
+    state.context.log.error({ spool: state.dir, error: text }, 'The spool cannot be used; trying again');
+  }
+  state.failing = true;
+  state.retryAlarm.set(RETRY_MS);
+  state.events.changed();
+}
+
+async function recover(state: SpoolState): Promise<void> {
+  const { dir, disk, context, lock } = state;
+  if (!(await lock.acquire())) throw new Error(HELD);
+  const cursor = await disk.read(join(dir, CURSOR_FILE), 0, MIB).then(decodeCursor, () => new Map());
+  const { segments, damagedBytes } = await recoverSegments(dir, cursor, disk, context.log);
+  state.segments = segments;
+  state.phase = 'open';
+  const messages = segments.reduce((sum, { unread }) => sum + unread, 0);
+  if (messages > 0 || damagedBytes > 0) {
+    const fields = { spool: dir, messages, damaged_bytes: damagedBytes };
+    context.log.info(fields, 'Found messages of an earlier run in the spool');
+  }
+  state.events.recovered(messages);
+  state.events.changed();
+}
+
+async function expire(state: SpoolState): Promise<void> {
+  const endMs = state.context.scheduler.now() - state.options.maxAgeMs;
+  for (const segment of [...state.segments]) {
+    if (segment.unread === 0 || segment.newestMs >= endMs) continue;
+    await sealIfActive(state, segment);
+    giveUp(state, segment, 'spool_expired');
+  }
+}
+
+function setExpiry({ segments, options, context, expiryAlarm }: SpoolState): void {
+  const oldest = segments.find(({ unread }) => unread > 0);
+  if (oldest === undefined) expiryAlarm.clear();
+  else
+    expiryAlarm.set(
+      Math.max(MIN_EXPIRY_MS, oldest.newestMs + options.maxAgeMs - context.scheduler.now() + 1),
+    );
+}
+
+/** An empty spool leaves no file behind. */
+async function tidy(state: SpoolState): Promise<void> {
+  const segment = state.active?.segment;
+  if (segment && segment.size > 0 && isConsumed(segment) && !state.tidyAlarm.isSet) await seal(state);
+}
+
+/** False if the bound is reached and nothing may be dropped. */
+async function makeRoom(state: SpoolState): Promise<boolean> {
+  const wanted = groupOf(state).reduce((sum, { batch }) => sum + batch.bytes, 0);
+  while (usedBytes(state) + wanted > state.options.maxBytes) {
+    const oldest = state.segments.find(({ unread, blocking }) => unread > 0 && !blocking);
+    if (oldest === undefined) return usedBytes(state) === 0;
+    await sealIfActive(state, oldest);
+    giveUp(state, oldest, 'spool_full');
+  }
+  return true;
+}
+
+function groupOf({ pending }: SpoolState): Item[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < pending.length && bytes < GROUP_BYTES) bytes += pending[count++]?.batch.bytes ?? 0;
+  return pending.slice(0, count);
+}
+
+async function writeGroup(state: SpoolState): Promise<void> {
+  const { durable, groupMs, segmentBytes } = state.options;
+  if (durable && groupMs > 0 && state.pendingBytes < GROUP_BYTES) await pause(state, groupMs);
+  if (state.active && state.active.segment.size >= segmentBytes) await seal(state);
+  const group = groupOf(state);
+  const active =
+    state.active ?? (await open(state, createSegment(state.dir, nextSeq(state), state.context.random)));
+  if (state.active === undefined) {
+    state.active = active;
+    state.segments.push(active.segment);
+  }
+  state.writing = group.length;
+  const ends = await write(state, active, group, durable)
+    .catch(async (error: unknown) => {
+      // What reached the disk all the same is of no use, and would be there a second time after a restart.
+      await active.file.cut(active.segment.size).catch(() => {});
+      await seal(state);
+      throw error;
+    })
+    .finally(() => {
+      state.writing = 0;
+    });
+  for (const [index, item] of group.entries()) {
+    const at = active.segment.size;
+    const end = ends[index] ?? at;
+    addFrame(active.segment, end, factsOf(item));
+    state.pendingBytes -= item.batch.bytes;
+    state.pendingMessages -= item.batch.messages.length;
+    if (state.freshBytes + item.batch.bytes > state.options.freshBytes) continue;
+    state.freshBytes += item.batch.bytes;
+    state.fresh.push({ segment: active.segment, at, end, item });
+  }
+  state.pending.splice(0, group.length);
+}
+
+/** What was in memory and is older than everything on disk gets a segment of its own before the others. */
+async function writeFront(state: SpoolState): Promise<void> {
+  const { front, segments } = state;
+  const first = segments[0];
+  if (first === undefined) {
+    state.front = [];
+    state.pending.unshift(...front);
+    return;
+  }
+  const opened = await open(state, createSegment(state.dir, first.seq - 1, state.context.random));
+  const { segment, file } = opened;
+  try {
+    const ends = await write(state, opened, front, true);
+    for (const [index, item] of front.entries()) addFrame(segment, ends[index] ?? 0, factsOf(item));
+  } catch (error) {
+    await state.disk.remove(segment.path).catch(() => {});
+    throw error;
+  } finally {
+    await file.close().catch(() => {});
+  }
+  segment.sealed = true;
+  state.segments.unshift(segment);
+  for (const { batch } of front) {
+    state.pendingBytes -= batch.bytes;
+    state.pendingMessages -= batch.messages.length;
+  }
+  state.front = state.front.slice(front.length);
+}
+
+interface Open {
+  readonly segment: Segment;
+  readonly file: SpoolFile;
+}
+
+async function open({ dir, disk }: SpoolState, segment: Segment): Promise<Open> {
+  const file = await disk.create(segment.path).catch(async (error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    // Somebody removed the folder.
+    await disk.makeDir(dir);
+    return disk.create(segment.path);
+  });
+  return { segment, file };
+}
+
+/** Where each item's frame ends; rejects unless all of them are on disk. */
+async function write(
+  { dir, disk }: SpoolState,
+  { segment, file }: Open,
+  items: readonly Item[],
+  durable: boolean,
+): Promise<number[]> {
+  let end = segment.size;
+  const ends: number[] = [];
+  const buffers: Buffer[] = [];
+  for (const item of items) {
+    for (const buffer of frameOf(encodeItem(item), factsOf(item))) {
+      buffers.push(buffer);
+      end += buffer.length;
+    }
+    ends.push(end);
+  }
+  await file.write(buffers, segment.size);
+  if (durable) {
+    await file.sync();
+    if (segment.size === 0) await disk.syncDir(dir);
+  }
+  if (!(await file.isThere())) throw new Error('the segment was removed');
+  return ends;
+}
+
+const factsOf = ({ batch, offeredMs, whenFull }: Item): FrameFacts => ({
+  messages: batch.messages.length,
+  offeredMs,
+  blocking: whenFull === 'block',
+});
+
+/** Nothing is added to the active segment any more. */
+export async function seal(state: SpoolState): Promise<void> {
+  const { active } = state;
+  if (active === undefined) return;
+  state.active = undefined;
+  active.segment.sealed = true;
+  removeIfConsumed(state, active.segment);
+  try {
+    if (state.segments.includes(active.segment)) await active.file.sync();
+  } catch {
+    // In memory mode more than that the process can end is not promised.
+  }
+  await active.file.close().catch(() => {});
+}
+
+async function sealIfActive(state: SpoolState, segment: Segment): Promise<void> {
+  if (state.active?.segment === segment) await seal(state);
+}
+
+/** Saves how far all is acknowledged, unless that fails: then some of it is delivered again after a restart. */
+export async function saveCursor(state: SpoolState): Promise<void> {
+  await state.savingCursor;
+  const entries = state.segments.filter(({ ackOffset }) => ackOffset > 0);
+  const cursor = new Map(entries.map(({ name, ackOffset }) => [name, ackOffset]));
+  state.savingCursor = state.disk.replace(join(state.dir, CURSOR_FILE), encodeCursor(cursor)).catch(() => {});
+  await state.savingCursor;
+}
+
+const nextSeq = ({ segments }: SpoolState): number => seqBehind(segments);
+
+const pause = ({ context }: SpoolState, ms: number) =>
+  new Promise<void>((resolve) => {
+    context.scheduler.schedule(() => resolve(), ms);
+  });

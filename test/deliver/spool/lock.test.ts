@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { realDisk } from '../../../src/deliver/spool/disk.ts';
+import { createLock, linuxProcesses, type Processes } from '../../../src/deliver/spool/lock.ts';
+import { closeAll, createFolder } from '../../processes.ts';
+import { turns } from './fixtures.ts';
+import { manualTime } from './manual-time.ts';
+import { memoryDisk } from './memory-disk.ts';
+
+afterEach(closeAll);
+
+/** Processes by name: alive, dead, or (absent) not to be seen from here. */
+const among = (self: string, others: Record<string, boolean>): Processes => ({
+  self: async () => self,
+  isAlive: async (name) => others[name],
+});
+
+describe('a folder belongs to one process at a time', () => {
+  test('the second one gets it once the first has let go', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    const a = createLock('/d', disk, time, among('a', { b: true }));
+    const b = createLock('/d', disk, time, among('b', { a: true }));
+    expect(await a.acquire()).toBe(true);
+    expect(await a.acquire()).toBe(true);
+    expect(await b.acquire()).toBe(false);
+    await b.release();
+    expect(await b.acquire()).toBe(false);
+    await a.release();
+    expect(await b.acquire()).toBe(true);
+  });
+
+  test('a dead one is succeeded at once', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    await createLock('/d', disk, time, among('a', {})).acquire();
+    expect(await createLock('/d', disk, time, among('b', { a: false })).acquire()).toBe(true);
+  });
+
+  test('one that cannot be seen is succeeded once it was silent for a while', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    const session = disk.session();
+    const far = createLock('/d', session, time, among('far', {}));
+    const near = createLock('/d', disk, time, among('near', {}));
+    await far.acquire();
+    for (let s = 0; s < 30; s++) {
+      expect(await near.acquire()).toBe(false);
+      time.advance(1000);
+      await turns();
+    }
+    // From now on `far` touches nothing.
+    await far.release();
+    const file = await disk.create('/d/owner');
+    await file.write([Buffer.from('far')], 0);
+    let waitedS = 0;
+    for (; !(await near.acquire()); waitedS++) time.advance(1000);
+    expect(waitedS).toBe(15);
+  });
+});
+
+describe('processes of this system', () => {
+  test('this one has a name and is alive; a name of nobody is not', async () => {
+    const self = await linuxProcesses.self();
+    expect(await linuxProcesses.isAlive(self)).toBe(true);
+    expect(await linuxProcesses.isAlive(self.replace(/ \d+$/, ' 1'))).toBe(false);
+    expect(await linuxProcesses.isAlive('another host')).toBeUndefined();
+    expect(await linuxProcesses.isAlive('')).toBeUndefined();
+  });
+
+  test('a lock whose process has ended is taken over', async () => {
+    const dir = join(createFolder(), 'spool');
+    const self = await linuxProcesses.self();
+    const child = spawn('sleep', ['60']);
+    const pid = child.pid ?? 0;
+    const stat = `/proc/${pid}/stat`;
+    const fields = readFileSync(stat, 'utf8').split(') ')[1]?.split(' ');
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'owner'), self.replace(/ \d+ \d+$/, ` ${pid} ${fields?.[19]}`));
+    const lock = createLock(dir, realDisk, manualTime(), linuxProcesses);
+    expect(await lock.acquire()).toBe(false);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(await lock.acquire()).toBe(true);
+    await lock.release();
+  });
+});

@@ -1,0 +1,261 @@
+import { describe, expect, test } from '@jest/globals';
+import { jsonOf } from '../../../src/message.ts';
+import { DIR, item, rig, turns } from './fixtures.ts';
+import { memoryDisk } from './memory-disk.ts';
+
+const segments = (disk: ReturnType<typeof memoryDisk>) =>
+  [...disk.files.keys()].filter((path) => path.endsWith('.segment')).sort();
+
+describe('first in, first out', () => {
+  test('what was appended is taken in order once it is on disk', async () => {
+    const { spool, drain } = rig(memoryDisk());
+    for (const n of [1, 2, 3]) spool.append(item([n, n + 10]));
+    expect(spool.take()).toBeUndefined();
+    expect(spool.stats()).toMatchObject({ unread: 0, pending: 6, pendingBytes: 600, memoryBytes: 600 });
+    expect(await spool.flush()).toBe(true);
+    expect(spool.stats()).toMatchObject({ unread: 6, pending: 0, pendingBytes: 0, memoryBytes: 600 });
+    expect(await drain()).toEqual([1, 11, 2, 12, 3, 13]);
+    expect(spool.stats()).toMatchObject({ unread: 0, memoryBytes: 0 });
+  });
+
+  test('what is not in memory any more is read, over the ends of segments', async () => {
+    const disk = memoryDisk();
+    const { spool, drain } = rig(disk, { freshBytes: 250 });
+    const numbers = Array.from({ length: 50 }, (_, n) => n);
+    for (const n of numbers) {
+      spool.append(item([n]));
+      await spool.flush();
+    }
+    expect(segments(disk).length).toBeGreaterThan(3);
+    expect(await drain()).toEqual(numbers);
+  });
+
+  test('a restart finds what was not done with, and nothing else', async () => {
+    const disk = memoryDisk();
+    const first = rig(disk);
+    for (const n of [1, 2, 3, 4, 5]) first.spool.append(item([n]));
+    await first.spool.flush();
+    expect(await first.drain((n) => n !== 3)).toEqual([1, 2, 3, 4, 5]);
+    expect(await first.spool.close()).toEqual([]);
+    const second = rig(disk);
+    expect(await second.spool.flush()).toBe(true);
+    expect(second.recovered).toEqual([3]);
+    expect(await second.drain()).toEqual([3, 4, 5]);
+    await second.spool.close();
+    const third = rig(disk);
+    await third.spool.flush();
+    expect(third.recovered).toEqual([0]);
+  });
+
+  test('what is prepended comes before everything on disk, after a restart too', async () => {
+    const disk = memoryDisk();
+    const first = rig(disk);
+    for (const n of [3, 4]) first.spool.append(item([n]));
+    await first.spool.flush();
+    first.spool.prepend([item([1]), item([2])]);
+    first.spool.append(item([5]));
+    await first.spool.close();
+    const second = rig(disk);
+    await second.spool.flush();
+    expect(await second.drain()).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('an item comes back as it was', async () => {
+    const disk = memoryDisk();
+    const original = item([1, 2], {
+      target: Object.freeze({ key: 'k', table: 'a.b' }),
+      priority: 7,
+      whenFull: 'block',
+      sends: 2,
+      failures: 1,
+    });
+    const first = rig(disk);
+    first.spool.append(original);
+    await first.spool.close();
+    const { spool } = rig(disk);
+    await spool.flush();
+    spool.take();
+    await turns();
+    const back = spool.take()?.item;
+    expect(back).toMatchObject({ ...original, batch: { ...original.batch, messages: expect.anything() } });
+    expect(back?.batch.messages.map(jsonOf)).toEqual(original.batch.messages.map(jsonOf));
+  });
+
+  test('an empty spool leaves no segment behind', async () => {
+    const disk = memoryDisk();
+    const { spool, drain, time } = rig(disk);
+    spool.append(item([1]));
+    await spool.flush();
+    await drain();
+    time.advance(1000);
+    await turns();
+    expect(segments(disk)).toEqual([]);
+    spool.append(item([2]));
+    await spool.flush();
+    expect(await drain()).toEqual([2]);
+  });
+
+  test('nothing is touched on disk before the first item', async () => {
+    const disk = memoryDisk();
+    rig(disk);
+    await turns();
+    expect(disk.files.size).toBe(0);
+  });
+});
+
+describe('bounds', () => {
+  test('at its bound the oldest segments go, counted', async () => {
+    const { spool, drain, lost } = rig(memoryDisk(), { maxBytes: 4000, freshBytes: 0 });
+    for (let n = 0; n < 30; n++) {
+      spool.append(item([n]));
+      await spool.flush();
+    }
+    const left = await drain();
+    const dropped = lost.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0);
+    expect(lost.every((line) => line.startsWith('spool_full '))).toBe(true);
+    expect(left).toEqual(Array.from({ length: 30 - dropped }, (_, n) => n + dropped));
+    expect(left.length).toBeGreaterThan(3);
+    expect(dropped).toBeGreaterThan(10);
+  });
+
+  test('what must not be dropped waits in memory until there is room', async () => {
+    const { spool, drain, lost } = rig(memoryDisk(), { maxBytes: 2000, segmentBytes: 500 });
+    for (let n = 0; n < 22; n++) {
+      spool.append(item([n], { whenFull: 'block' }));
+      await spool.flush();
+    }
+    expect(await spool.flush()).toBe(false);
+    expect(spool.stats().pending).toBeGreaterThan(0);
+    expect(await drain()).toEqual(Array.from({ length: 22 }, (_, n) => n));
+    expect(lost).toEqual([]);
+  });
+
+  test('what is too old goes, counted', async () => {
+    const { spool, drain, lost, time } = rig(memoryDisk(), { maxAgeMs: 5000 });
+    spool.append(item([1, 2], { offeredMs: time.now() }));
+    await spool.flush();
+    time.advance(4000);
+    await turns();
+    expect(lost).toEqual([]);
+    time.advance(1500);
+    await turns();
+    expect(lost).toEqual(['spool_expired 2']);
+    expect(await drain()).toEqual([]);
+  });
+});
+
+describe('faults', () => {
+  test.each(['write', 'sync', 'create'] as const)(
+    'a disk that refuses to %s is tried again',
+    async (kind) => {
+      const disk = memoryDisk();
+      const { spool, drain, time, log } = rig(disk, { segmentBytes: 100 });
+      spool.append(item([1]));
+      await spool.flush();
+      disk.fail(kind, 2, 'ENOSPC');
+      for (const n of [2, 3]) spool.append(item(Array.from({ length: 20 }, (_, i) => n * 100 + i)));
+      expect(await spool.flush()).toBe(false);
+      expect(spool.stats()).toMatchObject({ isFailing: true, pending: 40 });
+      for (let s = 0; s < 3; s++) {
+        time.advance(1000);
+        await turns();
+      }
+      expect(spool.stats()).toMatchObject({ isFailing: false, pending: 0 });
+      expect((await drain()).length).toBe(41);
+      expect(log.lines.map(({ level, text }) => `${level} ${text}`)).toEqual([
+        'error The spool cannot be used; trying again',
+        'info The spool is written again',
+      ]);
+      disk.crash(() => 0);
+      const after = rig(disk);
+      await after.spool.flush();
+    },
+  );
+
+  test('while the disk refuses, pending items can be given up', async () => {
+    const disk = memoryDisk();
+    const { spool, drain } = rig(disk);
+    disk.fail('write', 1, 'EIO');
+    for (const n of [1, 2, 3]) spool.append(item([n]));
+    expect(spool.dropPending(150)).toEqual([]);
+    await spool.flush();
+    expect(spool.dropPending(150).length).toBe(2);
+    await spool.flush();
+    expect(await drain()).toEqual([3]);
+  });
+
+  test('a frame that is damaged while the spool runs is passed over and counted', async () => {
+    const disk = memoryDisk();
+    const { spool, drain, lost } = rig(disk, { freshBytes: 0 });
+    for (const n of [1, 2, 3, 4]) {
+      spool.append(item([n, n + 10]));
+      await spool.flush();
+    }
+    const [path = ''] = segments(disk);
+    disk.flip(path, 8 * 700);
+    expect(await drain()).toEqual([1, 11, 3, 13, 4, 14]);
+    expect(lost).toEqual(['spool_corrupt 2']);
+  });
+
+  test('a segment that vanishes while the spool runs is counted', async () => {
+    const disk = memoryDisk();
+    const { spool, drain, lost } = rig(disk, { freshBytes: 0 });
+    for (const n of [1, 2]) {
+      spool.append(item(Array.from({ length: 20 }, (_, i) => n * 100 + i)));
+      await spool.flush();
+    }
+    disk.lose(segments(disk)[0] ?? '');
+    expect((await drain()).length).toBe(20);
+    expect(lost).toEqual(['spool_corrupt 20']);
+  });
+
+  test('a read that fails is repeated after a while', async () => {
+    const disk = memoryDisk();
+    const { spool, drain, time } = rig(disk, { freshBytes: 0 });
+    spool.append(item([1]));
+    await spool.flush();
+    disk.fail('read', 1, 'EIO');
+    expect(await drain()).toEqual([]);
+    time.advance(1000);
+    expect(await drain()).toEqual([1]);
+  });
+
+  test('empty and unknown files are survived', async () => {
+    const disk = memoryDisk();
+    for (const name of ['0000001000000001-00000000.segment', 'README', 'cursor', 'x.segment']) {
+      await (await disk.create(`${DIR}/${name}`)).close();
+    }
+    const { spool, drain } = rig(disk);
+    spool.append(item([1]));
+    expect(await spool.flush()).toBe(true);
+    expect(await drain()).toEqual([1]);
+    expect([...disk.files.keys()]).toEqual(expect.arrayContaining([`${DIR}/README`, `${DIR}/x.segment`]));
+  });
+});
+
+describe('two processes', () => {
+  test('a folder that another process uses is waited for', async () => {
+    const disk = memoryDisk();
+    const owner = await disk.create(`${DIR}/owner`);
+    await owner.write([Buffer.from('other')], 0);
+    const { spool, drain, time, log } = rig(disk, { segmentBytes: 100 });
+    spool.append(item([1]));
+    expect(await spool.flush()).toBe(false);
+    expect(log.lines[0]?.fields).toMatchObject({ error: 'Error: another process uses this folder' });
+    await disk.remove(`${DIR}/owner`);
+    time.advance(1000);
+    await turns();
+    expect(await drain()).toEqual([1]);
+    await spool.close();
+    expect([...disk.files.keys()].filter((path) => path.endsWith('owner'))).toEqual([]);
+  });
+
+  test('one that was left by a dead process is taken over', async () => {
+    const disk = memoryDisk();
+    const owner = await disk.create(`${DIR}/owner`);
+    await owner.write([Buffer.from('gone')], 0);
+    const { spool } = rig(disk);
+    spool.append(item([1]));
+    expect(await spool.flush()).toBe(true);
+  });
+});
