@@ -144,7 +144,7 @@ describe('a batch', () => {
     });
     expect(route(routing({ s: [EVENT_A] }), letters('x')).routed.at(-1)).toMatchObject({
       priority: 100,
-      whenFull: 'shed',
+      whenFull: 'spill',
     });
   });
 });

@@ -279,6 +279,7 @@ describe('the options of a lane', () => {
     const isCritical = () => true;
     expect(laneOptions(config.backends.a!, 'hash', isCritical)).toEqual({
       queueMaxBytes: 1_048_576,
+      durability: 'memory',
       concurrency: 7,
       sendTimeoutMs: 3000,
       merge: { maxMessages: 5, maxAgeMs: 6 },

@@ -1,8 +1,9 @@
 import { Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
-import { type Balance, balancesOf, type Gauges, lanesOf } from './metrics/balance.ts';
+import { type Balance, balancesOf, type Gauges, lanesOf, type SpoolGauge } from './metrics/balance.ts';
 import { type Counts, createCounts, createRecorder, outcomeRows, type Recorder } from './metrics/counts.ts';
 import { exposeCounter, exposeGauge } from './metrics/exposition.ts';
+import { labelOf } from './metrics/label.ts';
 import { addProcessMetrics, createEventLoopLag } from './metrics/runtime.ts';
 import type { Row, Tally } from './metrics/tally.ts';
 
@@ -31,6 +32,7 @@ export interface Metrics extends Recorder {
 
 const NO_GAUGES: Gauges = {
   lanes: () => [],
+  spools: () => [],
   held: () => new Map(),
   connections: () => 0,
   memory: () => ({ jobs: 0, traces: 0, messages: 0, evicted: 0 }),
@@ -66,7 +68,7 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
 }
 
 const CONSERVATION =
-  'For every backend: sum(sidecar_received_total) + sidecar_added_total = sum(sidecar_outcomes_total) + sidecar_in_flight.';
+  'For every backend: sum(sidecar_received_total) + sidecar_added_total + sidecar_recovered_total = sum(sidecar_outcomes_total) + sidecar_in_flight.';
 
 function exposeFlow(registry: Registry, counts: Counts, gauges: () => Gauges): void {
   exposeCounter(registry, {
@@ -82,6 +84,12 @@ function exposeFlow(registry: Registry, counts: Counts, gauges: () => Gauges): v
     read: counts.added.rows,
   });
   exposeCounter(registry, {
+    name: 'sidecar_recovered_total',
+    help: `Messages for a backend that an earlier run had left on disk. ${CONSERVATION}`,
+    labels: ['backend'],
+    read: () => spoolRows(gauges(), ({ recovered }) => recovered),
+  });
+  exposeCounter(registry, {
     name: 'sidecar_outcomes_total',
     help: `What became of messages at a backend: delivered, filtered, shed or dead_lettered, and why. ${CONSERVATION}`,
     labels: ['backend', 'outcome', 'reason'],
@@ -89,11 +97,14 @@ function exposeFlow(registry: Registry, counts: Counts, gauges: () => Gauges): v
   });
   exposeGauge(registry, {
     name: 'sidecar_in_flight',
-    help: `Messages without an outcome yet: in open batches, held by operators, or in the backend's lane. ${CONSERVATION}`,
+    help: `Messages without an outcome yet: in open batches, held by operators, in the backend's lane, or on disk. ${CONSERVATION}`,
     labels: ['backend'],
     read: () => balancesOf(counts, gauges()).map(({ backend, inFlight }): Row => [[backend], inFlight]),
   });
 }
+
+const spoolRows = (gauges: Gauges, of: (spool: SpoolGauge) => number): Row[] =>
+  gauges.spools().map((spool): Row => [[labelOf(spool.backend)], of(spool)]);
 
 const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 } as const;
 
@@ -103,6 +114,18 @@ function exposeLanes(registry: Registry, gauges: () => Gauges): void {
     help: 'Bytes of the messages in the lane of a backend, waiting or being sent.',
     labels: ['backend'],
     read: () => lanesOf(gauges()).map(({ backend, bytes }): Row => [[backend], bytes]),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_spool_messages',
+    help: 'Messages that wait on disk for a backend.',
+    labels: ['backend'],
+    read: () => spoolRows(gauges(), ({ messages }) => messages),
+  });
+  exposeGauge(registry, {
+    name: 'sidecar_spool_bytes',
+    help: 'Bytes of the files in which messages wait for a backend.',
+    labels: ['backend'],
+    read: () => spoolRows(gauges(), ({ bytes }) => bytes),
   });
   exposeGauge(registry, {
     name: 'sidecar_oldest_seconds',

@@ -479,8 +479,8 @@ describe('conservation', () => {
     model.close(10, 2);
     model.lose('db');
     expect(metrics.balances()).toEqual([
-      { backend: 'db', received: 10, added: 0, ended: 0, inFlight: 9, missing: 1 },
-      { backend: 'files', received: 10, added: 0, ended: 0, inFlight: 10, missing: 0 },
+      { backend: 'db', received: 10, added: 0, recovered: 0, ended: 0, inFlight: 9, missing: 1 },
+      { backend: 'files', received: 10, added: 0, recovered: 0, ended: 0, inFlight: 10, missing: 0 },
     ]);
     expect(await exposedBalance(metrics, 'db')).toBe(1);
   });
@@ -514,15 +514,15 @@ describe('conservation', () => {
     metrics.planned(['db']);
     end(metrics, 'delivered', 'db', 'ok', 1);
     expect(metrics.balances()).toEqual([
-      { backend: 'db', received: 1, added: 0, ended: 1, inFlight: 0, missing: 0 },
+      { backend: 'db', received: 1, added: 0, recovered: 0, ended: 1, inFlight: 0, missing: 0 },
     ]);
   });
 
-  test('the equation is in the help of each of its four metrics', async () => {
+  test('the equation is in the help of each of its metrics', async () => {
     const families = parseExposition(await metricsOf().text());
     const equation =
-      'sum(sidecar_received_total) + sidecar_added_total = sum(sidecar_outcomes_total) + sidecar_in_flight';
-    for (const name of ['received_total', 'added_total', 'outcomes_total', 'in_flight']) {
+      'sum(sidecar_received_total) + sidecar_added_total + sidecar_recovered_total = sum(sidecar_outcomes_total) + sidecar_in_flight';
+    for (const name of ['received_total', 'added_total', 'recovered_total', 'outcomes_total', 'in_flight']) {
       expect(families.get(`sidecar_${name}`)?.help).toContain(equation);
     }
   });

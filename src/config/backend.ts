@@ -13,6 +13,23 @@ export const laneShape = {
     })
     .prefault({})
     .describe('What waits for this backend.'),
+  durability: z
+    .enum(['memory', 'disk'])
+    .default('memory')
+    .describe(
+      '`disk` writes every batch to `data_dir` before it is sent, so that neither the end of the sidecar nor a power cut loses what it has taken; `memory` writes there only what the backend cannot take in time.',
+    ),
+  spool: z
+    .strictObject({
+      max_bytes: size({ min: '1MiB' })
+        .prefault('1GiB')
+        .describe('Bound of what waits on disk; past it the oldest go, counted as `spool_full`.'),
+      max_age: duration({ min: '1s', max: '3650d' })
+        .prefault('7d')
+        .describe('What has waited there for longer goes, counted as `spool_expired`.'),
+    })
+    .prefault({})
+    .describe('What waits for this backend on disk, in `data_dir`.'),
   concurrency: z.int().min(1).max(64).optional().describe("Sends at a time. Default: the type's own choice."),
   timeout: duration().prefault('30s').describe('A send that takes longer is aborted and tried again.'),
   retry: z

@@ -88,8 +88,9 @@ function assemble(draft: Draft, options: ParseOptions, { readFile }: Surrounding
   if (base === undefined || draft.errors.length > 0) return undefined;
 
   const backend = ([name, section]: [string, (typeof base.backends)[string]]): [string, BackendConfig] => {
-    const { type, queue, concurrency, timeout, retry, breaker, batch, dead_letters } = section;
-    const lane = { queue, concurrency, timeout, retry, breaker, batch, dead_letters };
+    const { type, queue, durability, spool, concurrency, timeout, retry, breaker, batch, dead_letters } =
+      section;
+    const lane = { queue, durability, spool, concurrency, timeout, retry, breaker, batch, dead_letters };
     return [name, { type, ...lane, options: backendOptions.get(name) ?? {} }];
   };
   const rules = ([source, list]: [string, (typeof base.routing)[string]]): [string, RuleConfig[]] => [

@@ -87,10 +87,10 @@ export const ruleSchema = z.strictObject({
     .default(100)
     .describe('Lower is dispatched first and shed last.'),
   when_full: z
-    .enum(['shed', 'block'])
-    .default('shed')
+    .enum(['spill', 'shed', 'block'])
+    .default('spill')
     .describe(
-      "What happens when the backend's queue is full: `shed` drops the least important messages, counted; `block` stops reading from the sockets.",
+      "What happens when the backend's queue is full and it does not keep up: `spill` writes to disk what comes, and sends it in order later; `shed` drops the least important messages, counted; `block` stops reading from the sockets.",
     ),
   filter: filterSchema.optional().describe('Which messages the rule takes; without it, all.'),
   config: z

@@ -1,4 +1,6 @@
-import { bury, emit, heldBytes, type LaneState } from './lane-state.ts';
+import { ended } from './job.ts';
+import { bury, emit, heldBytes, type LaneState, ownBytes } from './lane-state.ts';
+import { dropUnwritten, slowInMs, spill } from './spilling.ts';
 
 /** A lane that was at its bound is not any more below this part of it. */
 const RELIEF = 0.9;
@@ -12,7 +14,8 @@ const RESERVE_RELIEF = 1.2;
  * Holds the lane to its bound; call it after every change of what it holds and of the breaker.
  *
  * States: free → full (at the bound of a backend that makes progress: the input waits) → free below 90 %; or →
- * stuck (at the bound of one that does not: sheds down to 90 %, and the input waits only for rules that say `block`).
+ * stuck (at the bound of one that does not, or not enough for a while: spills what may go to disk, sheds the rest
+ * down to 90 %, and the input waits only for the disk and for rules that say `block`).
  */
 export function reviewBound(lane: LaneState, nowMs: number): void {
   if (lane.deadlineMs !== undefined) return;
@@ -20,12 +23,20 @@ export function reviewBound(lane: LaneState, nowMs: number): void {
   lane.queue.setPatient(heldBytes(lane) <= lane.options.queueMaxBytes * PATIENCE, nowMs);
   if (!over) {
     lane.stallAlarm.clear();
+    lane.fullSinceMs = undefined;
     lane.full.set(false);
-  } else if (isStuck(lane, nowMs)) {
+    return;
+  }
+  lane.fullSinceMs ??= nowMs;
+  const isSlow = slowInMs(lane, nowMs) <= 0;
+  const stuck = isStuck(lane, nowMs);
+  if (isSlow || stuck) spill(lane, nowMs);
+  if (stuck) {
+    dropUnwritten(lane, heldBytes(lane) - lane.options.queueMaxBytes * RELIEF);
     shed(lane, nowMs);
-    lane.full.set(isOver(lane) && lane.queue.blockingBytes + lane.sendingBlockingBytes > 0);
+    lane.full.set(isOver(lane) && mustWait(lane));
   } else {
-    if (!lane.stallAlarm.isSet) lane.stallAlarm.set(stallsInMs(lane, nowMs));
+    if (!lane.stallAlarm.isSet) lane.stallAlarm.set(Math.min(stallsInMs(lane, nowMs), slowInMs(lane, nowMs)));
     lane.full.set(true);
   }
 }
@@ -33,6 +44,10 @@ export function reviewBound(lane: LaneState, nowMs: number): void {
 function isOver(lane: LaneState): boolean {
   const { queueMaxBytes } = lane.options;
   return heldBytes(lane) > (lane.full.get() ? queueMaxBytes * RELIEF : queueMaxBytes);
+}
+
+function mustWait(lane: LaneState): boolean {
+  return lane.queue.blockingBytes + lane.sendingBlockingBytes + (lane.spool?.pendingBytes ?? 0) > 0;
 }
 
 /** Whether the backend makes no progress. */
@@ -48,14 +63,15 @@ function stallsInMs(lane: LaneState, nowMs: number): number {
   return lane.unansweredSinceMs + lane.stallAfterMs - nowMs;
 }
 
-/** The one place where messages are given up at the bound: here they would go to disk instead. */
+/** The one place where messages of the queue are given up at the bound: those that may not go to disk. */
 function shed(lane: LaneState, nowMs: number): void {
   const { queueMaxBytes } = lane.options;
-  lane.queue.shed(heldBytes(lane) - queueMaxBytes * RELIEF, nowMs, (_job, messages) =>
-    emit(lane, 'shed', 'queue_full', messages),
-  );
-  if (heldBytes(lane) <= queueMaxBytes * RESERVE) return;
-  lane.queue.shedCritical(heldBytes(lane) - queueMaxBytes * RESERVE_RELIEF, nowMs, (job, messages) =>
+  lane.queue.shed(ownBytes(lane) - queueMaxBytes * RELIEF, nowMs, (job, messages) => {
+    emit(lane, 'shed', 'queue_full', messages);
+    ended(job, messages.length);
+  });
+  if (ownBytes(lane) <= queueMaxBytes * RESERVE) return;
+  lane.queue.shedCritical(ownBytes(lane) - queueMaxBytes * RESERVE_RELIEF, nowMs, (job, messages) =>
     bury(lane, job, 'queue_full', `the queue held more than ${RESERVE} times its bound`, messages),
   );
 }

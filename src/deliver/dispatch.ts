@@ -3,11 +3,12 @@ import type { Message } from '../message.ts';
 import { reviewBound } from './bound.ts';
 import type { Ticket } from './breaker.ts';
 import { finishIfDone } from './closing.ts';
-import { halvesOf, type Job, partOf } from './job.ts';
+import { ended, halvesOf, type Job, partOf } from './job.ts';
 import { bury, emit, type LaneState, type Sending } from './lane-state.ts';
 import { backoffMs, errorText, type Verdict, verdictOf } from './retry.ts';
 import { sendOnce } from './send.ts';
 import { type Partly, Permanent } from './sink.ts';
+import { refill } from './spilling.ts';
 
 /** A closing lane has seconds: it does not spend its last ones in a pause longer than this. */
 const MAX_CLOSING_PAUSE_MS = 1000;
@@ -16,6 +17,7 @@ const MAX_CLOSING_PAUSE_MS = 1000;
 export function pump(lane: LaneState): void {
   if (lane.pumping) return;
   lane.pumping = true;
+  refill(lane);
   while (maySend(lane)) {
     const job = lane.queue.take(lane.context.scheduler.now());
     if (job === undefined) break;
@@ -139,12 +141,13 @@ function answered(lane: LaneState, ticket: number, nowMs: number): void {
 
 function accepted(lane: LaneState, job: Job, nowMs: number): void {
   lane.queue.release(job, nowMs);
-  delivered(lane, job.batch.messages);
+  delivered(lane, job, job.batch.messages);
 }
 
-function delivered(lane: LaneState, messages: readonly Message[]): void {
+function delivered(lane: LaneState, job: Job, messages: readonly Message[]): void {
   lane.sent += messages.length;
   emit(lane, 'delivered', 'ok', messages);
+  ended(job, messages.length);
 }
 
 /** Each message has one fate: taken, refused for a reason, or still to be sent as the cause says. */
@@ -157,7 +160,7 @@ function partly(lane: LaneState, job: Job, error: Partly, ticket: Ticket, nowMs:
     return;
   }
   answered(lane, ticket, nowMs);
-  if (taken.length > 0) delivered(lane, taken);
+  if (taken.length > 0) delivered(lane, job, taken);
   for (const [reason, messages] of refused) bury(lane, job, 'permanent', reason, messages);
   if (unsent.length === 0) lane.queue.release(job, nowMs);
   else if (error.cause === undefined) lane.queue.putBack([partOf(job, unsent)], 0, nowMs);

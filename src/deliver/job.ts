@@ -39,7 +39,25 @@ export function jobOf(delivery: Delivery, order: number, offeredMs: number): Job
 export function mergeJobs(jobs: readonly Job[]): Job | undefined {
   const [first] = jobs;
   if (first === undefined || jobs.length === 1) return first;
-  return { ...first, batch: mergeBatches(jobs.map((job) => job.batch)) };
+  const batch = mergeBatches(jobs.map((job) => job.batch));
+  return first.spooled === undefined ? { ...first, batch } : { ...first, batch, spooled: together(jobs) };
+}
+
+/** Says that messages of the job have their outcome; the last ones are not needed in the spool any more. */
+export function ended({ spooled }: Job, messages: number): void {
+  if (spooled === undefined) return;
+  spooled.left -= messages;
+  if (spooled.left === 0) spooled.done();
+}
+
+function together(jobs: readonly Job[]): Spooled {
+  const all = jobs.flatMap(({ spooled }) => spooled ?? []);
+  return {
+    left: all.reduce((sum, { left }) => sum + left, 0),
+    done: () => {
+      for (const { done } of all) done();
+    },
+  };
 }
 
 /** The job with some of its messages, at least one. */

@@ -5,11 +5,12 @@ import type { Broadcast, BroadcastState } from '../flow/broadcast.ts';
 import type { Message } from '../message.ts';
 import type { Breaker, BreakerOptions } from './breaker.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import type { Job } from './job.ts';
+import { ended, type Job } from './job.ts';
 import { type Ending, type Outcome, outcome } from './outcome.ts';
 import type { Queue } from './queue.ts';
 import { errorText, type RetryOptions } from './retry.ts';
 import type { MergeLimits, Sink } from './sink.ts';
+import type { LaneSpool } from './spools.ts';
 
 export interface LaneOptions {
   /** Bound of what waits or is being sent. */
@@ -26,6 +27,8 @@ export interface LaneOptions {
   readonly stallAfterMs?: number;
   /** Messages that are never shed. Default: events of level error and above. */
   readonly isCritical?: (message: Message) => boolean;
+  /** `disk`: a batch is sent only once it would survive a power cut. Needs a spool. Default `memory`. */
+  readonly durability?: 'memory' | 'disk';
   /** Names the configuration in force, for the dead letters. Default `''`. */
   readonly configHash?: string;
 }
@@ -52,6 +55,7 @@ export interface LaneState {
   readonly stallAfterMs: number;
   readonly context: DeliverContext;
   readonly queue: Queue;
+  readonly spool: LaneSpool | undefined;
   readonly breaker: Breaker;
   readonly outcome: Broadcast<Outcome>;
   readonly full: BroadcastState<boolean>;
@@ -65,6 +69,12 @@ export interface LaneState {
   /** Rings when a lane at its bound may have to be called stuck. */
   readonly stallAlarm: Alarm;
   readonly deadlineAlarm: Alarm;
+  /** Whether what may be spilled goes to the spool, as there is something before it. */
+  spilling: boolean;
+  /** The queue's order when the last job went to the spool: what is younger came after it. */
+  spooledOrder: number;
+  /** Since when the lane has been at its bound, epoch milliseconds. */
+  fullSinceMs: number | undefined;
   sendingBytes: number;
   sendingBlockingBytes: number;
   sendingMessages: number;
@@ -83,11 +93,16 @@ export interface LaneState {
   retries: number;
   /** Messages given up at shutdown. */
   abandoned: number;
+  /** What closing leaves to the spool. */
+  readonly left: Job[];
   lastError: string;
 }
 
-/** What counts against the lane's bound. */
-export const heldBytes = (lane: LaneState): number => lane.queue.bytes + lane.sendingBytes;
+/** What the lane itself holds in memory. */
+export const ownBytes = (lane: LaneState): number => lane.queue.bytes + lane.sendingBytes;
+
+/** What counts against the lane's bound: that, and what is on its way to the disk. */
+export const heldBytes = (lane: LaneState): number => ownBytes(lane) + (lane.spool?.pendingBytes ?? 0);
 
 /** Says what became of messages at the lane's backend. */
 export function emit(lane: LaneState, ending: Ending, reason: string, messages: readonly Message[]): void {
@@ -113,6 +128,7 @@ export function bury(
     messages,
   });
   emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages);
+  ended(job, messages.length);
 }
 
 /** The reason of messages that should have become dead letters and could not be written. */

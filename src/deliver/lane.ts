@@ -6,11 +6,14 @@ import { reviewBound } from './bound.ts';
 import { type BreakerState, createBreaker } from './breaker.ts';
 import { finishIfDone, finishNow } from './closing.ts';
 import { pump } from './dispatch.ts';
+import { jobOf } from './job.ts';
 import { type DeliverContext, emit, heldBytes, type LaneOptions, type LaneState } from './lane-state.ts';
 import type { Delivery, Outcome } from './outcome.ts';
 import { createQueue } from './queue.ts';
 import { errorText } from './retry.ts';
 import type { MergeLimits, Sink } from './sink.ts';
+import { spool } from './spilling.ts';
+import type { LaneSpool } from './spools.ts';
 
 export type { DeliverContext, LaneOptions } from './lane-state.ts';
 
@@ -55,9 +58,19 @@ export interface LaneStats {
 const STALL_AFTER_MS = 1000;
 const ERROR_LEVEL = 5;
 
-/** Opens the lane of an open sink, which it will close. */
-export function openLane(backend: string, sink: Sink, options: LaneOptions, context: DeliverContext): Lane {
-  const lane = createState(backend, sink, options, context);
+/** Opens a lane's way to its backend's spool; `changed` is called when there is more or less in it. */
+export type OpenSpool = (changed: () => void) => LaneSpool;
+
+/** Opens the lane of an open sink, which it will close. Without a spool, nothing goes to disk. */
+export function openLane(
+  backend: string,
+  sink: Sink,
+  options: LaneOptions,
+  context: DeliverContext,
+  openSpool?: OpenSpool,
+): Lane {
+  const spool = openSpool?.(() => review(lane));
+  const lane = createState(backend, sink, options, context, spool);
   return {
     outcome$: lane.outcome.value$,
     full$: lane.full.value$,
@@ -70,7 +83,13 @@ export function openLane(backend: string, sink: Sink, options: LaneOptions, cont
   };
 }
 
-function createState(backend: string, sink: Sink, options: LaneOptions, context: DeliverContext): LaneState {
+function createState(
+  backend: string,
+  sink: Sink,
+  options: LaneOptions,
+  context: DeliverContext,
+  spool: LaneSpool | undefined,
+): LaneState {
   const { scheduler } = context;
   const lane: LaneState = {
     backend,
@@ -87,6 +106,11 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
       perTarget: sink.sendsPerTarget ?? 1,
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),
+    spool,
+    // What comes now stays behind what an earlier process left.
+    spilling: spool !== undefined && !spool.isEmpty,
+    spooledOrder: 0,
+    fullSinceMs: undefined,
     breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),
     outcome: broadcast(),
     full: broadcastState(false),
@@ -108,6 +132,7 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
     sent: 0,
     retries: 0,
     abandoned: 0,
+    left: [],
     lastError: '',
   };
   return lane;
@@ -115,6 +140,10 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
 
 function offer(lane: LaneState, delivery: Delivery): void {
   if (lane.deadlineMs !== undefined) {
+    if (lane.spool !== undefined) {
+      lane.spool.append(jobOf(delivery, 0, lane.context.scheduler.now()));
+      return;
+    }
     lane.abandoned += delivery.batch.messages.length;
     emit(lane, 'shed', 'shutdown', delivery.batch.messages);
     return;
@@ -122,9 +151,21 @@ function offer(lane: LaneState, delivery: Delivery): void {
   const nowMs = lane.context.scheduler.now();
   // A lane that was idle has only just become busy.
   if (heldBytes(lane) === 0) lane.unansweredSinceMs = undefined;
-  lane.queue.add(delivery, nowMs);
+  if (!spool(lane, delivery, nowMs)) lane.queue.add(withSpool(lane, delivery), nowMs);
   reviewBound(lane, nowMs);
   pump(lane);
+}
+
+/** Without a spool, what may be spilled may be shed. */
+const withSpool = ({ spool }: LaneState, delivery: Delivery): Delivery =>
+  spool === undefined && delivery.whenFull === 'spill' ? { ...delivery, whenFull: 'shed' } : delivery;
+
+/** The spool has more, or less. */
+function review(lane: LaneState): void {
+  if (lane.closed) return;
+  reviewBound(lane, lane.context.scheduler.now());
+  pump(lane);
+  finishIfDone(lane);
 }
 
 function close(lane: LaneState, inMs: number): void {

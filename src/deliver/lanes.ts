@@ -4,13 +4,18 @@ import { type DeliverContext, type Lane, type LaneOptions, type LaneStats, openL
 import { unwritten } from './lane-state.ts';
 import { type Delivery, type Outcome, outcome, type Routed } from './outcome.ts';
 import type { Sink } from './sink.ts';
+import type { Spools, SpoolUse } from './spools.ts';
 
 /** What the configuration says of a backend. */
 export interface LaneSpec {
   /** Differs if and only if the backend's section does. */
   readonly fingerprint: string;
   /** Called once, if no lane of this fingerprint runs. May throw. */
-  readonly open: () => { readonly sink: Sink; readonly options: LaneOptions };
+  readonly open: () => {
+    readonly sink: Sink;
+    readonly options: LaneOptions;
+    readonly spool?: Omit<SpoolUse, 'changed'>;
+  };
 }
 
 /** All backends' lanes. They outlive plans: what a reload did not change is the same lane before and after. */
@@ -35,6 +40,8 @@ export interface Lanes {
 }
 
 export interface LanesOptions {
+  /** Where what cannot be delivered yet is kept; absent: nowhere. */
+  readonly spools?: Spools | undefined;
   /** How long a changed or removed backend's lane may take to send what it holds. Default 30,000. */
   readonly drainMs?: number;
 }
@@ -48,7 +55,7 @@ interface Running {
   readonly lane: Lane;
 }
 
-export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS }: LanesOptions = {}): Lanes {
+export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools }: LanesOptions = {}): Lanes {
   const outcomes = broadcast<Outcome>();
   const full = broadcastState(false);
   const end = broadcast<never>();
@@ -58,8 +65,9 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS }: Lanes
   let closing = false;
 
   const start = (name: string, { fingerprint, open }: LaneSpec): Running => {
-    const { sink, options } = open();
-    const lane = openLane(name, sink, options, context);
+    const { sink, options, spool } = open();
+    const openSpool = spools && spool && ((changed: () => void) => spools.use(name, { ...spool, changed }));
+    const lane = openLane(name, sink, options, context, openSpool);
     return { name, fingerprint, sink, lane };
   };
 
@@ -99,6 +107,10 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS }: Lanes
       outcomes.next(bury(dead, 'no backend of this name is configured', target.key));
     }
   };
+
+  spools?.listen((backend, reason, messages) => {
+    outcomes.next({ ...outcome('shed', backend, reason, []), unread: messages });
+  });
 
   return {
     outcome$: outcomes.value$,

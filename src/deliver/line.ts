@@ -98,12 +98,13 @@ export function takeRun(line: Line): Entry[] {
   let messages = 0;
   let bytes = 0;
   for (let entry = line.entries.first?.value; entry; entry = line.entries.first?.value) {
-    const { whenFull } = entry.job;
+    const { whenFull, spooled } = entry.job;
     messages += entry.messages;
     bytes += entry.bytes;
     const first = run[0]?.job;
     const fits = messages <= limits.maxMessages && bytes <= limits.maxBytes;
-    if (first && !(fits && first.sends === 0 && whenFull === first.whenFull)) break;
+    const isAlike = whenFull === first?.whenFull && (spooled === undefined) === (first.spooled === undefined);
+    if (first && !(fits && first.sends === 0 && isAlike)) break;
     takeOut(entry);
     run.push(entry);
   }

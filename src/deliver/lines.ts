@@ -33,6 +33,8 @@ export interface Lines {
   setPatient(on: boolean, nowMs: number): void;
   retryNow(nowMs: number): void;
   heads(): Iterable<Entry>;
+  /** All entries, in no order. */
+  entries(): Entry[];
 }
 
 /**
@@ -183,6 +185,15 @@ export function createLines(
       for (const line of later.items()) place(line, nowMs);
     },
     retryNow,
+    entries: () => {
+      const entries: Entry[] = [];
+      for (const level of levels.values()) {
+        for (const line of level.values()) {
+          for (let at = line.entries.first; at !== undefined; at = at.after) entries.push(at.value);
+        }
+      }
+      return entries;
+    },
     heads: function* () {
       for (const level of levels.values()) {
         for (const line of level.values()) if (line.entries.first) yield line.entries.first.value;

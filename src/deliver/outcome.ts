@@ -13,6 +13,8 @@ export interface Outcome {
   /** From a small fixed set, e.g. `ok`, `not_routed`, `filter`, `queue_full`, `permanent`, `operator:<name>`. */
   readonly reason: string;
   readonly messages: readonly Message[];
+  /** How many more there were, which cannot be named: they were on disk, and were not read. */
+  readonly unread?: number;
 }
 
 /** A batch on its way to one backend's lane. */

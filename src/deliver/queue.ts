@@ -26,7 +26,11 @@ export interface Queue {
   readonly messages: number;
   /** The part of `bytes` that may not be shed because its rule says `block`. */
   readonly blockingBytes: number;
+  /** Position of the next delivery among all. */
+  readonly order: number;
   add(delivery: Delivery, nowMs: number): void;
+  /** Adds what was a job before, behind all others. */
+  restore(job: Omit<Job, 'order'>, nowMs: number): void;
   /** The next job to send, its target taken (once more) until `release` or `putBack`; `undefined` if none is due. */
   take(nowMs: number): Job | undefined;
   /** Says that a taken job is done with. */
@@ -45,6 +49,8 @@ export interface Queue {
   shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
   /** Takes out everything, due or not, oldest first. */
   clear(): Job[];
+  /** Takes out what matches, oldest first. */
+  takeOut(matches: (job: Job) => boolean, nowMs: number): Job[];
   /** When the oldest of what waits was offered, epoch milliseconds. O(targets). */
   oldestMs(): number | undefined;
 }
@@ -75,6 +81,13 @@ export function createQueue({ merge, limitsOf, maxAgeMs, perTarget = 1, isCritic
         onShed(entry.job, dropped);
       });
 
+  const add = (job: Job, nowMs: number) => {
+    const entry = entryOf(job, 0);
+    count(entry, 1);
+    lines.append(entry, nowMs);
+    if (job.whenFull === 'shed') sheddable.append(entry);
+  };
+
   return {
     get bytes() {
       return bytes;
@@ -85,12 +98,11 @@ export function createQueue({ merge, limitsOf, maxAgeMs, perTarget = 1, isCritic
     get blockingBytes() {
       return blockingBytes;
     },
-    add: (delivery, nowMs) => {
-      const entry = entryOf(jobOf(delivery, order++, nowMs), 0);
-      count(entry, 1);
-      lines.append(entry, nowMs);
-      if (delivery.whenFull === 'shed') sheddable.append(entry);
+    get order() {
+      return order;
     },
+    add: (delivery, nowMs) => add(jobOf(delivery, order++, nowMs), nowMs),
+    restore: (job, nowMs) => add({ ...job, order: order++ }, nowMs),
     take: (nowMs) => {
       const entries = lines.take(nowMs);
       for (const entry of entries) {
@@ -123,6 +135,16 @@ export function createQueue({ merge, limitsOf, maxAgeMs, perTarget = 1, isCritic
         jobs.push(remainderOf(entry));
       }
       return jobs;
+    },
+    takeOut: (matches, nowMs) => {
+      const out = lines.entries().filter(({ job }) => matches(job));
+      out.sort((a, b) => a.job.order - b.job.order);
+      for (const entry of out) {
+        lines.remove(entry, nowMs);
+        count(entry, -1);
+        sheddable.remove(entry);
+      }
+      return out.map(remainderOf);
     },
     oldestMs: () => {
       let oldest: number | undefined;

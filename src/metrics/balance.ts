@@ -14,10 +14,23 @@ export interface LaneGauge {
   readonly breaker: 'closed' | 'half_open' | 'open';
 }
 
+/** What a spool shows of itself. */
+export interface SpoolGauge {
+  readonly backend: string;
+  /** Messages in it that are in no lane. */
+  readonly messages: number;
+  /** Bytes of its files. */
+  readonly bytes: number;
+  /** Messages of an earlier run that it began with. */
+  readonly recovered: number;
+}
+
 /** Present values; each is called at scrapes only and costs O(backends). */
 export interface Gauges {
   /** Every lane, those still draining after an edit included; of two with one name the newer is last. */
   lanes(): readonly LaneGauge[];
+  /** What waits on disk, by backend. */
+  spools(): readonly SpoolGauge[];
   /** Messages held back by operators, by backend. */
   held(): ReadonlyMap<string, number>;
   /** Open client connections. */
@@ -38,11 +51,13 @@ export interface Balance {
   readonly received: number;
   /** Messages for this backend beyond one per received message. */
   readonly added: number;
+  /** Messages of an earlier run, found on disk. */
+  readonly recovered: number;
   /** Messages with an outcome. */
   readonly ended: number;
-  /** Messages in open batches, held by operators, and in the lane. */
+  /** Messages in open batches, held by operators, in the lane, and on disk. */
   readonly inFlight: number;
-  /** `received + added - ended - inFlight`. */
+  /** `received + added + recovered - ended - inFlight`. */
   readonly missing: number;
 }
 
@@ -56,12 +71,23 @@ export function balancesOf(counts: Counts, gauges: Gauges): Balance[] {
     Array.from(gauges.held(), ([backend, messages]): Row => [[labelOf(backend)], messages]),
   );
   const queued = byBackend(lanesOf(gauges).map(({ backend, messages }): Row => [[backend], messages]));
+  const spools = gauges.spools();
+  const spooled = byBackend(spools.map(({ backend, messages }): Row => [[labelOf(backend)], messages]));
+  const recovered = byBackend(spools.map((spool): Row => [[labelOf(spool.backend)], spool.recovered]));
   const backends = new Set([added, ended, held, queued].flatMap((sums) => [...sums.keys()]));
   return [...backends].sort().map((backend) => {
     const sum = (sums: ReadonlyMap<string, number>) => sums.get(backend) ?? 0;
-    const inFlight = open + sum(held) + sum(queued);
-    const missing = received + sum(added) - sum(ended) - inFlight;
-    return { backend, received, added: sum(added), ended: sum(ended), inFlight, missing };
+    const inFlight = open + sum(held) + sum(queued) + sum(spooled);
+    const missing = received + sum(added) + sum(recovered) - sum(ended) - inFlight;
+    return {
+      backend,
+      received,
+      added: sum(added),
+      recovered: sum(recovered),
+      ended: sum(ended),
+      inFlight,
+      missing,
+    };
   });
 }
 

@@ -64,8 +64,8 @@ export function createRecorder(counts: Counts): Recorder {
     },
     added: (backend, messages) => added.add([backend], messages),
     operatorFailed: (file) => operatorErrors.add([file], 1),
-    outcome: ({ backend, ending, reason, messages }) =>
-      outcomes.add([backend, ending, reason], messages.length),
+    outcome: ({ backend, ending, reason, messages, unread = 0 }) =>
+      outcomes.add([backend, ending, reason], messages.length + unread),
     reloaded: (result) => reloads.add([result], 1),
     planned: (backends) => {
       presence.planned(backends.map(labelOf));

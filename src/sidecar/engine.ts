@@ -6,6 +6,7 @@ import type { DeadLetters } from '../deliver/dead-letters.ts';
 import { type LaneSpec, type Lanes, openLanes } from '../deliver/lanes.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import type { SinkDefinition } from '../deliver/sink.ts';
+import type { Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import type { Connection } from '../ingest/connection.ts';
 import { pipeline } from '../pipeline.ts';
@@ -18,12 +19,15 @@ import {
   decodeOptions,
   laneOptions,
   normaliseOptions,
+  spoolUse,
   storeLimits,
 } from './settings.ts';
 
 export interface EngineOptions {
   readonly sinks: ReadonlyMap<string, SinkDefinition>;
   readonly deadLetters: DeadLetters;
+  /** Where what cannot be delivered yet is kept; absent: nowhere. */
+  readonly spools?: Spools | undefined;
   /** Absolute folder for the sidecar's own state. */
   readonly dataDir: string;
 }
@@ -56,8 +60,8 @@ type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
-  const { sinks: definitions, deadLetters, dataDir } = options;
-  const lanes = openLanes({ ...context, deadLetters });
+  const { sinks: definitions, deadLetters, spools, dataDir } = options;
+  const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
 
   const open = (backend: string, section: BackendConfig) =>
@@ -73,6 +77,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
             sink: open(backend, section),
             // Not part of the fingerprint: what is critical may change under a lane that stays.
             options: laneOptions(section, hash, (message) => isCritical(message)),
+            spool: spoolUse(section),
           }),
         },
       ]),

@@ -4,6 +4,7 @@ import type { WatchSettings } from '../config/watch.ts';
 import type { StoreLimits } from '../correlate/store.ts';
 import type { LetterBounds } from '../deliver/dead-letters.ts';
 import type { LaneOptions } from '../deliver/lane.ts';
+import type { SpoolUse } from '../deliver/spools.ts';
 import type { BatchLimits } from '../flow/batch-by-key.ts';
 import type { DecodeOptions } from '../ingest/detect.ts';
 import type { ListenOptions } from '../ingest/listen.ts';
@@ -84,8 +85,20 @@ export const laneOptions = (
     maxAttempts: backend.retry.max_attempts ?? Number.POSITIVE_INFINITY,
   },
   breaker: { failures: backend.breaker.failures, resetAfterMs: backend.breaker.reset_after },
+  durability: backend.durability,
   isCritical,
   configHash,
+});
+
+/** The part of a queue's bound that a spool may keep in memory of what is on disk already. */
+const FRESH = 0.25;
+
+/** Bounds of what waits on disk for a backend. */
+export const spoolUse = ({ spool, queue, durability }: BackendConfig): Omit<SpoolUse, 'changed'> => ({
+  maxBytes: spool.max_bytes,
+  maxAgeMs: spool.max_age,
+  durable: durability === 'disk',
+  freshBytes: queue.max_bytes * FRESH,
 });
 
 /** What the ingest side listens on. */

@@ -8,6 +8,7 @@ import type { Context } from '../context.ts';
 import { createTraces } from '../correlate/traces.ts';
 import { openDeadLetters } from '../deliver/dead-letters.ts';
 import type { Outcome } from '../deliver/outcome.ts';
+import { openSpools, type Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
 import { createWhy } from '../journal/story.ts';
@@ -71,7 +72,8 @@ export async function startSidecar(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
     context,
   );
-  const engine = createEngine(first, { sinks: options.sinks, deadLetters, dataDir }, context);
+  const spools = await openSpools({ dir: join(dataDir, 'spool') }, context);
+  const engine = createEngine(first, { sinks: options.sinks, deadLetters, spools, dataDir }, context);
   const listeners = createListeners(engine.pause$, context);
   const loaded = () => isoTime(scheduler.now());
   const state = broadcastState<State>({
@@ -91,8 +93,8 @@ export async function startSidecar(
     },
     context,
   );
-  watchGauges(metrics, engine, listeners);
-  const flow = startFlow(engine, listeners, metrics, context);
+  watchGauges(metrics, engine, spools, listeners);
+  const flow = startFlow(engine, spools, listeners, metrics, context);
 
   const open = async ({ config }: Draft) => {
     await listeners.apply(listenOptions(config));
@@ -139,13 +141,19 @@ export async function startSidecar(
   };
 }
 
+/** The lanes' share of the time that a shutdown has, and what saving to disk gets at least. */
+const LANES_SHARE = 0.8;
+const MIN_SAVE_MS = 1000;
+
 function watchGauges(
   metrics: Metrics,
   { lanes, held, traces, plan }: Engine,
+  spools: Spools,
   { connections }: Listeners,
 ): void {
   metrics.watch({
     lanes: () => [...lanes.stats()].map(([backend, stats]) => laneGauge(backend, stats)),
+    spools: spools.stats,
     held,
     connections,
     memory: traces.stats,
@@ -154,7 +162,13 @@ function watchGauges(
 }
 
 /** Runs the flow. `end` drains it from the top, within a deadline for all of it, and resolves to what was lost. */
-function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { scheduler, journal }: Context) {
+function startFlow(
+  engine: Engine,
+  spools: Spools,
+  listeners: Listeners,
+  metrics: Metrics,
+  { scheduler, journal }: Context,
+) {
   let deadlineMs = Number.POSITIVE_INFINITY;
   let lost = 0;
   const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
@@ -164,7 +178,8 @@ function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { sch
     journal?.note({ kind: 'ended', backend, ending, reason }, messages);
     if (ending === 'shed' && reason === 'shutdown') lost += messages.length;
   };
-  const flow$ = engine.run(listeners.connection$, leftMs).pipe(tap(count));
+  // What is left after the lanes is for bringing to disk what they could not deliver.
+  const flow$ = engine.run(listeners.connection$, () => leftMs() * LANES_SHARE).pipe(tap(count));
   const ended = lastValueFrom(flow$, { defaultValue: undefined });
   return {
     async end(withinMs: number): Promise<Loss> {
@@ -172,6 +187,7 @@ function startFlow(engine: Engine, listeners: Listeners, metrics: Metrics, { sch
       // Clients who go on sending must not use up the time that delivery needs.
       await lastValueFrom(listeners.drain(withinMs / 2), { defaultValue: undefined });
       await ended;
+      lost += await spools.close(Math.max(leftMs(), MIN_SAVE_MS));
       return { messages: lost };
     },
   };

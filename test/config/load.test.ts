@@ -15,7 +15,7 @@ describe("the brief's file", () => {
       backend: 'nfs-file',
       enabled: true,
       priority: 2,
-      when_full: 'shed',
+      when_full: 'spill',
       filter: { types: ['event'] },
       config: { path: '/mnt/nas/logs/queue-service.jsonl' },
       operators: [],
@@ -88,7 +88,7 @@ describe('defaults', () => {
     expect(routing.default?.[0]).toMatchObject({
       enabled: true,
       priority: 100,
-      when_full: 'shed',
+      when_full: 'spill',
       config: {},
     });
     expect(backends.files).toEqual({
@@ -335,7 +335,7 @@ describe('rules', () => {
     ['priority: 1.5', 'priority: expected a whole number, not a fraction'],
     ['priority: 1e99', 'priority: must be at most 1000000'],
     ['priority: .nan', 'priority: expected a number, not NaN'],
-    ['when_full: spill', 'when_full: "spill" is not one of shed, block'],
+    ['when_full: drop', 'when_full: "drop" is not one of spill, shed, block'],
     ['config: 5', 'config: expected a map, not a number'],
     ['config: { path: 5 }', 'config.path: expected text, not a number; put it in quotes'],
     ['config: { base_path: / }', 'config.base_path: unknown key "base_path"'],

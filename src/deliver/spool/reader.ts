@@ -9,6 +9,8 @@ export interface Taken {
   readonly item: Item;
   /** Says that all of it has its outcome; without that it is there again after a restart. Call it once. */
   readonly done: () => void;
+  /** False if the disk refused it: then it is in memory alone. */
+  readonly onDisk: boolean;
 }
 
 const CURSOR_MS = 200;
@@ -17,10 +19,10 @@ const RETRY_MS = 1000;
 
 /** The next item in order; `undefined` if there is none or it has to be read first. */
 export function takeNext(state: SpoolState, resume: () => void): Taken | undefined {
-  if (state.phase !== 'open') return undefined;
+  if (state.phase === 'closed') return undefined;
   for (;;) {
     const segment = state.segments.find(({ readOffset, size }) => readOffset < size);
-    if (segment === undefined) return undefined;
+    if (segment === undefined) return takePending(state);
     const item = takeFresh(state, segment) ?? takeLoaded(state, segment);
     if (item === 'unread') {
       load(state, segment, resume);
@@ -59,6 +61,17 @@ export function removeIfConsumed(state: SpoolState, segment: Segment): void {
   if (state.loaded?.segment === segment) state.loaded = undefined;
   // If it stays, the cursor says that nothing in it is needed, or it is delivered once more.
   state.disk.remove(segment.path).catch(() => {});
+}
+
+/** A disk that refuses holds up nobody who was not promised that it is written first. */
+function takePending(state: SpoolState): Taken | undefined {
+  const { options, failing, writing, pending, front } = state;
+  if (options.durable || !failing || writing > 0) return undefined;
+  const item = front.shift() ?? pending.shift();
+  if (item === undefined) return undefined;
+  state.pendingBytes -= item.batch.bytes;
+  state.pendingMessages -= item.batch.messages.length;
+  return { item, done: () => {}, onDisk: false };
 }
 
 function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
@@ -110,7 +123,7 @@ function taken(state: SpoolState, segment: Segment, end: number, item: Item): Ta
     if (!state.cursorAlarm.isSet) state.cursorAlarm.set(CURSOR_MS);
     removeIfConsumed(state, segment);
   };
-  return { item, done };
+  return { item, done, onDisk: true };
 }
 
 function load(state: SpoolState, segment: Segment, resume: () => void): void {

@@ -33,6 +33,12 @@ export interface Spool {
   flush(): Promise<boolean>;
   /** Flushes, saves its place and leaves the folder to others. Resolves to what could not be written. */
   close(): Promise<readonly Item[]>;
+  /** Bytes of what is not on disk yet. */
+  readonly pendingBytes: number;
+  /** Messages that were not taken. */
+  readonly waiting: number;
+  /** Whether the disk refuses. */
+  readonly isFailing: boolean;
   stats(): SpoolStats;
 }
 
@@ -50,6 +56,8 @@ export interface SpoolStats {
   readonly oldestMs: number | undefined;
   /** Whether recovery is over. */
   readonly isOpen: boolean;
+  /** Whether all that was not taken is in memory. */
+  readonly isInMemory: boolean;
   /** Whether the disk refuses. */
   readonly isFailing: boolean;
 }
@@ -140,6 +148,15 @@ export function openSpool(
       await lock.release().catch(() => {});
       return left;
     },
+    get pendingBytes() {
+      return state.pendingBytes;
+    },
+    get waiting() {
+      return state.pendingMessages + unreadMessages(state);
+    },
+    get isFailing() {
+      return state.failing;
+    },
     stats: () => statsOf(state),
   };
 }
@@ -159,6 +176,15 @@ function statsOf(state: SpoolState): SpoolStats {
     bytes: usedBytes(state),
     oldestMs: first?.oldestMs ?? front[0]?.offeredMs ?? pending[0]?.offeredMs,
     isOpen: state.phase === 'open',
+    isInMemory: isInMemory(state),
     isFailing: state.failing,
   };
+}
+
+function isInMemory(state: SpoolState): boolean {
+  let fresh = 0;
+  for (const { segment, at, item } of state.fresh) {
+    if (at >= segment.readOffset) fresh += item.batch.messages.length;
+  }
+  return state.phase === 'open' && fresh === unreadMessages(state);
 }

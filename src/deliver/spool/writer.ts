@@ -133,13 +133,13 @@ async function writeGroup(state: SpoolState): Promise<void> {
   const { durable, groupMs, segmentBytes } = state.options;
   if (durable && groupMs > 0 && state.pendingBytes < GROUP_BYTES) await pause(state, groupMs);
   if (state.active && state.active.segment.size >= segmentBytes) await seal(state);
-  const group = groupOf(state);
   const active =
     state.active ?? (await open(state, createSegment(state.dir, nextSeq(state), state.context.random)));
   if (state.active === undefined) {
     state.active = active;
     state.segments.push(active.segment);
   }
+  const group = groupOf(state);
   state.writing = group.length;
   const ends = await write(state, active, group, durable)
     .catch(async (error: unknown) => {
@@ -175,22 +175,26 @@ async function writeFront(state: SpoolState): Promise<void> {
   }
   const opened = await open(state, createSegment(state.dir, first.seq - 1, state.context.random));
   const { segment, file } = opened;
+  // Nobody takes any of it meanwhile.
+  state.writing = 1;
+  const writing = [...front];
   try {
-    const ends = await write(state, opened, front, true);
-    for (const [index, item] of front.entries()) addFrame(segment, ends[index] ?? 0, factsOf(item));
+    const ends = await write(state, opened, writing, true);
+    for (const [index, item] of writing.entries()) addFrame(segment, ends[index] ?? 0, factsOf(item));
   } catch (error) {
     await state.disk.remove(segment.path).catch(() => {});
     throw error;
   } finally {
     await file.close().catch(() => {});
+    state.writing = 0;
   }
   segment.sealed = true;
   state.segments.unshift(segment);
-  for (const { batch } of front) {
+  for (const { batch } of writing) {
     state.pendingBytes -= batch.bytes;
     state.pendingMessages -= batch.messages.length;
   }
-  state.front = state.front.slice(front.length);
+  state.front = state.front.filter((item) => !writing.includes(item));
 }
 
 interface Open {

@@ -1,0 +1,74 @@
+import { jobOf } from './job.ts';
+import { emit, type LaneState, ownBytes } from './lane-state.ts';
+import type { Delivery } from './outcome.ts';
+
+/** The part of the bound up to which the lane reads what is in the spool. */
+const REFILL = 0.5;
+
+/** Whether the lane brings what it cannot hold to disk. */
+const maySpill = ({ spool, options }: LaneState): boolean =>
+  spool !== undefined && options.durability !== 'disk';
+
+/** Gives a delivery to the spool if it has to go there; false if it belongs into the queue. */
+export function spool(lane: LaneState, delivery: Delivery, nowMs: number): boolean {
+  if (lane.spool === undefined) return false;
+  const isBehind = lane.spilling && delivery.whenFull === 'spill';
+  if (lane.options.durability !== 'disk' && !isBehind) return false;
+  lane.spool.append(jobOf(delivery, 0, nowMs));
+  lane.spooledOrder = lane.queue.order;
+  return true;
+}
+
+/** When the lane will count as slow, if it stays at its bound: milliseconds from now; never if it spills already. */
+export function slowInMs(lane: LaneState, nowMs: number): number {
+  if (!maySpill(lane) || lane.spilling || lane.fullSinceMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.min(lane.fullSinceMs, nowMs) + lane.stallAfterMs - nowMs;
+}
+
+/**
+ * Brings what waits to disk, and from now on all that comes, until the spool is empty again: what is younger stays
+ * behind. What is being sent stays in memory; so does what was being sent when the lane began to spill the last time.
+ */
+export function spill(lane: LaneState, nowMs: number): void {
+  if (!maySpill(lane) || lane.spilling) return;
+  const { spooledOrder } = lane;
+  const jobs = lane.queue.takeOut(
+    ({ whenFull, spooled, order }) => whenFull === 'spill' && spooled === undefined && order >= spooledOrder,
+    nowMs,
+  );
+  if (jobs.length === 0) return;
+  for (const job of jobs) lane.spool?.append(job);
+  lane.spooledOrder = lane.queue.order;
+  lane.spilling = true;
+  lane.context.log.warn(
+    { backend: lane.backend },
+    'The queue is full: what comes for this backend goes to disk',
+  );
+}
+
+/** While the disk refuses and the lane is at its bound, the oldest of what waits for the disk is given up. */
+export function dropUnwritten(lane: LaneState, bytes: number): void {
+  for (const { batch } of lane.spool?.dropPending(bytes) ?? []) {
+    emit(lane, 'shed', 'spool_failed', batch.messages);
+  }
+}
+
+/** Takes from the spool what there is room for. */
+export function refill(lane: LaneState): void {
+  const { spool, queue, options, context } = lane;
+  if (spool === undefined || lane.closed) return;
+  const isClosing = lane.deadlineMs !== undefined;
+  while (
+    lane.breaker.state !== 'open' &&
+    ownBytes(lane) < options.queueMaxBytes * REFILL &&
+    (!isClosing || spool.isShort)
+  ) {
+    const job = spool.take();
+    if (job === undefined) break;
+    queue.restore(job, context.scheduler.now());
+  }
+  if (lane.spilling && spool.isEmpty) {
+    lane.spilling = false;
+    context.log.info({ backend: lane.backend }, 'The spool is empty again');
+  }
+}

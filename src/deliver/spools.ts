@@ -1,0 +1,199 @@
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import type { Job } from './job.ts';
+import { errorText } from './retry.ts';
+import { codeOf, realDisk, type SpoolDisk } from './spool/disk.ts';
+import type { Item } from './spool/item.ts';
+import { linuxProcesses, type Processes } from './spool/lock.ts';
+import { type LossReason, openSpool, type Spool, type SpoolOptions } from './spool/spool.ts';
+
+/** What a lane sees of its backend's spool. Nothing here throws or waits. */
+export interface LaneSpool {
+  /** Takes a job behind all others; it comes back through `take`. */
+  append(job: Omit<Job, 'order'>): void;
+  /** The next job; `undefined`: none now, `changed` tells when to ask again. None while an older lane has the spool. */
+  take(): Omit<Job, 'order'> | undefined;
+  /** While the disk refuses: gives up jobs that wait for it, the oldest first, until so many bytes are free. */
+  dropPending(bytes: number): readonly Item[];
+  /** Leaves the spool to the next lane, or to the next process; `jobs`, oldest first, are what has no outcome yet. */
+  release(jobs: readonly Job[]): void;
+  /** Bytes on their way to the disk. */
+  readonly pendingBytes: number;
+  /** Whether there is, as far as can be known, nothing to take, now or later. */
+  readonly isEmpty: boolean;
+  /** Whether all that is left to take is in memory, and no other lane waits for it. */
+  readonly isShort: boolean;
+}
+
+/** What a lane asks of the spool. */
+export interface SpoolUse extends Omit<SpoolOptions, 'groupMs' | 'segmentBytes'> {
+  /** There may be more to take, or less that waits for the disk. Never called inside a call. */
+  readonly changed: () => void;
+}
+
+/** What is in the spool of a backend. */
+export interface SpoolGauge {
+  readonly backend: string;
+  /** Messages there that are in no lane's memory. */
+  readonly messages: number;
+  /** Bytes of its files. */
+  readonly bytes: number;
+  /** Messages that an earlier process had left there, since the start. */
+  readonly recovered: number;
+}
+
+/** Every backend's spool, for as long as the process runs: lanes come and go, one at a time takes from it. */
+export interface Spools {
+  /** Opens a lane's way to a spool; its bounds are now the lane's. */
+  use(backend: string, use: SpoolUse): LaneSpool;
+  /** Where to say that messages were given up. */
+  listen(lost: (backend: string, reason: LossReason, messages: number) => void): void;
+  stats(): readonly SpoolGauge[];
+  /** Brings everything to disk within so much time. Resolves to the number of messages that are on none. */
+  close(withinMs: number): Promise<number>;
+}
+
+export interface SpoolsOptions {
+  /** Folder of the spools' own folders. */
+  readonly dir: string;
+  readonly disk?: SpoolDisk;
+  readonly processes?: Processes;
+}
+
+/** A spool and those who use it. */
+interface Shared {
+  readonly spool: Spool;
+  /** The first one takes. */
+  readonly users: SpoolUse[];
+  /** What lanes that are gone had taken, or never wrote, in order. */
+  returned: Job[];
+  recovered: number;
+  /** Whether an earlier process may have left something. */
+  isUnknown: boolean;
+}
+
+/** Nothing is asked of a spool that no lane uses. */
+const UNBOUNDED: SpoolOptions = {
+  maxBytes: Number.MAX_SAFE_INTEGER,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  durable: false,
+};
+
+/** Looks for what earlier processes left, and recovers it in the background. Never rejects. */
+export async function openSpools(
+  { dir, disk = realDisk, processes = linuxProcesses }: SpoolsOptions,
+  context: Pick<Context, 'scheduler' | 'log' | 'random'>,
+): Promise<Spools> {
+  const all = new Map<string, Shared>();
+  let lost: (backend: string, reason: LossReason, messages: number) => void = () => {};
+
+  const open = (backend: string, options: SpoolOptions, isUnknown: boolean): Shared => {
+    const events = {
+      changed: () => {
+        for (const { changed } of [...shared.users]) changed();
+      },
+      lost: (reason: LossReason, messages: number) => lost(backend, reason, messages),
+      recovered: (messages: number) => {
+        shared.recovered = messages;
+        shared.isUnknown = false;
+      },
+    };
+    const place = { dir: join(dir, backend), disk, processes };
+    const shared: Shared = {
+      spool: openSpool(place, options, events, context),
+      users: [],
+      returned: [],
+      recovered: 0,
+      isUnknown,
+    };
+    all.set(backend, shared);
+    return shared;
+  };
+
+  for (const backend of await foldersIn(dir, disk, context)) {
+    void open(backend, UNBOUNDED, true).spool.flush();
+  }
+
+  return {
+    use: (backend, use) => {
+      const shared = all.get(backend) ?? open(backend, use, false);
+      shared.spool.configure({ ...use });
+      return enter(shared, use);
+    },
+    listen: (listener) => {
+      lost = listener;
+    },
+    stats: () => [...all].map(([backend, shared]) => gaugeOf(backend, shared)),
+    close: async (withinMs) => {
+      const closed = [...all.values()].map(async ({ spool }) => messagesOf(await spool.close()));
+      const late = new Promise<'late'>((resolve) => {
+        context.scheduler.schedule(() => resolve('late'), withinMs);
+      });
+      const saved = Promise.all(closed).then((left) => left.reduce((sum, one) => sum + one, 0));
+      const left = await Promise.race([saved, late]);
+      if (left !== 'late') return left;
+      context.log.error({ dir }, 'The disk of the spool does not answer');
+      return [...all.values()].reduce((sum, { spool }) => sum + spool.stats().pending, 0);
+    },
+  };
+}
+
+async function foldersIn(
+  dir: string,
+  disk: SpoolDisk,
+  { log }: Pick<Context, 'log'>,
+): Promise<readonly string[]> {
+  try {
+    return await disk.list(dir);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOTDIR') log.error({ dir, error: errorText(error) }, 'The spool cannot be read');
+    return [];
+  }
+}
+
+function enter(shared: Shared, use: SpoolUse): LaneSpool {
+  const { spool, users } = shared;
+  users.push(use);
+  return {
+    append: (job) => spool.append(job),
+    take: () => {
+      if (users[0] !== use) return undefined;
+      const back = shared.returned.shift();
+      if (back !== undefined) return back;
+      const taken = spool.take();
+      if (taken === undefined) return undefined;
+      const { item, done, onDisk } = taken;
+      return onDisk ? { ...item, spooled: { left: item.batch.messages.length, done } } : item;
+    },
+    dropPending: spool.dropPending,
+    release: (jobs) => {
+      users.splice(users.indexOf(use), 1);
+      const next = users[0];
+      if (next !== undefined) {
+        shared.returned.push(...jobs);
+        next.changed();
+      } else {
+        // What came from the spool is there still.
+        shared.returned.push(...jobs.filter(({ spooled }) => spooled !== undefined));
+        spool.prepend(jobs.filter(({ spooled }) => spooled === undefined));
+      }
+    },
+    get pendingBytes() {
+      return spool.pendingBytes;
+    },
+    get isEmpty() {
+      return spool.waiting + shared.returned.length === 0 && (!shared.isUnknown || spool.isFailing);
+    },
+    get isShort() {
+      return users[0] === use && users.length === 1 && !spool.isFailing && spool.stats().isInMemory;
+    },
+  };
+}
+
+function gaugeOf(backend: string, { spool, returned, recovered }: Shared): SpoolGauge {
+  const { unread, pending, bytes } = spool.stats();
+  return { backend, messages: unread + pending + messagesOf(returned), bytes, recovered };
+}
+
+const messagesOf = (items: readonly Item[]): number =>
+  items.reduce((sum, { batch }) => sum + batch.messages.length, 0);
