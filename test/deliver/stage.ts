@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import type { Observable } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../../src/batch.ts';
-import { type Lane, type LaneOptions, openLane } from '../../src/deliver/lane.ts';
+import { type Lane, type LaneOptions, type OpenSpool, openLane } from '../../src/deliver/lane.ts';
 import type { MergeLimits, Target } from '../../src/deliver/sink.ts';
 import { type FakeSink, fakeSink, numbersOf, OPTIONS, type TestContext, testContext } from './fixtures.ts';
 
@@ -46,11 +46,13 @@ export interface Scene {
   /** The sink's own. */
   readonly stallAfterMs?: number;
   readonly random?: () => number;
+  /** Where the lane spills to. */
+  readonly spool?: (scheduler: TestScheduler) => OpenSpool;
 }
 
 /** Runs a lane in virtual time. */
 export function play(
-  { options, answers, merge, close, stallAfterMs, random }: Scene,
+  { options, answers, merge, close, stallAfterMs, random, spool }: Scene,
   script: (stage: Stage) => void,
 ): Record {
   const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
@@ -67,7 +69,7 @@ export function play(
     };
     const fake = fakeSink(scheduler, answer, merge, close);
     const sink = stallAfterMs === undefined ? fake : { ...fake, stallAfterMs };
-    const lane = openLane('b', sink, { ...OPTIONS, ...options }, context);
+    const lane = openLane('b', sink, { ...OPTIONS, ...options }, context, spool?.(scheduler));
     const at = (ms: number, action: () => void) => {
       scheduler.schedule(action, ms);
     };

@@ -88,7 +88,8 @@ describe('SIGTERM', () => {
   test('says how many messages it could not deliver, and the exit code says so', async () => {
     const yaml = `${ONE_FILE.replace('deadline: 60s', 'deadline: 1s')}  pipe: { type: console, stream: stderr, format: json }\n`;
     const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
-    const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
+    // There is no disk either.
+    const sidecar = await startSidecar({ yaml: `data_dir: /dev/null/none\n${routed}`, isDeaf: true });
     const sender = await startSender(sidecar.port, { block: 200, pauseMs: 5 });
     await until(async () => (await received(sidecar)) > 5_000, 'more than a pipe holds');
     const sent = await sender.stop();
@@ -145,7 +146,8 @@ test('kill -9 and a new start: files have whole lines only, and it goes on', asy
 describe('a backend that takes nothing', () => {
   test('that is a console nobody reads leaves the files complete', async () => {
     const yaml = `${ONE_FILE}  pipe: { type: console, stream: stderr, format: json, queue: { max_bytes: 256KiB } }\n`;
-    const routed = yaml.replace('- backend: files', '- backend: files\n    - backend: pipe');
+    const rule = '- backend: pipe\n      when_full: shed';
+    const routed = yaml.replace('- backend: files', `- backend: files\n    ${rule}`);
     const sidecar = await startSidecar({ yaml: routed, isDeaf: true });
     const sender = await startSender(sidecar.port, { block: 200, pauseMs: 5 });
     await until(

@@ -133,7 +133,7 @@ export function openSpool(
     },
     configure: (changed) => {
       state.options = withDefaults(changed);
-      start();
+      if (state.phase === 'open') start();
     },
     flush,
     close: async () => {

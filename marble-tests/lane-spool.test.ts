@@ -1,0 +1,252 @@
+import { describe, expect, test } from '@jest/globals';
+import type { TestScheduler } from 'rxjs/testing';
+import { jobOf } from '../src/deliver/job.ts';
+import { Permanent } from '../src/deliver/sink.ts';
+import { type DeliveryFields, delivery, message } from '../test/deliver/fixtures.ts';
+import { type MemorySpool, memorySpool } from '../test/deliver/memory-spool.ts';
+import { play, type Scene, type Stage } from '../test/deliver/stage.ts';
+
+/** Ten messages of 100 bytes fill the lane; it counts as stuck after 20 ms. */
+const options = { queueMaxBytes: 1000, stallAfterMs: 20, sendTimeoutMs: 10_000 };
+
+interface SpoolScene extends Scene {
+  readonly writeMs?: number;
+  /** Numbers of messages that an earlier process left. */
+  readonly left?: readonly number[];
+}
+
+/** Runs a lane with a spool. */
+function playWith(
+  { writeMs = 1, left = [], ...scene }: SpoolScene,
+  script: (stage: Stage, spool: MemorySpool) => void,
+) {
+  let spool: MemorySpool | undefined;
+  const open = (scheduler: TestScheduler) => {
+    const jobs = left.map((n) => jobOf(delivery([n], { whenFull: 'spill' }), 0, 0));
+    spool = memorySpool(scheduler, writeMs, jobs, scene.options?.durability === 'disk');
+    return spool.open;
+  };
+  const record = play({ ...scene, spool: open }, (stage) => script(stage, spool!));
+  return { ...record, spool: spool! };
+}
+
+const spill = (of: number, fields: DeliveryFields = {}) => delivery([of], { whenFull: 'spill', ...fields });
+
+const offerEach = ({ lane }: Stage, first: number, last: number, fields: DeliveryFields = {}) => {
+  for (let n = first; n <= last; n++) lane.offer(spill(n, fields));
+};
+
+const numbersOf = (lines: readonly string[]) =>
+  lines.flatMap((line) => line.split(' ').at(-1)?.split(',').map(Number) ?? []);
+const count = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+/** Numbers in the order in which they were sent for the first time. */
+const firstSends = (sends: readonly string[]) => [...new Set(numbersOf(sends))];
+
+describe('memory first', () => {
+  test('a lane that keeps up touches no disk', () => {
+    const { spool, outcomes } = playWith({ answers: ['-|'], options }, (stage) => offerEach(stage, 1, 9));
+    expect(spool.seen).toEqual([]);
+    expect(numbersOf(outcomes)).toEqual(count(1, 9));
+  });
+
+  test('a stuck one spills what waits and what comes; healed, it delivers all in order, and memory is enough again', () => {
+    // The first send hangs for 100 ms; then the backend takes everything.
+    const { spool, outcomes, sends, full } = playWith(
+      { answers: [`${'-'.repeat(100)}|`, '|'], options },
+      (stage) => {
+        offerEach(stage, 1, 9);
+        stage.at(25, () => offerEach(stage, 10, 15));
+        stage.at(50, () => offerEach(stage, 16, 60));
+        stage.at(200, () => offerEach(stage, 61, 65));
+      },
+    );
+    expect(firstSends(sends)).toEqual(count(1, 65));
+    expect(outcomes.every((line) => line.includes('delivered ok'))).toBe(true);
+    expect(numbersOf(outcomes)).toEqual(count(1, 65));
+    expect(spool.seen).toEqual(count(2, 60));
+    expect(spool.kept()).toEqual([]);
+    // The input waited for the disk alone, for a millisecond a time.
+    expect(full.at(-1)).toMatch('false');
+    expect(full.filter((line) => line.endsWith('true')).length).toBeLessThan(4);
+  });
+
+  test('a slow one makes the input wait, for a while; then it spills', () => {
+    const { spool, outcomes, full } = playWith({ answers: ['----------|'], options }, (stage) => {
+      offerEach(stage, 1, 20);
+      stage.at(30, () => offerEach(stage, 21, 25));
+    });
+    expect(full.slice(0, 3)).toEqual(['0 false', '0 true', '21 false']);
+    expect(spool.seen.length).toBeGreaterThan(15);
+    expect(numbersOf(outcomes)).toEqual(count(1, 25));
+  });
+
+  test('what is being sent when it begins to spill is retried before what it spilled', () => {
+    const { sends } = playWith({ answers: ['-----------------------------#', '|'], options }, (stage) => {
+      offerEach(stage, 1, 3);
+      stage.at(22, () => offerEach(stage, 4, 14));
+    });
+    expect(firstSends(sends)).toEqual(count(1, 14));
+  });
+
+  test('rules that say shed and block do so beside it', () => {
+    const { spool, outcomes, full } = playWith({ answers: [`${'-'.repeat(60)}|`, '|'], options }, (stage) => {
+      offerEach(stage, 1, 2);
+      stage.at(25, () => {
+        offerEach(stage, 10, 14);
+        offerEach(stage, 20, 40, { whenFull: 'shed', target: 'other' });
+      });
+      stage.at(30, () => offerEach(stage, 50, 65, { whenFull: 'block', target: 'third' }));
+    });
+    expect(
+      numbersOf(outcomes.filter((line) => line.includes('shed queue_full'))).every((n) => n >= 20 && n <= 40),
+    ).toBe(true);
+    expect(spool.seen.every((n) => n < 20)).toBe(true);
+    expect(full).toContain('30 true');
+    expect(numbersOf(outcomes).length).toBe(2 + 5 + 21 + 16);
+  });
+});
+
+describe('an earlier process', () => {
+  test('left a backlog: it is delivered first, and what comes stays behind it', () => {
+    const { sends, outcomes, spool } = playWith({ answers: ['-|'], options, left: [1, 2, 3] }, (stage) =>
+      offerEach(stage, 4, 6),
+    );
+    expect(firstSends(sends)).toEqual(count(1, 6));
+    expect(numbersOf(outcomes)).toEqual(count(1, 6));
+    expect(spool.kept()).toEqual([]);
+  });
+
+  test('a backlog larger than the memory is read piece by piece', () => {
+    let most = 0;
+    const { outcomes } = playWith({ answers: ['-|'], options, left: count(1, 100) }, (stage) => {
+      offerEach(stage, 101, 101);
+      for (let ms = 1; ms < 100; ms++)
+        stage.at(ms, () => (most = Math.max(most, stage.lane.stats().queueBytes)));
+    });
+    expect(numbersOf(outcomes)).toEqual(count(1, 101));
+    expect(most).toBeLessThanOrEqual(600);
+  });
+});
+
+describe('durability: disk', () => {
+  const durable = { ...options, durability: 'disk' as const };
+
+  test('nothing is sent before it is on disk', () => {
+    const { sends, spool } = playWith({ answers: ['-|'], options: durable, writeMs: 7 }, (stage) =>
+      offerEach(stage, 1, 2),
+    );
+    expect(sends).toEqual(['7 t 1', '8 t 2']);
+    expect(spool.kept()).toEqual([]);
+  });
+
+  test('a poison message is buried and the rest delivered before the disk forgets them', () => {
+    const poison = (of: readonly { id: string }[]) => of.some(({ id }) => id.endsWith('2'));
+    const { outcomes, spool } = playWith(
+      {
+        answers: (batch, _target, _nth, cold) =>
+          poison(batch.messages) ? cold('-#', undefined, new Permanent('no')) : cold('-|'),
+        options: durable,
+        merge: { maxMessages: 10, maxBytes: 10_000 },
+      },
+      ({ lane }, memory) => {
+        lane.offer(delivery([message(1), message(2), message(3), message(4)], { whenFull: 'spill' }));
+        lane.outcome$.subscribe(() => expect(memory.kept().length).toBe(4));
+      },
+    );
+    expect(numbersOf(outcomes).sort()).toEqual([1, 2, 3, 4]);
+    expect(spool.kept()).toEqual([]);
+  });
+
+  test('a disk that refuses holds the lane up, to its bound', () => {
+    const { sends, full, outcomes } = playWith({ answers: ['|'], options: durable }, (stage, spool) => {
+      spool.fail(true);
+      offerEach(stage, 1, 15);
+      stage.at(50, () => spool.fail(false));
+    });
+    expect(full).toContain('0 true');
+    expect(numbersOf(outcomes).length).toBe(15);
+    expect(sends.every((line) => Number(line.split(' ')[0]) >= 50)).toBe(true);
+  });
+});
+
+describe('a disk that refuses', () => {
+  test('costs the oldest of what waits for it, counted, once the memory is full', () => {
+    const { outcomes, spool } = playWith(
+      { answers: ['#'], options: { ...options, breaker: { failures: 1, resetAfterMs: 1000 } } },
+      (stage, memory) => {
+        memory.fail(true);
+        offerEach(stage, 1, 30);
+        stage.at(500, () => memory.fail(false));
+        stage.at(600, () => stage.lane.close(0));
+      },
+    );
+    const dropped = numbersOf(outcomes.filter((line) => line.includes('shed spool_failed')));
+    expect(dropped.length).toBeGreaterThan(15);
+    expect([...dropped, ...spool.kept()].sort((a, b) => a - b)).toEqual(count(1, 30));
+  });
+
+  test('does not hold up a backend that has healed', () => {
+    const { outcomes } = playWith({ answers: [`${'-'.repeat(40)}|`, '|'], options }, (stage, memory) => {
+      memory.fail(true);
+      offerEach(stage, 1, 5);
+      stage.at(25, () => offerEach(stage, 6, 10));
+    });
+    expect(numbersOf(outcomes)).toEqual(count(1, 10));
+  });
+});
+
+describe('closing', () => {
+  const dead = { ...options, breaker: { failures: 1, resetAfterMs: 10_000 } };
+
+  test('with a dead backend keeps everything, in order, and sheds nothing', () => {
+    const { outcomes, spool, ended } = playWith({ answers: ['#'], options: dead }, (stage) => {
+      offerEach(stage, 1, 30);
+      stage.at(5, () => stage.lane.close(1000));
+    });
+    expect(outcomes).toEqual([]);
+    expect(spool.kept()).toEqual(count(1, 30));
+    expect(ended).toEqual([5]);
+  });
+
+  test('with a backend that hangs keeps everything at the deadline', () => {
+    const { outcomes, spool, ended } = playWith({ answers: ['-'.repeat(500)], options }, (stage) => {
+      offerEach(stage, 1, 4);
+      stage.at(5, () => stage.lane.close(100));
+    });
+    expect(outcomes).toEqual([]);
+    expect(spool.kept()).toEqual(count(1, 4));
+    expect(ended).toEqual([105]);
+  });
+
+  test('with a good backend delivers what it took a moment ago, on disk or not', () => {
+    const { outcomes, spool } = playWith(
+      { answers: ['-|'], options: { ...options, durability: 'disk' } },
+      (stage) => {
+        offerEach(stage, 1, 9);
+        stage.lane.close(1000);
+      },
+    );
+    expect(numbersOf(outcomes)).toEqual(count(1, 9));
+    expect(spool.kept()).toEqual([]);
+  });
+
+  test('what is offered afterwards is kept too', () => {
+    const { outcomes, spool } = playWith({ answers: ['-|'], options }, (stage) => {
+      stage.lane.close(100);
+      stage.at(50, () => offerEach(stage, 1, 1));
+    });
+    expect(outcomes).toEqual([]);
+    expect(spool.kept()).toEqual([1]);
+  });
+});
+
+test('a lane without a spool sheds what it may not spill', () => {
+  const { outcomes } = play(
+    { answers: ['-'.repeat(500)], options: { ...options, sendTimeoutMs: 100 } },
+    (stage) => {
+      offerEach(stage, 1, 20);
+      stage.at(120, () => stage.lane.close(0));
+    },
+  );
+  expect(outcomes.some((line) => line.includes('shed queue_full'))).toBe(true);
+});

@@ -1,0 +1,215 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import {
+  closeAll,
+  createFolder,
+  inFolder,
+  line,
+  linesOf,
+  numbersOf,
+  type RunningSidecar,
+  send,
+  startSender,
+  startSidecar,
+  TEST_MS,
+  until,
+} from '../processes.ts';
+import { samplesOf, sumOf } from '../prometheus.ts';
+
+jest.setTimeout(TEST_MS);
+afterEach(closeAll);
+
+/** One file in a folder that is not mounted yet: until somebody makes `out`, the backend is down. */
+const yaml = (lane = '', rule = '') => `
+batch: { max_age: 20ms }
+reload: { debounce: 20ms, poll: 500ms }
+routing:
+  default:
+    - backend: files
+${rule}
+backends:
+  files:
+    type: filesystem
+    base_path: $OUT
+    path: all.jsonl
+    create_base_path: false
+    retry: { max: 200ms }
+    breaker: { failures: 2, reset_after: 300ms }
+${lane}
+`;
+
+const mount = ({ folder }: { folder: string }) => mkdirSync(join(folder, 'out'));
+const linesIn = ({ folder }: { folder: string }) => linesOf(join(folder, 'out', 'all.jsonl'));
+const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+const segmentsOf = ({ folder }: { folder: string }, backend = 'files') => {
+  const dir = join(folder, 'data', 'spool', backend);
+  return existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith('.segment')) : [];
+};
+
+/** What the exposition's own help promises. */
+async function missingIn(sidecar: RunningSidecar): Promise<number> {
+  const metrics = await sidecar.metrics();
+  const of = (name: string) =>
+    samplesOf(metrics, name)
+      .filter(({ labels }) => labels.backend === 'files')
+      .reduce((sum, { value }) => sum + value, 0);
+  return (
+    sumOf(metrics, 'sidecar_received_total') +
+    of('sidecar_added_total') +
+    of('sidecar_recovered_total') -
+    of('sidecar_outcomes_total') -
+    of('sidecar_in_flight')
+  );
+}
+
+const received = async (sidecar: RunningSidecar) => sumOf(await sidecar.metrics(), 'sidecar_received_total');
+
+async function sendNumbers(sidecar: RunningSidecar, from: number, to: number): Promise<void> {
+  let text = '';
+  for (let n = from; n < to; n++) text += line(n);
+  const before = await received(sidecar);
+  await send(sidecar.port, text);
+  await until(
+    async () => (await received(sidecar)) === before + to - from,
+    'all are received',
+    sidecar.stderr,
+  );
+}
+
+test('SIGTERM with 100,000 messages and a dead backend: nothing is lost, and after a restart all arrive', async () => {
+  const folder = createFolder();
+  const first = await startSidecar({ yaml: yaml(), folder });
+  await sendNumbers(first, 0, 100_000);
+  expect(segmentsOf(first)).toEqual([]);
+  expect(await first.stop()).toBe(0);
+  expect(first.hasLogged('info', 'nothing was lost')).toBe(true);
+  expect(segmentsOf(first).length).toBeGreaterThan(0);
+
+  mount({ folder });
+  const second = await startSidecar({ yaml: yaml(), folder });
+  await until(() => linesIn(second).length >= 100_000, 'all arrive', second.stderr);
+  expect(numbersOf(linesIn(second))).toEqual(count(100_000));
+  expect(sumOf(await second.metrics(), 'sidecar_recovered_total', { backend: 'files' })).toBe(100_000);
+  expect(await missingIn(second)).toBe(0);
+  expect(await second.stop()).toBe(0);
+  expect(segmentsOf(second)).toEqual([]);
+});
+
+test('a backend that is down longer than its queue lasts gets everything, in order, once it is up', async () => {
+  const sidecar = await startSidecar({ yaml: yaml('    queue: { max_bytes: 64KiB }') });
+  const sender = await startSender(sidecar.port, { block: 50, pauseMs: 2 });
+  const wrong: number[] = [];
+  await until(
+    async () => {
+      wrong.push(await missingIn(sidecar));
+      return sumOf(await sidecar.metrics(), 'sidecar_spool_messages') > 5000;
+    },
+    'it spills',
+    sidecar.stderr,
+  );
+  mount(sidecar);
+  await until(
+    async () => {
+      wrong.push(await missingIn(sidecar));
+      return linesIn(sidecar).length > 6000;
+    },
+    'it delivers',
+    sidecar.stderr,
+  );
+  const sent = await sender.stop();
+  await until(() => linesIn(sidecar).length >= sent, 'all arrive', sidecar.stderr);
+  expect(numbersOf(linesIn(sidecar))).toEqual(count(sent));
+  await until(() => segmentsOf(sidecar).length === 0, 'the spool is empty');
+  expect(wrong.filter((missing) => missing !== 0)).toEqual([]);
+  expect(sidecar.hasLogged('info', 'The spool is empty again')).toBe(true);
+  expect(await sidecar.stop()).toBe(0);
+});
+
+describe('durability: disk', () => {
+  const durable = '    durability: disk';
+
+  test('kill -9 loses nothing that was on disk', async () => {
+    const folder = createFolder();
+    for (let round = 0; round < 3; round++) {
+      const sidecar = await startSidecar({ yaml: yaml(durable), folder });
+      await sendNumbers(sidecar, round * 2000, round * 2000 + 2000);
+      // On its way to the disk it counts as queued; while the breaker is open, so does little else.
+      await until(
+        async () => {
+          const metrics = await sidecar.metrics();
+          const all = sumOf(metrics, 'sidecar_in_flight', { backend: 'files' });
+          const left = sumOf(metrics, 'sidecar_spool_messages');
+          return all === (round + 1) * 2000 && left > 0 && (await missingIn(sidecar)) === 0;
+        },
+        'everything is in the lane or its spool',
+        sidecar.stderr,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      sidecar.kill('SIGKILL');
+      expect(await sidecar.exit()).toBe('SIGKILL');
+    }
+    mount({ folder });
+    const last = await startSidecar({ yaml: yaml(durable), folder });
+    await until(() => new Set(numbersOf(linesIn(last))).size === 6000, 'all arrive', last.stderr);
+    expect(numbersOf(linesIn(last))).toEqual(count(6000));
+    expect(await last.stop()).toBe(0);
+  });
+
+  test('a good backend gets everything, and a stop leaves nothing on disk', async () => {
+    const folder = createFolder();
+    mount({ folder });
+    const sidecar = await startSidecar({ yaml: yaml(durable), folder });
+    await sendNumbers(sidecar, 0, 20_000);
+    expect(await sidecar.stop()).toBe(0);
+    expect(numbersOf(linesIn(sidecar))).toEqual(count(20_000));
+    expect(segmentsOf(sidecar)).toEqual([]);
+  });
+});
+
+test('an edit of a backend that is down hands its spool over: nothing lost, nothing twice', async () => {
+  const small = '    queue: { max_bytes: 64KiB }';
+  const sidecar = await startSidecar({ yaml: yaml(small) });
+  await sendNumbers(sidecar, 0, 5000);
+  await until(
+    async () => sumOf(await sidecar.metrics(), 'sidecar_spool_messages') > 1000,
+    'it spills',
+    sidecar.stderr,
+  );
+  const edited = inFolder(yaml(`${small}\n    concurrency: 2`), sidecar.folder);
+  writeFileSync(sidecar.path, edited);
+  await until(
+    () => sidecar.hasLogged('info', 'configuration applied'),
+    'the edit is applied',
+    sidecar.stderr,
+  );
+  await sendNumbers(sidecar, 5000, 6000);
+  mount(sidecar);
+  await until(() => linesIn(sidecar).length >= 6000, 'all arrive', sidecar.stderr);
+  expect(numbersOf(linesIn(sidecar)).sort((a, b) => a - b)).toEqual(count(6000));
+  expect(await missingIn(sidecar)).toBe(0);
+  expect(await sidecar.stop()).toBe(0);
+});
+
+test('the spool of a backend that is not configured any more stays, is shown, and is delivered when it is back', async () => {
+  const folder = createFolder();
+  const first = await startSidecar({ yaml: yaml(), folder });
+  await sendNumbers(first, 0, 1000);
+  expect(await first.stop()).toBe(0);
+
+  const without = yaml().replaceAll('files:', 'others:').replace('backend: files', 'backend: others');
+  const second = await startSidecar({ yaml: without, folder });
+  await until(
+    async () => sumOf(await second.metrics(), 'sidecar_spool_messages', { backend: 'files' }) === 1000,
+    'it is shown',
+    second.stderr,
+  );
+  expect(second.hasLogged('info', 'Found messages of an earlier run')).toBe(true);
+  expect(await second.stop()).toBe(0);
+
+  mount({ folder });
+  const third = await startSidecar({ yaml: yaml(), folder });
+  await until(() => linesIn(third).length >= 1000, 'all arrive', third.stderr);
+  expect(numbersOf(linesIn(third))).toEqual(count(1000));
+  expect(await third.stop()).toBe(0);
+});
