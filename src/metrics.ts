@@ -128,6 +128,12 @@ function exposeLanes(registry: Registry, gauges: () => Gauges): void {
     read: () => spoolRows(gauges(), ({ bytes }) => bytes),
   });
   exposeGauge(registry, {
+    name: 'sidecar_spool_pending_bytes',
+    help: 'Bytes of messages that wait to be written to these files.',
+    labels: ['backend'],
+    read: () => spoolRows(gauges(), ({ pendingBytes }) => pendingBytes),
+  });
+  exposeGauge(registry, {
     name: 'sidecar_oldest_seconds',
     help: 'How long the oldest message has been in the lane of a backend; 0 when it is empty.',
     labels: ['backend'],

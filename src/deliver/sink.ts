@@ -4,7 +4,10 @@ import type { Batch } from '../batch.ts';
 import type { Context } from '../context.ts';
 import type { Message } from '../message.ts';
 
-/** Where inside a backend a batch goes (a file, a table, a stream). Batches with equal keys may share a send. */
+/**
+ * Where inside a backend a batch goes (a file, a table, a stream). Batches with equal keys may share a send. Plain
+ * data: the spool keeps it as JSON, and `send` must know what comes back, perhaps after a restart.
+ */
 export interface Target {
   readonly key: string;
 }

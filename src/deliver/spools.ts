@@ -38,6 +38,8 @@ export interface SpoolGauge {
   readonly messages: number;
   /** Bytes of its files. */
   readonly bytes: number;
+  /** Bytes of messages that are not written yet. */
+  readonly pendingBytes: number;
   /** Messages that an earlier process had left there, since the start. */
   readonly recovered: number;
 }
@@ -96,6 +98,8 @@ export async function openSpools(
       recovered: (messages: number) => {
         shared.recovered = messages;
         shared.isUnknown = false;
+        if (messages === 0 || shared.users.length > 0) return;
+        context.log.warn({ backend, messages }, 'Messages wait on disk for a backend that no rule sends to');
       },
     };
     const place = { dir: join(dir, backend), disk, processes };
@@ -126,10 +130,11 @@ export async function openSpools(
     stats: () => [...all].map(([backend, shared]) => gaugeOf(backend, shared)),
     close: async (withinMs) => {
       const closed = [...all.values()].map(async ({ spool }) => messagesOf(await spool.close()));
-      const late = new Promise<'late'>((resolve) => {
-        context.scheduler.schedule(() => resolve('late'), withinMs);
-      });
       const saved = Promise.all(closed).then((left) => left.reduce((sum, one) => sum + one, 0));
+      const late = new Promise<'late'>((resolve) => {
+        const timer = context.scheduler.schedule(() => resolve('late'), withinMs);
+        void saved.finally(() => timer.unsubscribe());
+      });
       const left = await Promise.race([saved, late]);
       if (left !== 'late') return left;
       context.log.error({ dir }, 'The disk of the spool does not answer');
@@ -191,8 +196,8 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
 }
 
 function gaugeOf(backend: string, { spool, returned, recovered }: Shared): SpoolGauge {
-  const { unread, pending, bytes } = spool.stats();
-  return { backend, messages: unread + pending + messagesOf(returned), bytes, recovered };
+  const { unread, pending, bytes, pendingBytes } = spool.stats();
+  return { backend, messages: unread + pending + messagesOf(returned), bytes, pendingBytes, recovered };
 }
 
 const messagesOf = (items: readonly Item[]): number =>

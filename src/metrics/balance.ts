@@ -21,6 +21,8 @@ export interface SpoolGauge {
   readonly messages: number;
   /** Bytes of its files. */
   readonly bytes: number;
+  /** Bytes that are not in them yet. */
+  readonly pendingBytes: number;
   /** Messages of an earlier run that it began with. */
   readonly recovered: number;
 }

@@ -133,6 +133,7 @@ export function openSpool(
     },
     configure: (changed) => {
       state.options = withDefaults(changed);
+      state.blocked = false;
       if (state.phase === 'open') start();
     },
     flush,
