@@ -80,6 +80,15 @@ describe('memory first', () => {
     expect(numbersOf(outcomes)).toEqual(count(1, 25));
   });
 
+  test('a slow one with nothing that may be spilled makes the input wait', () => {
+    const { spool, outcomes, full } = playWith({ answers: ['----------|'], options }, (stage) =>
+      offerEach(stage, 1, 14, { whenFull: 'block' }),
+    );
+    expect(spool.seen).toEqual([]);
+    expect(full).toEqual(['0 false', '0 true', '50 false']);
+    expect(outcomes).toHaveLength(14);
+  });
+
   test('what is being sent when it begins to spill is retried before what it spilled', () => {
     const { sends } = playWith({ answers: ['-----------------------------#', '|'], options }, (stage) => {
       offerEach(stage, 1, 3);

@@ -28,15 +28,17 @@ export function reviewBound(lane: LaneState, nowMs: number): void {
     return;
   }
   lane.fullSinceMs ??= nowMs;
-  const isSlow = slowInMs(lane, nowMs) <= 0;
+  const slowMs = slowInMs(lane, nowMs);
   const stuck = isStuck(lane, nowMs);
-  if (isSlow || stuck) spill(lane, nowMs);
+  if (slowMs <= 0 || stuck) spill(lane, nowMs);
   if (stuck) {
     dropUnwritten(lane, heldBytes(lane) - lane.options.queueMaxBytes * RELIEF);
     shed(lane, nowMs);
     lane.full.set(isOver(lane) && mustWait(lane));
   } else {
-    if (!lane.stallAlarm.isSet) lane.stallAlarm.set(Math.min(stallsInMs(lane, nowMs), slowInMs(lane, nowMs)));
+    // Slow and nothing to spill: the next thing that can happen is that it is stuck.
+    const waitMs = Math.min(stallsInMs(lane, nowMs), slowMs > 0 ? slowMs : Number.POSITIVE_INFINITY);
+    if (!lane.stallAlarm.isSet) lane.stallAlarm.set(waitMs);
     lane.full.set(true);
   }
 }
