@@ -97,6 +97,22 @@ describe('memory first', () => {
     expect(firstSends(sends)).toEqual(count(1, 14));
   });
 
+  test('a backend that fails time and again gets everything in order', () => {
+    const { sends } = playWith(
+      {
+        answers: (_batch, _target, nth, cold) => (nth < 8 ? cold('-------------------------#') : cold('|')),
+        options: { ...options, concurrency: 2, breaker: { failures: 100, resetAfterMs: 10 } },
+      },
+      (stage) => {
+        offerEach(stage, 1, 2);
+        stage.at(22, () => offerEach(stage, 3, 14));
+        stage.at(60, () => offerEach(stage, 15, 26));
+        stage.at(90, () => offerEach(stage, 27, 40));
+      },
+    );
+    expect(firstSends(sends)).toEqual(count(1, 40));
+  });
+
   test('rules that say shed and block do so beside it', () => {
     const { spool, outcomes, full } = playWith({ answers: [`${'-'.repeat(60)}|`, '|'], options }, (stage) => {
       offerEach(stage, 1, 2);

@@ -156,6 +156,38 @@ describe('gauges', () => {
     expect(sumOf(text, 'sidecar_forgotten_total')).toBe(9);
   });
 
+  test('what waits on disk is in flight, and what was found there balances it', async () => {
+    const metrics = metricsOf();
+    metrics.planned(['db']);
+    const spool = { messages: 7, bytes: 900, pendingBytes: 100, recovered: 10 };
+    metrics.watch({
+      spools: () => [
+        { backend: 'db', ...spool },
+        { backend: 'gone', ...spool },
+      ],
+    });
+    end(metrics, 'delivered', 'db', 'ok', 2);
+    metrics.outcome({
+      kind: 'outcome',
+      ending: 'shed',
+      backend: 'db',
+      reason: 'spool_full',
+      messages: [],
+      unread: 1,
+    });
+    const text = await metrics.text();
+    for (const backend of ['db', 'gone']) {
+      expect(sumOf(text, 'sidecar_spool_messages', { backend })).toBe(7);
+      expect(sumOf(text, 'sidecar_spool_bytes', { backend })).toBe(900);
+      expect(sumOf(text, 'sidecar_spool_pending_bytes', { backend })).toBe(100);
+      expect(sumOf(text, 'sidecar_recovered_total', { backend })).toBe(10);
+    }
+    expect(sumOf(text, 'sidecar_outcomes_total', { backend: 'db', reason: 'spool_full' })).toBe(1);
+    expect(metrics.balances()).toEqual([
+      { backend: 'db', received: 0, added: 0, recovered: 10, ended: 3, inFlight: 7, missing: 0 },
+    ]);
+  });
+
   test('two lanes of one backend show as one, with the newer breaker', async () => {
     const metrics = metricsOf();
     metrics.watch({

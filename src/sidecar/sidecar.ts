@@ -84,7 +84,7 @@ export async function startSidecar(
   });
   const web = createWeb(
     {
-      ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed()),
+      ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed(), spools.stats()),
       metrics,
       traces: createTraces(engine.traces, scheduler),
       why: createWhy(journal),

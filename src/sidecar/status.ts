@@ -1,5 +1,6 @@
 import { redact } from '../config/redact.ts';
 import type { LaneStats } from '../deliver/lane.ts';
+import type { SpoolGauge } from '../deliver/spools.ts';
 import type { ConfigView, Readiness, ReloadView } from '../http/sources.ts';
 import type { Json } from '../message.ts';
 import type { LaneGauge } from '../metrics.ts';
@@ -19,6 +20,7 @@ export function readiness(
   { phase, lastReload }: State,
   lanes: ReadonlyMap<string, LaneStats>,
   exposed: readonly string[],
+  spools: readonly SpoolGauge[] = [],
 ): Readiness {
   const open = [...lanes].filter(([, { breaker }]) => breaker !== 'closed');
   const allDown = open.length > 0 && open.length === lanes.size;
@@ -31,6 +33,9 @@ export function readiness(
     warnings: [
       ...exposed.map((address) => `everyone who reaches ${address} may send`),
       ...open.map(([backend, { lastError }]) => `backend ${backend} fails: ${lastError}`),
+      ...spools
+        .filter(({ messages }) => messages > 0)
+        .map(({ backend, messages }) => `backend ${backend}: ${messages} messages wait on disk`),
       ...(lastReload?.result === 'rejected' ? ['the configuration on disk was rejected'] : []),
     ],
   };

@@ -93,6 +93,8 @@ describe('defaults', () => {
     });
     expect(backends.files).toEqual({
       type: 'filesystem',
+      durability: 'memory',
+      spool: { max_bytes: 2 ** 30, max_age: 7 * 86_400_000 },
       concurrency: undefined,
       batch: undefined,
       timeout: 30_000,

@@ -56,6 +56,15 @@ describe('a sidecar', () => {
       'the configuration on disk was rejected',
     ]);
   });
+
+  test('tells of what waits on disk', () => {
+    const spool = { backend: 'a', messages: 7, bytes: 1, pendingBytes: 0, recovered: 0 };
+    const spools = [spool, { ...spool, backend: 'b', messages: 0 }];
+    expect(readiness(state(), lanes('closed'), [], spools)).toMatchObject({
+      ready: true,
+      warnings: ['backend a: 7 messages wait on disk'],
+    });
+  });
 });
 
 test('the view of the configuration', () => {
