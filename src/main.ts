@@ -77,6 +77,7 @@ Start here:
   $ sidecar run --config my.yaml         edit my.yaml while it runs: every save is taken over
   $ sidecar test my.test.yaml            does it route as I mean it? in virtual time, nothing is sent
   $ sidecar job job-12345                what happened to a job, across its services
+  $ sidecar plan my.yaml                 what would an edit change, and where would messages have gone?
   $ sidecar why 01a20ac8-5feb-7000-…     what happened to a message, and where it is now
   $ sidecar dlq ls                       what was refused, by which backend, and why
 
@@ -127,6 +128,24 @@ program
     const { test } = await import('./commands/test.ts');
     const colour = process.stdout.isTTY === true && process.stdout.hasColors();
     await exitWith(test({ files, colour }, createHost('auto', program.opts().logLevel)));
+  });
+
+program
+  .command('plan')
+  .description('what would change if the running sidecar’s configuration were this; changes nothing')
+  .argument('<file>', 'the new configuration')
+  .addOption(URL_OPTION)
+  .option('--json', "print the sidecar's answer as it is", false)
+  .addHelpText(
+    'after',
+    `
+The sidecar reads the text as if it were its own file: with its --set, its environment, and relative to its folder.
+Files that its configuration in force does not read (\${file:…}), and other folders of operators, are not looked at.`,
+  )
+  .action(async (file, options) => {
+    const { plan } = await import('./commands/plan.ts');
+    const { out } = createHost('auto', program.opts().logLevel);
+    await exitWith(plan(file, options, out));
   });
 
 program

@@ -22,7 +22,7 @@ export function guard(host: string): MiddlewareHandler {
     for (const [name, value] of Object.entries(SAFE_HEADERS)) call.header(name, value);
     const refusal = misdirected(call, hosts) ?? crossSite(call) ?? notReading(call);
     if (refusal === undefined) return next();
-    if (refusal.status === 405) call.header('Allow', 'GET, HEAD');
+    if (refusal.status === 405) call.header('Allow', call.req.path === PLAN_PATH ? 'POST' : 'GET, HEAD');
     const { status, error, hint } = refusal;
     return refuse(call, status, { error, hint });
   };
@@ -61,11 +61,15 @@ function fromHere(call: Call): boolean {
   return site === 'none' || site === 'same-origin' || followed;
 }
 
+/** The one path that is posted to: it answers a question that is too long for a URL, and changes nothing. */
+export const PLAN_PATH = '/api/v1/plan';
+
 function notReading(call: Call): Refusal | undefined {
-  if (call.req.method === 'GET' || call.req.method === 'HEAD') return undefined;
+  const { method, path } = call.req;
+  if (path === PLAN_PATH ? method === 'POST' : method === 'GET' || method === 'HEAD') return undefined;
   return {
     status: 405,
     error: 'the method is not allowed',
-    hint: 'everything here is read with GET or HEAD; the configuration is changed in its file',
+    hint: `everything here is read with GET or HEAD, and ${PLAN_PATH} is posted to; the configuration is changed in its file`,
   };
 }

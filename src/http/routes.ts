@@ -1,11 +1,15 @@
 import { type Context as Call, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { MAX_FILE_BYTES } from '../config/document.ts';
 import type { Log } from '../context.ts';
 import { JOB_STATES, type JobState } from '../correlate/view.ts';
 import { refuse } from './answer.ts';
-import { guard } from './guard.ts';
+import { guard, PLAN_PATH } from './guard.ts';
 import type { HttpSources } from './sources.ts';
 
 interface Route {
+  /** Default: GET, and HEAD. */
+  readonly method?: 'POST';
   readonly path: string;
   /** What it shows, for the index and the answer to an unknown path. */
   readonly shows: string;
@@ -26,6 +30,12 @@ const ROUTES: readonly Route[] = [
     answer: why,
   },
   { path: '/api/v1/config', shows: 'the running configuration and the last reload', answer: config },
+  {
+    method: 'POST',
+    path: PLAN_PATH,
+    shows: 'POST a configuration: what would change if the file held it',
+    answer: plan,
+  },
 ];
 
 const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path.padEnd(20)}  ${shows}\n`).join('')}`;
@@ -34,7 +44,9 @@ const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path
 export function createRoutes(host: string, sources: HttpSources, log: Log): Hono {
   const app = new Hono();
   app.use(guard(host));
-  for (const { path, answer } of ROUTES) app.get(path, (call) => answer(call, sources));
+  app.use(PLAN_PATH, bodyLimit({ maxSize: MAX_FILE_BYTES, onError: tooLarge }));
+  for (const { method = 'GET', path, answer } of ROUTES)
+    app.on(method, path, (call) => answer(call, sources));
   app.notFound((call) => {
     const routes = ROUTES.map(({ path }) => path);
     return call.json({ error: 'there is nothing at this path', hint: 'see routes', routes }, 404);
@@ -108,6 +120,16 @@ function why(call: Call, sources: HttpSources): Response {
     error: `no message "${id}" is known`,
     hint: `one that waits for its batch is not known yet; ${sources.why.memory()}`,
   });
+}
+
+const tooLarge = (call: Call) =>
+  refuse(call, 413, { error: 'the configuration is too large', hint: `at most ${MAX_FILE_BYTES} bytes` });
+
+async function plan(call: Call, sources: HttpSources): Promise<Response> {
+  const answer = await sources.plan(await call.req.text());
+  if (!('errors' in answer)) return call.json(answer);
+  const problem = { error: 'this configuration would be rejected', hint: 'see errors' };
+  return call.json({ ...problem, errors: answer.errors }, 422);
 }
 
 function config(call: Call, sources: HttpSources): Response {

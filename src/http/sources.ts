@@ -1,6 +1,7 @@
 import type { Traces } from '../correlate/view.ts';
 import type { Why } from '../journal/view.ts';
 import type { Json } from '../message.ts';
+import type { PlanView, RejectedPlan } from './plan-view.ts';
 
 /** Whether the sidecar does its work now. */
 export interface Readiness {
@@ -48,4 +49,6 @@ export interface HttpSources {
   readonly traces: Traces;
   readonly why: Why;
   config(): ConfigView;
+  /** What a text would do if the configuration file held it. Changes nothing; never rejects. */
+  plan(text: string): Promise<PlanView | RejectedPlan>;
 }

@@ -18,6 +18,7 @@ import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { planEdit, rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
@@ -51,11 +52,13 @@ export interface Loss {
 
 /** Starts a sidecar. Rejects with `ConfigError`, or with an `Error` that says what cannot be opened. */
 export async function startSidecar(
-  options: SidecarOptions,
+  given: SidecarOptions,
   surroundings: Omit<Context, 'counters'>,
 ): Promise<Sidecar> {
-  const { path } = options;
+  const { path } = given;
   const { scheduler, log } = surroundings;
+  const files = rememberingReads(given.readFile);
+  const options = { ...given, readFile: files.read };
   const first = await draft(options.text, path, options);
   if ('errors' in first) throw new ConfigError(first.errors.map(formatIssue));
   warn(first.warnings, log);
@@ -88,6 +91,18 @@ export async function startSidecar(
       metrics,
       traces: createTraces(engine.traces, scheduler),
       why: createWhy(journal),
+      plan: (text) =>
+        planEdit(
+          text,
+          {
+            ...options,
+            readFile: files.again,
+            dataDir,
+            inForce: () => state.get().draft,
+            messages: journal.messages,
+          },
+          context,
+        ),
       config: () =>
         configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
     },

@@ -253,3 +253,50 @@ describe('paths', () => {
     }
   });
 });
+
+describe('/api/v1/plan', () => {
+  const post = (address: string, body: string, headers: Record<string, string> = {}) =>
+    fetch(`${address}/api/v1/plan`, { method: 'POST', body, headers });
+
+  test('is posted to, and answers what would be rejected with its errors', async () => {
+    const seen: string[] = [];
+    const plan = async (text: string) => {
+      seen.push(text);
+      return { errors: ['x.yaml:1:1 routing: wrong'] };
+    };
+    const { address } = await open(sourcesOf({ plan }));
+    const answer = await post(address, 'routing: ü');
+    expect([answer.status, await answer.json()]).toEqual([
+      422,
+      {
+        error: 'this configuration would be rejected',
+        hint: 'see errors',
+        errors: ['x.yaml:1:1 routing: wrong'],
+      },
+    ]);
+    expect(seen).toEqual(['routing: ü']);
+  });
+
+  test('is bounded', async () => {
+    const { address } = await open();
+    expect((await post(address, 'x'.repeat(20_000_000))).status).toBe(413);
+  });
+
+  test('is not read, and not posted to by other sites; nothing else is posted to', async () => {
+    const { address } = await open();
+    expect((await fetch(`${address}/api/v1/plan`)).status).toBe(405);
+    expect((await post(address, 'x', { Origin: 'https://evil.example' })).status).toBe(403);
+    expect((await fetch(`${address}/api/v1/config`, { method: 'POST', body: 'x' })).status).toBe(405);
+  });
+});
+
+describe('/api/v1/why', () => {
+  test('is a story, or why there is none', async () => {
+    const find = (id: string) => (id === 'a/b' ? { matches: [], total: 0 } : undefined);
+    const { address } = await open(sourcesOf({ why: { find, memory: () => 'nothing is remembered yet' } }));
+    const found = await ask(address, '/api/v1/why/a%2Fb');
+    expect([found.status, json(found.body)]).toEqual([200, { matches: [], total: 0 }]);
+    const lost = await ask(address, '/api/v1/why/x');
+    expect([lost.status, json(lost.body)]).toMatchObject([404, { error: 'no message "x" is known' }]);
+  });
+});

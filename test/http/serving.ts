@@ -108,6 +108,7 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
       config: { tcp: { port: 17000 } },
       last_reload: null,
     }),
+    plan: async () => ({ errors: ['x.yaml:1:1 routing: wrong'] }),
     ...replaced,
   };
 }
