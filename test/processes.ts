@@ -264,7 +264,12 @@ export interface Sender {
 /** Starts a sender; `pauseMs` after each block of `block` messages, without one it sends as fast as TCP takes it. */
 export async function startSender(
   port: number,
-  { source = 'counter', block = 20, pauseMs }: { source?: string; block?: number; pauseMs?: number } = {},
+  {
+    source = 'counter',
+    block = 20,
+    pauseMs,
+    more,
+  }: { source?: string; block?: number; pauseMs?: number; more?: object } = {},
 ): Promise<Sender> {
   const socket = await connectTo({ port });
   let sent = 0;
@@ -278,7 +283,7 @@ export async function startSender(
   const send = async (): Promise<number> => {
     while (!isStopped) {
       let text = '';
-      for (let i = 0; i < block; i++) text += line(sent + i, source);
+      for (let i = 0; i < block; i++) text += line(sent + i, source, more);
       sent += block;
       if (!socket.write(text)) await drained(socket);
       await (pauseMs === undefined ? nextTurn() : pause(pauseMs));
