@@ -46,8 +46,9 @@ export function createSegment(dir: string, seq: number, random: () => number): S
   return emptySegment(dir, `${String(seq).padStart(16, '0')}-${nonce}.segment`, seq);
 }
 
-/** The place behind the others. */
-export const seqBehind = (segments: readonly Segment[]): number => (segments.at(-1)?.seq ?? FIRST_SEQ) + 1;
+/** The place behind the others, and behind the last one that was ever seen. */
+export const seqBehind = (segments: readonly Segment[], lastSeq: number): number =>
+  Math.max(segments.at(-1)?.seq ?? FIRST_SEQ, lastSeq) + 1;
 
 /** Counts a frame that ends at `end`. */
 export function addFrame(segment: Segment, end: number, { messages, offeredMs, blocking }: FrameFacts): void {
@@ -77,6 +78,8 @@ export interface Recovered {
   readonly segments: Segment[];
   /** Bytes that are no whole frame: torn, or damaged. */
   readonly damagedBytes: number;
+  /** The last place that a file has, one that could not be read included; 0 without files. */
+  readonly lastSeq: number;
 }
 
 /** Reads all segments of a folder; removes those with nothing left in them. What cannot be read stays. */
@@ -88,10 +91,12 @@ export async function recoverSegments(
 ): Promise<Recovered> {
   const segments: Segment[] = [];
   let damagedBytes = 0;
+  let lastSeq = 0;
   for (const name of [...(await disk.list(dir))].sort()) {
     const seq = NAME.exec(name)?.[1];
     if (seq === undefined) continue;
     const segment = emptySegment(dir, name, Number(seq));
+    lastSeq = segment.seq;
     try {
       const bytes = await disk.read(segment.path, 0, Number.POSITIVE_INFINITY);
       damagedBytes += fillFrom(segment, bytes, cursor.get(name) ?? 0);
@@ -101,7 +106,7 @@ export async function recoverSegments(
       log.error({ file: segment.path, error: errorText(error) }, 'A segment of the spool cannot be read');
     }
   }
-  return { segments, damagedBytes };
+  return { segments, damagedBytes, lastSeq };
 }
 
 function fillFrom(segment: Segment, bytes: Buffer, from: number): number {

@@ -60,6 +60,8 @@ export interface SpoolState {
   phase: 'opening' | 'open' | 'closed';
   /** In order; the active one is the last. */
   segments: Segment[];
+  /** The last place that recovery has seen, of a file that could not be read included: what is new comes behind it. */
+  lastSeq: number;
   active: { readonly segment: Segment; readonly file: SpoolFile } | undefined;
   /** Not on disk yet, in order; `front` goes before everything else. */
   pending: Item[];
@@ -123,6 +125,7 @@ export function createSpoolState(
     options: withDefaults(options),
     phase: 'opening',
     segments: [],
+    lastSeq: 0,
     active: undefined,
     pending: [],
     pendingBytes: 0,

@@ -74,8 +74,9 @@ async function recover(state: SpoolState): Promise<void> {
   const { dir, disk, context, lock } = state;
   if (!(await lock.acquire())) throw new Error(HELD);
   const cursor = await disk.read(join(dir, CURSOR_FILE), 0, MIB).then(decodeCursor, () => new Map());
-  const { segments, damagedBytes } = await recoverSegments(dir, cursor, disk, context.log);
+  const { segments, damagedBytes, lastSeq } = await recoverSegments(dir, cursor, disk, context.log);
   state.segments = segments;
+  state.lastSeq = lastSeq;
   state.phase = 'open';
   const messages = segments.reduce((sum, { unread }) => sum + unread, 0);
   if (messages > 0 || damagedBytes > 0) {
@@ -272,7 +273,7 @@ export async function saveCursor(state: SpoolState): Promise<void> {
   await state.savingCursor;
 }
 
-const nextSeq = ({ segments }: SpoolState): number => seqBehind(segments);
+const nextSeq = ({ segments, lastSeq }: SpoolState): number => seqBehind(segments, lastSeq);
 
 const pause = ({ context }: SpoolState, ms: number) =>
   new Promise<void>((resolve) => {
