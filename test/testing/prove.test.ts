@@ -358,7 +358,7 @@ describe('operators', () => {
       import { concatMap } from 'rxjs';
       import { createMessage, withData } from 'monitoring-sidecar';
       export default () => (message$) =>
-        message$.pipe(concatMap((message) => [withData(message, { n: 1 }), createMessage({ ...message, id: 'new' })]));
+        message$.pipe(concatMap((message) => [withData(message, { n: 1 }), createMessage({ ...message, id: 'new', head: '{' })]));
     `);
     await passes({ config, in: 'd 1s |', out: { one: ['100ms x', { x: 'd?' }] } });
   });
