@@ -81,6 +81,7 @@ function createState(backend: string, sink: Sink, options: LaneOptions, context:
     queue: createQueue({
       merge: mergeLimits(sink.merge, options.merge),
       maxAgeMs: options.merge?.maxAgeMs ?? sink.merge.maxAgeMs ?? 0,
+      busyAgeMs: options.merge?.maxAgeMs ?? sink.merge.busyAgeMs,
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),
     breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),

@@ -11,7 +11,7 @@ import {
   takeOut,
   takeRun,
 } from './line.ts';
-import type { MergeLimits } from './sink.ts';
+import { BUSY_BYTES, type MergeLimits } from './sink.ts';
 
 /** In which order jobs are sent. */
 export interface Lines {
@@ -42,13 +42,14 @@ export interface Lines {
  * States of a line: ready (in heap `ready`) → taken (its key busy, in no heap) → ready, or later (in heap `later`,
  * waiting for company or for a retry's time) → ready. A line without entries is forgotten.
  */
-export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
+export function createLines(merge: MergeLimits, maxAgeMs: number, busyAgeMs = maxAgeMs): Lines {
   const levels = new Map<number, Map<string, Line>>();
   const busy = new Set<string>();
   const ready = createHeap(isBefore);
   const later = createHeap<Line>((a, b) => a.dueMs < b.dueMs);
   let patient = maxAgeMs > 0;
   let latestMs = 0;
+  let isBusy = false;
 
   const lineOf = ({ priority, target: { key } }: Job): Line => {
     let level = levels.get(priority);
@@ -72,7 +73,9 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
   const dueOf = (line: Line, { job, retryAtMs }: Entry, nowMs: number) => {
     if (retryAtMs > 0) return retryAtMs;
     const fresh = job.sends === 0 && job.offeredMs <= nowMs;
-    return patient && fresh && line.urgent === 0 && !isFull(line, merge) ? job.offeredMs + maxAgeMs : 0;
+    return patient && fresh && line.urgent === 0 && !isFull(line, merge)
+      ? job.offeredMs + (isBusy ? busyAgeMs : maxAgeMs)
+      : 0;
   };
 
   const place = (line: Line, nowMs: number) => {
@@ -135,6 +138,7 @@ export function createLines(merge: MergeLimits, maxAgeMs: number): Lines {
           continue;
         }
         busy.add(line.key);
+        isBusy = line.bytes >= BUSY_BYTES;
         const run = takeRun(line, merge);
         forgetIfEmpty(line);
         return run;

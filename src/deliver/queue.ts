@@ -11,6 +11,8 @@ export interface QueueOptions {
   readonly merge: MergeLimits;
   /** How long a batch waits for others to share its send; 0 not at all. A critical one never waits. */
   readonly maxAgeMs: number;
+  /** The same behind a large send; see `MergeLimits`. Default `maxAgeMs`. */
+  readonly busyAgeMs?: number | undefined;
   /** Messages that are never shed. */
   readonly isCritical: (message: Message) => boolean;
 }
@@ -46,8 +48,8 @@ export interface Queue {
 }
 
 /** A queue by priority, then by age, with an order for sending (`lines.ts`) and one for shedding (`shedding.ts`). */
-export function createQueue({ merge, maxAgeMs, isCritical }: QueueOptions): Queue {
-  const lines = createLines(merge, maxAgeMs);
+export function createQueue({ merge, maxAgeMs, busyAgeMs, isCritical }: QueueOptions): Queue {
+  const lines = createLines(merge, maxAgeMs, busyAgeMs);
   const sheddable = createShedOrder(isCritical);
   let bytes = 0;
   let messages = 0;
