@@ -203,7 +203,7 @@ describe('batchByKey', () => {
   });
 
   test('forgets idle keys past ten thousand, and none that is open', () => {
-    const { source$, seen } = stage({ maxCount: 2 });
+    const { source$, seen } = stage({ maxCount: 2, maxOpenBytes: 1e9 });
     source$.next('open');
     for (let n = 0; n < 25_000; n++) for (let twice = 0; twice < 2; twice++) source$.next(`key ${n}`);
     expect(seen).toHaveLength(25_000);

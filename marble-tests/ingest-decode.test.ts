@@ -3,7 +3,7 @@ import { concat, map, NEVER, type Observable, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import type { Connection } from '../src/ingest/connection.ts';
 import { decode } from '../src/ingest/detect.ts';
-import { createRecording, OPTIONS } from '../test/ingest/harness.ts';
+import { createRecording, OPTIONS, textOf } from '../test/ingest/harness.ts';
 
 type Helpers = Parameters<Parameters<TestScheduler['run']>[0]>[0];
 
@@ -51,7 +51,7 @@ function connector(scheduler: TestScheduler, { cold }: Helpers) {
     const name$: Observable<string> = decode(
       () => OPTIONS,
       recording.context,
-    )(connection).pipe(map(({ text }) => JSON.parse(text).n));
+    )(connection).pipe(map((frame) => JSON.parse(textOf(frame)).n));
     return { name$, chunk$, refusals, ...recording };
   };
 }

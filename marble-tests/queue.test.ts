@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Job } from '../src/deliver/job.ts';
 import { createQueue, type Queue, type QueueOptions } from '../src/deliver/queue.ts';
+import { BUSY_BYTES } from '../src/deliver/sink.ts';
 import type { Message } from '../src/message.ts';
 import { type DeliveryFields, delivery, message, numberOf, numbersOf } from '../test/deliver/fixtures.ts';
 import { createModel, gaugesOf } from '../test/deliver/queue-model.ts';
@@ -170,6 +171,19 @@ describe('waiting for company', () => {
     expect(queue.take(0)).toBeUndefined();
     queue.add(delivery([3, 4]), 0);
     expect(drain(queue, 0)).toEqual([[1, 2, 3, 4]]);
+  });
+
+  test('behind a large send it waits longer, until there was a small one', () => {
+    const queue = queueOf({ ...patient, merge: { maxMessages: 4, maxBytes: 1e6 }, busyAgeMs: 500 });
+    const large = { bytes: BUSY_BYTES };
+    queue.add(delivery([message(1, large)]), 0);
+    expect(drain(queue, 100)).toEqual([[1]]);
+    queue.add(delivery([2]), 100);
+    expect(drain(queue, 599)).toEqual([]);
+    expect(queue.dueMs()).toBe(600);
+    expect(drain(queue, 600)).toEqual([[2]]);
+    queue.add(delivery([3]), 600);
+    expect(drain(queue, 700)).toEqual([[3]]);
   });
 
   test('… or a critical batch comes', () => {

@@ -48,8 +48,10 @@ describe('redact', () => {
       { host: 'h', data: { password: 'x', n: [1, 2], o: { a: null, b: true } } },
       { tail: ',"t":1' },
     );
-    const { head, parsed, bytes, ...rest } = redacted(message, {});
-    expect(JSON.parse(`${head}}`)).toEqual({
+    const changed = redacted(message, {});
+    const { parsed, bytes, headBytes, text, start, ...rest } = changed;
+    expect(JSON.parse(jsonOf(changed))).toMatchObject({ t: 1 });
+    expect(recordOf(changed)).toEqual({
       source: 's',
       type: 'event',
       host: 'h',

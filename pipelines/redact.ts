@@ -21,7 +21,6 @@
  * A message with a hit is written anew: numbers beyond 2^53 in it lose their last digits. Keys are not searched.
  */
 import {
-  createMessage,
   type FieldPlace,
   fieldGlobs,
   hasShadowedMembers,
@@ -30,6 +29,7 @@ import {
   type Message,
   type Operator,
   recordOf,
+  withRecord,
 } from 'monitoring-sidecar';
 import { map } from 'rxjs';
 import { z } from 'zod';
@@ -133,9 +133,6 @@ const redact: Operator<z.output<typeof options>> = ({ fields, values, patterns, 
 
 redact.options = options;
 export default redact;
-
-const withRecord = (message: Message, record: JsonObject): Message =>
-  createMessage({ ...message, parsed: record, head: JSON.stringify(record).slice(0, -1) });
 
 const ENVELOPE: readonly string[] = [
   'source',

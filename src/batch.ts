@@ -1,7 +1,7 @@
 import { map, type Observable, type OperatorFunction, tap } from 'rxjs';
 import type { BatchReason, Context } from './context.ts';
 import { type BatchLimits, batchByKey } from './flow/batch-by-key.ts';
-import { jsonOf, type Message } from './message.ts';
+import { gatherLines, type Message } from './message.ts';
 
 /** Messages that are routed, sent, retried and counted as one. Never empty, never mutated. */
 export interface Batch {
@@ -15,7 +15,7 @@ export interface Batch {
   readonly reason: BatchReason;
   /** @internal What it was merged from; `undefined`: nothing. */
   readonly parts: readonly Batch[] | undefined;
-  /** @internal Its NDJSON, once somebody asked. A field, not a WeakMap, whose entries outlive young collections. */
+  /** @internal Its NDJSON, which has the messages' text; of a merged batch, once somebody asked. */
   ndjson: Buffer | undefined;
 }
 
@@ -40,18 +40,18 @@ export const batch =
       }),
     );
 
-/** Builds a batch of at least one message. */
+/** Builds a batch of at least one message; their text moves to a buffer of the batch. */
 export function createBatch(messages: readonly Message[], bytes: number, reason: BatchReason): Batch {
   const first = messages[0];
   if (first === undefined) throw new RangeError('a batch has at least one message');
   return {
-    id: `${first.id}-${messages.length}`,
+    id: idOf(messages),
     source: first.source,
     messages,
     bytes,
     reason,
     parts: undefined,
-    ndjson: undefined,
+    ndjson: gatherLines(messages),
   };
 }
 
@@ -61,10 +61,15 @@ export function mergeBatches(batches: readonly Batch[]): Batch {
   if (first === undefined) throw new RangeError('nothing to merge');
   if (rest.length === 0) return first;
   const messages = concatenated(batches);
-  const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
-  const merged = createBatch(messages, bytes, first.reason);
-  const source = rest.every((batch) => batch.source === first.source) ? first.source : '';
-  return { ...merged, source, parts: batches };
+  return {
+    id: idOf(messages),
+    source: rest.every((batch) => batch.source === first.source) ? first.source : '',
+    messages,
+    bytes: batches.reduce((sum, batch) => sum + batch.bytes, 0),
+    reason: first.reason,
+    parts: batches,
+    ndjson: undefined,
+  };
 }
 
 /** More arguments than about 100,000 would not fit on the stack. */
@@ -79,29 +84,10 @@ function concatenated(batches: readonly Batch[]): Message[] {
   return messages;
 }
 
-/** The batch as NDJSON, UTF-8, every line ended by LF. Encoded once, however many sinks ask. */
+const idOf = (messages: readonly Message[]) => `${messages[0]?.id}-${messages.length}`;
+
+/** The batch as NDJSON, UTF-8, every line ended by LF. */
 export function ndjsonOf(batch: Batch): Buffer {
-  batch.ndjson ??= batch.parts ? Buffer.concat(batch.parts.map(ndjsonOf)) : encode(batch.messages);
+  batch.ndjson ??= Buffer.concat((batch.parts ?? []).map(ndjsonOf));
   return batch.ndjson;
-}
-
-/** Batches are encoded into slabs of this size: an allocation of its own for each would cost more than the encoding. */
-const SLAB_BYTES = 1_048_576;
-/** Most bytes of UTF-8 that a UTF-16 code unit may take. */
-const BYTES_PER_UNIT = 3;
-let slab = Buffer.alloc(0);
-let used = 0;
-
-function encode(messages: readonly Message[]): Buffer {
-  let text = '';
-  for (const message of messages) text += `${jsonOf(message)}\n`;
-  const most = text.length * BYTES_PER_UNIT;
-  if (most > SLAB_BYTES) return Buffer.from(text);
-  if (slab.length - used < most) {
-    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    used = 0;
-  }
-  const from = used;
-  used += slab.write(text, from);
-  return slab.subarray(from, used);
 }

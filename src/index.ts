@@ -14,6 +14,7 @@ export {
   recordOf,
   severityOf,
   withData,
+  withRecord,
 } from './message.ts';
 export { type Field, field } from './route/field.ts';
 export { type FieldPlace, fieldGlobs } from './route/field-globs.ts';

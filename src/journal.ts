@@ -1,7 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Journal, Step } from './context.ts';
 import { createSampling } from './journal/sampling.ts';
-import type { Message } from './message.ts';
+import { type Message, ownCopyOf } from './message.ts';
 
 /** What is remembered, at most. */
 export interface JournalLimits {
@@ -90,7 +90,8 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     if (!isBad && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const atMs = now();
     const isAny = isBad && mayKeepEnd(atMs, all.length);
-    const messages = isAny ? all.slice() : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
+    // One message must not keep the text of its whole batch.
+    const messages = isAny ? all.map(ownCopyOf) : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
     if (messages.length === 0) return;
     if (step.kind === 'batched') sampling.kept(newest.receivedMs, messages.length);
     const isFirst = step.kind === 'batched' || isAny;

@@ -261,6 +261,13 @@ function end(): void {
   process.exit();
 }
 
+/** Whoever reads what is printed may stop, as `head` does: what is left is for nobody, and no reason to fail. */
+function ignoreNoReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
+process.stdout.on('error', ignoreNoReader);
+process.stderr.on('error', ignoreNoReader);
 try {
   await program.parseAsync();
 } catch (error) {

@@ -1,3 +1,15 @@
+import {
+  addAll,
+  addBytes,
+  addText,
+  arenaBuffer,
+  arenaEnd,
+  endLine,
+  mostBytes,
+  reopenLine,
+  startLine,
+} from './arena.ts';
+
 /** Parsed JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -5,9 +17,9 @@ export interface JsonObject {
 }
 
 /**
- * One telemetry record. Built by `createMessage` with every key present (one hidden class) and never mutated.
- * Absent ids are `''`, an absent `seq` is 0. `data` and the JSON text are read through `dataOf`, `recordOf`
- * and `jsonOf`, never through the three private fields.
+ * One telemetry record. Built by `createMessage` with every key present (one hidden class) and never mutated, but that
+ * its text may move. Absent ids are `''`, an absent `seq` is 0. `data` and the JSON text are read through `dataOf`,
+ * `recordOf` and `jsonOf`, never through the internal fields.
  */
 export interface Message {
   /** UUIDv7 (RFC 9562), unique and ordered by arrival. */
@@ -24,39 +36,71 @@ export interface Message {
   readonly seq: number;
   /** Rank of an event's level: 0 none, 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal. */
   readonly severity: number;
-  /** Length of the delivered JSON line in characters (bytes, for ASCII); the unit of every bound. */
+  /** Length of its line, the delivered JSON and LF, in bytes of UTF-8; the unit of every bound. */
   readonly bytes: number;
-  /** @internal The sender's JSON text without its closing brace. */
-  readonly head: string;
-  /** @internal Members that the sidecar adds after `id` and `received_at`: `''` or `,"k":v…`. */
-  readonly tail: string;
+  /** @internal The part of the line that is the sender's own text; it lacks its closing brace. */
+  readonly headBytes: number;
+  /** @internal Has the line, from `start` on. What owns a batch has its lines in a buffer of its own. */
+  text: Buffer;
+  /** @internal */
+  start: number;
   /** @internal The sender's record, parsed once somebody asked; `recordOf` fills it in. */
   parsed: JsonObject | undefined;
 }
 
-/** What `createMessage` needs: a message without what it derives. */
-export type MessageFields = Omit<Message, 'bytes'>;
+/** What is known of a message beside its text. */
+export type Envelope = Omit<Message, 'bytes' | 'headBytes' | 'text' | 'start' | 'parsed'>;
 
-/** Length of `,"id":"<uuid>","received_at":"<24 characters>"}` and LF. */
-const SPLICED_LENGTH = 6 + 38 + 15 + 26 + 2;
+/** What `createMessage` needs. */
+export interface MessageFields extends Envelope {
+  /** The sender's JSON text without its closing brace. */
+  readonly head: string;
+  /** Members that the sidecar adds after `id` and `received_at`: `''` or `,"k":v…`. Default `''`. */
+  readonly tail?: string;
+  /** What `head` says, if that is known. */
+  readonly parsed?: JsonObject | undefined;
+}
 
-/** Builds a message. The only place where one is made, so that all share one hidden class. */
-export function createMessage(f: MessageFields): Message {
+/** Builds a message of its sender's text. */
+export function createMessage(fields: MessageFields): Message {
+  const { id, receivedMs, head, tail = '', parsed } = fields;
+  const added = `,"id":"${id}","received_at":"${isoTime(receivedMs)}"${tail}`;
+  const start = startLine(mostBytes(head) + mostBytes(added) + ENDING_BYTES);
+  addText(head);
+  const headBytes = arenaEnd() - start;
+  addText(added);
+  endLine();
+  return messageOf(fields, id, receivedMs, start, headBytes, parsed);
+}
+
+/** Brace and LF. */
+export const ENDING_BYTES = 2;
+
+/** The message whose line was written last. The only place where one is made, so that all share one hidden class. */
+export function messageOf(
+  e: Omit<Envelope, 'id' | 'receivedMs'>,
+  id: string,
+  receivedMs: number,
+  start: number,
+  headBytes: number,
+  parsed: JsonObject | undefined,
+): Message {
   return {
-    id: f.id,
-    source: f.source,
-    type: f.type,
-    timeMs: f.timeMs,
-    receivedMs: f.receivedMs,
-    traceId: f.traceId,
-    spanId: f.spanId,
-    jobId: f.jobId,
-    seq: f.seq,
-    severity: f.severity,
-    bytes: f.head.length + f.tail.length + SPLICED_LENGTH,
-    head: f.head,
-    tail: f.tail,
-    parsed: f.parsed,
+    id,
+    source: e.source,
+    type: e.type,
+    timeMs: e.timeMs,
+    receivedMs,
+    traceId: e.traceId,
+    spanId: e.spanId,
+    jobId: e.jobId,
+    seq: e.seq,
+    severity: e.severity,
+    bytes: arenaEnd() - start,
+    headBytes,
+    text: arenaBuffer(),
+    start,
+    parsed,
   };
 }
 
@@ -69,39 +113,138 @@ export function dataOf(message: Message): JsonObject {
 
 /** The record as its sender sent it, parsed; free for whoever never asks. */
 export function recordOf(message: Message): JsonObject {
-  message.parsed ??= JSON.parse(`${message.head}}`) as JsonObject;
+  message.parsed ??= JSON.parse(sentTextOf(message)) as JsonObject;
   return message.parsed;
 }
 
+/** The record's JSON text as its sender sent it. */
+export function sentTextOf({ text, start, headBytes }: Message): string {
+  return `${text.toString('utf8', start, start + headBytes)}}`;
+}
+
+/** `,"id":"`, `","received_at":"`, 24 characters of time, `"`. */
+const BEFORE_ID = 7;
+const AFTER_ID = 17 + 24 + 1;
+
+/** The members that the sidecar added after `id` and `received_at`, as JSON text: `''` or `,"k":v…`. */
+export function addedTextOf({ text, start, bytes, headBytes, id }: Message): string {
+  return text.toString(
+    'utf8',
+    start + headBytes + BEFORE_ID + id.length + AFTER_ID,
+    start + bytes - ENDING_BYTES,
+  );
+}
+
+/** A message whose line, from `start` to `end` of `text`, was kept elsewhere. Throws RangeError if it is none. */
+export function messageIn(
+  text: Buffer,
+  start: number,
+  end: number,
+  headBytes: number,
+  e: Omit<Envelope, 'id'>,
+): Message {
+  const idStart = start + headBytes + BEFORE_ID;
+  const idEnd = text.indexOf('"', idStart);
+  if (idEnd < idStart || idEnd >= end || text.toString('latin1', end - ENDING_BYTES, end) !== '}\n') {
+    throw new RangeError('not the line of a message');
+  }
+  return {
+    id: text.toString('utf8', idStart, idEnd),
+    source: e.source,
+    type: e.type,
+    timeMs: e.timeMs,
+    receivedMs: e.receivedMs,
+    traceId: e.traceId,
+    spanId: e.spanId,
+    jobId: e.jobId,
+    seq: e.seq,
+    severity: e.severity,
+    bytes: end - start,
+    headBytes,
+    text,
+    start,
+    parsed: undefined,
+  };
+}
+
 /** The delivered JSON text: the sender's own text with the sidecar's members spliced in; no newline. */
-export function jsonOf(message: Message): string {
-  return `${message.head},"id":"${message.id}","received_at":"${isoTime(message.receivedMs)}"${message.tail}}`;
+export function jsonOf({ text, start, bytes }: Message): string {
+  return text.toString('utf8', start, start + bytes - 1);
 }
 
 /** A copy of `message` with other `data`; everything else, the id included, stays. For operators. */
 export function withData(message: Message, data: JsonObject): Message {
-  const parsed = { ...recordOf(message), data };
-  return createMessage({ ...message, parsed, head: JSON.stringify(parsed).slice(0, -1) });
+  return withRecord(message, { ...recordOf(message), data });
 }
 
-/** A copy of `message` linked to a job and a trace, with the members (`,"k":v`) that say so in its JSON text. */
-export function withIds(message: Message, jobId: string, traceId: string, members: string): Message {
-  return {
-    id: message.id,
-    source: message.source,
-    type: message.type,
-    timeMs: message.timeMs,
-    receivedMs: message.receivedMs,
-    traceId,
-    spanId: message.spanId,
-    jobId,
-    seq: message.seq,
-    severity: message.severity,
-    bytes: message.bytes + members.length,
-    head: message.head,
-    tail: message.tail + members,
-    parsed: message.parsed,
-  };
+/**
+ * A copy of `message` whose sender sent `record` instead; what the sidecar added, the id included, stays. Nothing but
+ * the JSON text changes: fields of the envelope, such as `source`, stay what they are. For operators.
+ */
+export function withRecord(message: Message, record: JsonObject): Message {
+  const head = JSON.stringify(record).slice(0, -1);
+  const { text, start, bytes, headBytes } = message;
+  const first = startLine(mostBytes(head) + bytes - headBytes);
+  addText(head);
+  const newHeadBytes = arenaEnd() - first;
+  addBytes(text, start + headBytes, start + bytes);
+  return messageOf(message, message.id, message.receivedMs, first, newHeadBytes, record);
+}
+
+/**
+ * Completes a message that only its builder has seen: names its job and trace, and adds the member (`,"k":v`) that
+ * says so to its JSON text.
+ */
+export function linkMessage(message: Message, jobId: string, traceId: string, member: Buffer): void {
+  const { text, start, bytes } = message;
+  const first = reopenLine(text, start, start + bytes, member.length + ENDING_BYTES);
+  addAll(member);
+  endLine();
+  const open = message as { -readonly [Key in keyof Message]: Message[Key] };
+  open.jobId = jobId;
+  open.traceId = traceId;
+  open.bytes = arenaEnd() - first;
+  open.text = arenaBuffer();
+  open.start = first;
+}
+
+/** Moves a message's text to memory of its own: for whoever holds on to it without its batch. */
+export function detachMessage(message: Message): void {
+  const { text, start, bytes } = message;
+  message.text = Buffer.from(text.subarray(start, start + bytes));
+  message.start = 0;
+}
+
+/** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives. */
+export function ownCopyOf(message: Message): Message {
+  const copy = { ...message };
+  detachMessage(copy);
+  return copy;
+}
+
+/** Copies the lines of messages into a buffer of their own, which from then on has their text. */
+export function gatherLines(messages: readonly Message[]): Buffer {
+  let bytes = 0;
+  for (const message of messages) bytes += message.bytes;
+  const gathered = Buffer.allocUnsafe(bytes);
+  let from: Buffer | undefined;
+  let first = 0;
+  let last = 0;
+  let end = 0;
+  for (const message of messages) {
+    // What was written in a row is copied in one piece.
+    if (message.text !== from || message.start !== last) {
+      if (from !== undefined) end += from.copy(gathered, end, first, last);
+      from = message.text;
+      first = message.start;
+      last = first;
+    }
+    last += message.bytes;
+    message.start = end + last - first - message.bytes;
+    message.text = gathered;
+  }
+  from?.copy(gathered, end, first, last);
+  return gathered;
 }
 
 let lastMs = Number.NaN;

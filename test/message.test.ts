@@ -1,5 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import { dataOf, isoTime, jsonOf, recordOf, severityOf, withData, withIds } from '../src/message.ts';
+import {
+  dataOf,
+  gatherLines,
+  isoTime,
+  jsonOf,
+  linkMessage,
+  ownCopyOf,
+  recordOf,
+  severityOf,
+  withData,
+  withRecord,
+} from '../src/message.ts';
 import { messageOf } from './route/support.ts';
 
 const ID = '00000000-0001-7000-8000-000000000000';
@@ -35,11 +46,46 @@ describe('a message', () => {
     expect(dataOf(changed)).toEqual({ m: 2 });
   });
 
-  test('with other ids too', () => {
-    const message = messageOf(ID);
-    const linked = withIds(message, 'j', 't', ',"job_id":"j"');
-    expect(linked).toMatchObject({ jobId: 'j', traceId: 't', bytes: jsonOf(linked).length + 1 });
-    expect(Object.keys(linked)).toEqual(Object.keys(message));
+  test('with another record keeps what the sidecar added', () => {
+    const message = messageOf(ID, { data: { n: 1 } }, { tail: ',"host":"h"' });
+    const changed = withRecord(message, { größe: '🎉'.repeat(30_000) });
+    const { id, received_at, host } = JSON.parse(jsonOf(message));
+    expect(JSON.parse(jsonOf(changed))).toEqual({ größe: '🎉'.repeat(30_000), id, received_at, host });
+    expect(changed.bytes).toBe(Buffer.byteLength(jsonOf(changed)) + 1);
+    expect(recordOf(changed)).toEqual({ größe: '🎉'.repeat(30_000) });
+  });
+
+  test.each([1, 10, 70_000])(
+    'is linked, be its text the last that was written or not, %d characters long',
+    (length) => {
+      const [first, second] = ['a', 'b'].map((name) =>
+        messageOf(name, { data: { text: 'x'.repeat(length) } }),
+      );
+      const before = [first!, second!].map(jsonOf);
+      for (const message of [first!, second!]) linkMessage(message, 'j', 't', Buffer.from(',"job_id":"jö"'));
+      for (const [at, message] of [first!, second!].entries()) {
+        const json = `${before[at]?.slice(0, -1)},"job_id":"jö"}`;
+        expect(jsonOf(message)).toBe(json);
+        expect(message).toMatchObject({ jobId: 'j', traceId: 't', bytes: Buffer.byteLength(json) + 1 });
+      }
+    },
+  );
+
+  test('keeps its text when others are written, gathered or copied', () => {
+    const messages = Array.from({ length: 2000 }, (_, n) =>
+      messageOf(`m${n}`, { data: { n, text: 'ä'.repeat(n % 90) } }),
+    );
+    const texts = messages.map(jsonOf);
+    const copies = messages.map(ownCopyOf);
+    const odd = messages.filter((_, n) => n % 2 === 1);
+    expect(gatherLines(odd).toString()).toBe(odd.map((message) => `${jsonOf(message)}\n`).join(''));
+    expect(gatherLines([...messages].reverse()).length).toBe(
+      messages.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    expect(gatherLines(messages).toString()).toBe(texts.map((text) => `${text}\n`).join(''));
+    expect(messages.map(jsonOf)).toEqual(texts);
+    expect(copies.map(jsonOf)).toEqual(texts);
+    expect(gatherLines([])).toHaveLength(0);
   });
 });
 

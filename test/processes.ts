@@ -19,7 +19,8 @@ import { fileURLToPath } from 'node:url';
 /** The package's folder. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-const BINARY = join(ROOT, 'bin', 'sidecar');
+/** The program as the package ships it. */
+export const BINARY = join(ROOT, 'bin', 'sidecar');
 /** How long a condition may take to come true on a slow, loaded machine. */
 const PATIENCE_MS = 30_000;
 /** For `jest.setTimeout`: several conditions one after the other. */

@@ -1,5 +1,5 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
-import type { Message } from '../message.ts';
+import { linkMessage, type Message, ownCopyOf } from '../message.ts';
 import { createStory, fold, foldEnvelope, type Story } from './story.ts';
 
 export interface StoreLimits {
@@ -24,12 +24,11 @@ export interface StoreStats {
 
 /** Remembers what belongs to a job and to a trace, within bounds. Lives outside the plan: a reload keeps it. */
 export interface TraceStore {
-  /** Files a message under its job and its trace. */
+  /**
+   * Files a message under its job and its trace. One that it does not name is the one last seen with the other, and is
+   * from now on named in the message.
+   */
   add(message: Message): void;
-  /** The trace that was last seen with a job; '' where none was. */
-  traceOfJob(jobId: string): string;
-  /** The job that was last seen with a trace; '' where none was. */
-  jobOfTrace(traceId: string): string;
   job(jobId: string): Story | undefined;
   trace(traceId: string): Story | undefined;
   /** Jobs, the most recently active last. */
@@ -43,6 +42,43 @@ const MAX_LINKS = 64;
 /** Messages a second that may be kept in full; in a flood of more, only jobs' sums are kept up, so that it costs little. */
 const MAX_KEPT_PER_SECOND = 10_000;
 
+/** Jobs or traces. */
+interface Kind {
+  readonly member: 'job_id' | 'trace_id';
+  readonly stories: RecentMap<Story>;
+}
+
+/** The story of `id`, made if need be; for '', that of `linked`, if there is one. Used now in either case. */
+function storyOf(
+  { member, stories }: Kind,
+  id: string,
+  linked: Story | undefined,
+  nowMs: number,
+): Story | undefined {
+  let story = linked !== undefined && (id === '' || id === linked.id) ? linked : undefined;
+  if (story === undefined && id === '') return undefined;
+  const wanted = story?.id ?? id;
+  if (story === undefined || !stories.touch(wanted, story)) story = stories.get(wanted);
+  if (story === undefined) {
+    story = createStory(wanted, member, nowMs);
+    stories.set(wanted, story);
+  }
+  story.lastMs = nowMs;
+  return story;
+}
+
+function link(story: Story, other: Story): void {
+  if (other === story.linked) return;
+  story.linked = other;
+  if (story.links.size < MAX_LINKS) story.links.add(other.id);
+}
+
+/** Names in a message what was found for it. */
+function name(message: Message, job: Story, trace: Story): void {
+  if (message.jobId === '') linkMessage(message, job.id, message.traceId, job.member);
+  else if (message.traceId === '') linkMessage(message, message.jobId, trace.id, trace.member);
+}
+
 export function createTraceStore(initial: StoreLimits): TraceStore {
   let limits = initial;
   let messages = 0;
@@ -55,10 +91,13 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
   };
   const evict = (story: Story) => {
     story.messages.forEach(forget);
+    // It may still be linked from another.
+    story.messages = [];
+    story.linked = undefined;
     evicted++;
   };
-  const jobs = createRecentMap<string, Story>(limits.maxTraces, evict);
-  const traces = createRecentMap<string, Story>(limits.maxTraces, evict);
+  const jobs: Kind = { member: 'job_id', stories: createRecentMap(limits.maxTraces, evict) };
+  const traces: Kind = { member: 'trace_id', stories: createRecentMap(limits.maxTraces, evict) };
 
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
@@ -81,7 +120,7 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
 
   /** Traces go first: a job is what people ask for. */
   const makeRoom = () => {
-    for (const stories of [traces, traces, jobs, jobs]) {
+    for (const { stories } of [traces, traces, jobs, jobs]) {
       if (messages <= limits.maxMessages && bytes <= limits.maxBytes) return;
       stories.forgetOlder();
     }
@@ -92,58 +131,55 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     messages++;
     bytes += message.bytes;
     if (story.messages.length > limits.maxMessagesPerTrace) foldOldest(story);
-    makeRoom();
   };
 
-  const storyOf = (stories: RecentMap<string, Story>, id: string, nowMs: number, link: string): Story => {
-    let story = stories.get(id);
-    if (story === undefined) {
-      story = createStory(id, nowMs);
-      stories.set(id, story);
-    }
-    story.lastMs = nowMs;
-    if (link !== '' && link !== story.lastLink) {
-      story.lastLink = link;
-      if (story.links.size < MAX_LINKS) story.links.add(link);
-    }
-    return story;
-  };
-
-  /** In a flood: the job's sums, and what links job and trace. */
-  const addInFlood = (message: Message) => {
-    const { jobId, traceId, receivedMs } = message;
-    if (jobId === '') return;
-    const job = storyOf(jobs, jobId, receivedMs, traceId);
+  /** In a flood: the job's sums; what is in the data is not looked at. */
+  const sumUp = (job: Story | undefined, trace: Story | undefined, message: Message) => {
+    if (trace !== undefined) trace.approximate = true;
+    if (job === undefined) return;
     foldEnvelope(job.parts, message);
     job.folded++;
     job.approximate = true;
-    if (traceId !== '') storyOf(traces, traceId, receivedMs, jobId).approximate = true;
   };
 
   return {
     add: (message) => {
       const { jobId, traceId, receivedMs } = message;
       if (jobId === '' && traceId === '') return;
-      if (!mayKeep(receivedMs)) {
-        addInFlood(message);
-        return;
+      const byName = jobId === '' ? undefined : storyOf(jobs, jobId, undefined, receivedMs);
+      const trace = storyOf(traces, traceId, byName?.linked, receivedMs);
+      const job = byName ?? storyOf(jobs, '', trace?.linked, receivedMs);
+      if (job !== undefined && trace !== undefined) {
+        link(job, trace);
+        link(trace, job);
+        name(message, job, trace);
       }
-      if (jobId !== '') keep(storyOf(jobs, jobId, receivedMs, traceId), message);
-      if (traceId !== '') keep(storyOf(traces, traceId, receivedMs, jobId), message);
+      if (mayKeep(receivedMs)) {
+        const copy = ownCopyOf(message);
+        if (job !== undefined) keep(job, copy);
+        if (trace !== undefined) keep(trace, copy);
+        makeRoom();
+      } else {
+        sumUp(job, trace, message);
+      }
     },
-    traceOfJob: (jobId) => jobs.get(jobId)?.lastLink ?? '',
-    jobOfTrace: (traceId) => traces.get(traceId)?.lastLink ?? '',
-    job: jobs.peek,
-    trace: traces.peek,
-    jobs: () => [...jobs.values()].sort((a, b) => a.lastMs - b.lastMs),
+    job: jobs.stories.peek,
+    trace: traces.stories.peek,
+    jobs: () => [...jobs.stories.values()].sort((a, b) => a.lastMs - b.lastMs),
     setLimits: (next) => {
       limits = next;
-      for (const stories of [jobs, traces]) {
+      for (const { stories } of [jobs, traces]) {
         stories.setMax(limits.maxTraces);
         while (stories.size() > limits.maxTraces) stories.forgetOlder();
       }
       makeRoom();
     },
-    stats: () => ({ jobs: jobs.size(), traces: traces.size(), messages, bytes, evicted }),
+    stats: () => ({
+      jobs: jobs.stories.size(),
+      traces: traces.stories.size(),
+      messages,
+      bytes,
+      evicted,
+    }),
   };
 }

@@ -1,3 +1,4 @@
+import { type Aged, UNUSED } from '../flow/recent-map.ts';
 import { dataOf, type Message } from '../message.ts';
 import { addInterval, type Interval } from './intervals.ts';
 
@@ -37,8 +38,10 @@ export interface Progress {
 }
 
 /** Everything of one job or one trace. */
-export interface Story {
+export interface Story extends Aged {
   readonly id: string;
+  /** The member (`,"k":v`) that names it in a message's JSON text, UTF-8. */
+  readonly member: Buffer;
   /** The newest messages in full, in order of arrival. */
   messages: Message[];
   /** Messages that were only summed up, because the story outgrew its share. */
@@ -49,21 +52,24 @@ export interface Story {
   readonly parts: Map<string, Part>;
   /** The other kind's ids that occurred with this one (traces of a job, jobs of a trace), bounded. */
   readonly links: Set<string>;
-  /** The one of `links` that occurred last; '' before. */
-  lastLink: string;
+  /** The story of the other kind that occurred with this one last. */
+  linked: Story | undefined;
   /** When its last message was received, epoch milliseconds. */
   lastMs: number;
 }
 
-export function createStory(id: string, nowMs: number): Story {
+/** An empty story of a job or a trace, named by `member` in the JSON text of its messages. */
+export function createStory(id: string, member: 'job_id' | 'trace_id', nowMs: number): Story {
   return {
     id,
+    member: Buffer.from(`,"${member}":${JSON.stringify(id)}`),
+    usedIn: UNUSED,
     messages: [],
     folded: 0,
     approximate: false,
     parts: new Map(),
     links: new Set(),
-    lastLink: '',
+    linked: undefined,
     lastMs: nowMs,
   };
 }

@@ -103,6 +103,7 @@ function createState(
         sink.limits &&
         (({ target, batch }) => mergeLimits(sink.limits?.(target, batch) ?? sink.merge, options.merge)),
       maxAgeMs: options.merge?.maxAgeMs ?? sink.merge.maxAgeMs ?? 0,
+      busyAgeMs: options.merge?.maxAgeMs ?? sink.merge.busyAgeMs,
       perTarget: sink.sendsPerTarget ?? 1,
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),

@@ -11,7 +11,11 @@ import {
   takeOut,
   takeRun,
 } from './line.ts';
-import type { MergeLimits } from './sink.ts';
+import type { QueueOptions } from './queue.ts';
+import { BUSY_BYTES } from './sink.ts';
+
+/** What of a queue's options is about sending. */
+export type LinesOptions = Omit<QueueOptions, 'isCritical'>;
 
 /** In which order jobs are sent. */
 export interface Lines {
@@ -45,12 +49,13 @@ export interface Lines {
  * `later`, waiting for company or for a retry's time) → ready. A line without entries is forgotten. `limitsOf` says
  * anew with every job that joins a line what one send of it may carry; until then `merge` holds.
  */
-export function createLines(
-  merge: MergeLimits,
-  maxAgeMs: number,
-  perTarget: number,
-  limitsOf?: (joining: Job) => MergeLimits,
-): Lines {
+export function createLines({
+  merge,
+  limitsOf,
+  maxAgeMs,
+  busyAgeMs = maxAgeMs,
+  perTarget = 1,
+}: LinesOptions): Lines {
   const levels = new Map<number, Map<string, Line>>();
   /** How many of a key are out. */
   const out = new Map<string, number>();
@@ -58,6 +63,8 @@ export function createLines(
   const later = createHeap<Line>((a, b) => a.dueMs < b.dueMs);
   let patient = maxAgeMs > 0;
   let latestMs = 0;
+  /** Whether the last send was a large one. */
+  let isLarge = false;
 
   const isBusy = (key: string) => (out.get(key) ?? 0) >= perTarget;
 
@@ -83,7 +90,9 @@ export function createLines(
   const dueOf = (line: Line, { job, retryAtMs }: Entry, nowMs: number) => {
     if (retryAtMs > 0) return retryAtMs;
     const fresh = job.sends === 0 && job.offeredMs <= nowMs;
-    return patient && fresh && line.urgent === 0 && !isFull(line) ? job.offeredMs + maxAgeMs : 0;
+    return patient && fresh && line.urgent === 0 && !isFull(line)
+      ? job.offeredMs + (isLarge ? busyAgeMs : maxAgeMs)
+      : 0;
   };
 
   const place = (line: Line, nowMs: number) => {
@@ -151,6 +160,7 @@ export function createLines(
           continue;
         }
         out.set(line.key, (out.get(line.key) ?? 0) + 1);
+        isLarge = line.bytes >= BUSY_BYTES;
         const run = takeRun(line);
         forgetIfEmpty(line);
         place(line, nowMs);

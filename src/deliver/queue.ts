@@ -13,6 +13,8 @@ export interface QueueOptions {
   readonly limitsOf?: ((joining: Job) => MergeLimits) | undefined;
   /** How long a batch waits for others to share its send; 0 not at all. A critical one never waits. */
   readonly maxAgeMs: number;
+  /** The same behind a large send; see `MergeLimits`. Default `maxAgeMs`. */
+  readonly busyAgeMs?: number | undefined;
   /** How many jobs of one target may be out at once; default 1. */
   readonly perTarget?: number;
   /** Messages that are never shed. */
@@ -56,8 +58,8 @@ export interface Queue {
 }
 
 /** A queue by priority, then by age, with an order for sending (`lines.ts`) and one for shedding (`shedding.ts`). */
-export function createQueue({ merge, limitsOf, maxAgeMs, perTarget = 1, isCritical }: QueueOptions): Queue {
-  const lines = createLines(merge, maxAgeMs, perTarget, limitsOf);
+export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
+  const lines = createLines(options);
   const sheddable = createShedOrder(isCritical);
   let bytes = 0;
   let messages = 0;

@@ -1,4 +1,4 @@
-import type { Message } from '../message.ts';
+import { gatherLines, type Message } from '../message.ts';
 import { append, type Chain, createChain, prepend, unlink } from './chain.ts';
 import { type Job, partOf } from './job.ts';
 import type { Entry, Part } from './line.ts';
@@ -21,6 +21,9 @@ interface Level {
   /** By rank: the entries with messages of it, in order of arrival. */
   readonly ranks: readonly Chain<Entry>[];
 }
+
+/** A buffer this much larger than what is left of its lines is given up. */
+const SPARSE = 2;
 
 /** Says that these messages of the entry were shed; its counts say what is left. */
 export type OnShed = (entry: Entry, messages: readonly Message[], bytes: number) => void;
@@ -64,6 +67,8 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       part.messages.push(messages[at] as Message);
       part.bytes += messages[at]?.bytes ?? 0;
     }
+    // What is shed of the batch must not be kept in memory by the text of what is not.
+    for (const part of byRank) if (part !== undefined) gatherLines(part.messages);
     entry.parts = { ranks, byRank };
   };
 
@@ -148,6 +153,8 @@ function shedFrom(part: Part, bytes: number): readonly Message[] {
   part.messages = messages.slice(count);
   part.bytes -= freed;
   part.shed += count;
+  const [oldest] = part.messages;
+  if (oldest !== undefined && oldest.text.length > SPARSE * part.bytes) gatherLines(part.messages);
   return count === messages.length ? messages : messages.slice(0, count);
 }
 

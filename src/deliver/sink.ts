@@ -29,7 +29,12 @@ export interface MergeLimits {
   readonly maxBytes: number;
   /** How long a batch that is not critical waits for others to share its send, milliseconds. Default 0. */
   readonly maxAgeMs?: number;
+  /** The same behind a send of `BUSY_BYTES` or more: at such a rate fewer, larger sends count for more. Default `maxAgeMs`. */
+  readonly busyAgeMs?: number;
 }
+
+/** A send as large as this is one of a busy backend. */
+export const BUSY_BYTES = 65_536;
 
 /** An open backend. All of its state lives behind it; its lane makes it bounded, retried and counted. */
 export interface Sink {

@@ -5,7 +5,7 @@ export interface BatchLimits<T> {
   readonly maxCount: number;
   readonly maxAgeMs: number;
   readonly maxBytes: number;
-  /** Bound of all open batches together; past it the oldest closes early, for reason `bytes`. */
+  /** Bound of what comes, of all keys, while one batch is open; past it the oldest closes early, for reason `bytes`. */
   readonly maxOpenBytes: number;
   /** An urgent item closes its key's batch at once, itself included. */
   readonly isUrgent: (item: T) => boolean;
@@ -34,6 +34,8 @@ interface Slot<T> {
   items: T[];
   bytes: number;
   openedMs: number;
+  /** `passedBytes` when it was opened. */
+  openedAt: number;
   older: Slot<T>;
   newer: Slot<T>;
 }
@@ -57,7 +59,7 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
       /** The ring's fixed point: its `newer` is the oldest open batch. */
       const ring = createSlot<T>();
       let limits: BatchLimits<T> = UNSET;
-      let openBytes = 0;
+      let passedBytes = 0;
       let openKeys = 0;
       let timer: Subscription | undefined;
 
@@ -75,7 +77,6 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
         leave(slot);
         slot.items = [];
         slot.bytes = 0;
-        openBytes -= size;
         openKeys--;
         subscriber.next({ items, bytes: size, reason });
       };
@@ -108,6 +109,7 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
         const slot = slotOf(key(item));
         if (slot.items.length === 0) {
           slot.openedMs = scheduler.now();
+          slot.openedAt = passedBytes;
           openKeys++;
           joinAsNewest(ring, slot);
           if (timer === undefined) arm();
@@ -115,10 +117,13 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
         const size = bytes(item);
         slot.items.push(item);
         slot.bytes += size;
-        openBytes += size;
+        passedBytes += size;
         const reason = limits.isUrgent(item) ? 'critical' : reasonToClose(slot);
         if (reason !== undefined) close(slot, reason);
-        while (openBytes > limits.maxOpenBytes && ring.newer !== ring) close(ring.newer, 'bytes');
+        // Items that came together may share memory, and then the last of them keeps all of it.
+        while (ring.newer !== ring && passedBytes - ring.newer.openedAt > limits.maxOpenBytes) {
+          close(ring.newer, 'bytes');
+        }
       };
 
       const closeEach = (reasonOf: (slot: Slot<T>) => Keyed<T>['reason'] | undefined) => {
@@ -163,7 +168,7 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
 
 /** A slot by itself, in no ring. */
 function createSlot<T>(): Slot<T> {
-  const slot = { items: [], bytes: 0, openedMs: 0 } as unknown as Slot<T>;
+  const slot = { items: [], bytes: 0, openedMs: 0, openedAt: 0 } as unknown as Slot<T>;
   slot.older = slot;
   slot.newer = slot;
   return slot;

@@ -1,10 +1,18 @@
-/** A map that remembers what was used recently, in two generations. */
-export interface RecentMap<K, V> {
+/** A value that a `RecentMap` keeps. */
+export interface Aged {
+  /** The map's own: the generation that it was used in last. */
+  usedIn: number;
+}
+
+/** A map by text that remembers what was used recently, in two generations. */
+export interface RecentMap<V extends Aged> {
   /** The value, which counts as used now. */
-  get(key: K): V | undefined;
+  get(key: string): V | undefined;
   /** The value; asking does not count as use. */
-  peek(key: K): V | undefined;
-  set(key: K, value: V): void;
+  peek(key: string): V | undefined;
+  set(key: string, value: V): void;
+  /** Counts a value as used now without looking it up; false if it was forgotten meanwhile. */
+  touch(key: string, value: V): boolean;
   values(): Iterable<V>;
   size(): number;
   /** Forgets what was not used since the generations changed last. */
@@ -13,55 +21,64 @@ export interface RecentMap<K, V> {
   setMax(max: number): void;
 }
 
+/** Of a value that is in no map. */
+export const UNUSED = -1;
+
 /**
  * At most `max` values: once half of them were used since the last change of generations, the older ones are
  * forgotten, each through `onForget`. Nothing is ever deleted one by one: a Map that gains and loses keys for ever
  * leaves a trail of old tables, and V8 keeps what was in them until its next full collection.
  */
-export function createRecentMap<K, V>(initialMax: number, onForget: (value: V) => void): RecentMap<K, V> {
+export function createRecentMap<V extends Aged>(
+  initialMax: number,
+  onForget: (value: V) => void,
+): RecentMap<V> {
   let max = initialMax;
-  let young = new Map<K, V>();
-  let old = new Map<K, V>();
+  /** What was used in this generation, and in the one before it. */
+  let young = new Map<string, V>();
+  let old = new Map<string, V>();
+  let generation = 1;
   /** Keys that are in both. */
   let moved = 0;
-  // What was asked for last is asked for again by whoever handles the same message next.
-  let lastKey: K | undefined;
-  let lastValue: V | undefined;
 
   const forgetOlder = () => {
-    for (const [key, value] of old) if (!young.has(key)) onForget(value);
+    for (const value of old.values()) {
+      if (value.usedIn === generation) continue;
+      value.usedIn = UNUSED;
+      onForget(value);
+    }
     old = young;
     young = new Map();
     moved = 0;
-    lastKey = undefined;
-    lastValue = undefined;
+    generation++;
   };
-  const set = (key: K, value: V) => {
-    if (!young.has(key)) {
-      if (young.size >= max / 2) forgetOlder();
-      if (old.has(key)) moved++;
-    }
+  const set = (key: string, value: V) => {
+    // Before the generations change, so that it is not forgotten by that.
+    value.usedIn = generation;
+    if (young.size >= max / 2) forgetOlder();
+    value.usedIn = generation;
+    if (old.has(key)) moved++;
     young.set(key, value);
-    lastKey = key;
-    lastValue = value;
   };
-  const older = () => [...old].filter(([key]) => !young.has(key)).map(([, value]) => value);
+  const touch = (key: string, value: V) => {
+    if (value.usedIn === generation) return true;
+    if (value.usedIn !== generation - 1) return false;
+    set(key, value);
+    return true;
+  };
+  const older = () => [...old.values()].filter(({ usedIn }) => usedIn !== generation);
 
   return {
     get(key) {
-      if (key === lastKey) return lastValue;
       const found = young.get(key);
-      if (found === undefined) {
-        const kept = old.get(key);
-        if (kept !== undefined) set(key, kept);
-        return kept;
-      }
-      lastKey = key;
-      lastValue = found;
-      return found;
+      if (found !== undefined) return found;
+      const kept = old.get(key);
+      if (kept !== undefined) set(key, kept);
+      return kept;
     },
     peek: (key) => young.get(key) ?? old.get(key),
     set,
+    touch,
     values: () => [...older(), ...young.values()],
     size: () => young.size + old.size - moved,
     forgetOlder,

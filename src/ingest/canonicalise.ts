@@ -1,20 +1,10 @@
 import { type Member, members } from '../members.ts';
 import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
+import type { Canonical } from './canonical.ts';
 import { isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
 import type { ParsedFrame } from './record.ts';
 import { rewrite } from './rewrite.ts';
-import type { Envelope } from './scan.ts';
 import { canonicalMs, parseTimestamp } from './timestamp.ts';
-
-/** A record in canonical form: its text changed where it had to be, and nowhere else. */
-export interface Canonical {
-  readonly envelope: Envelope;
-  readonly text: string;
-  /** The record parsed; `undefined` where nobody had to. */
-  readonly value: JsonObject | undefined;
-  /** Members that say what was irregular: '' or `,"ts_adjusted":true…`. */
-  readonly flags: string;
-}
 
 const NO_DATA: JsonObject = Object.freeze({});
 const SERVER_MEMBERS = ['id', 'received_at', 'ts_adjusted', 'ts_skewed', 'ids_nonstandard'];
@@ -52,20 +42,20 @@ export function canonicalise(
   const newText = changed ? rewrite(text, changes) : text;
   const newValue = changed ? (JSON.parse(newText) as JsonObject) : value;
   return {
-    envelope: {
-      source,
-      type,
-      timeMs: time.ms,
-      traceId: trace.id,
-      spanId: span.id,
-      jobId,
-      jobIdLifted: jobId !== '' && value.job_id === undefined,
-      seq: typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 ? seq : 0,
-      severity: type === 'event' && typeof data.level === 'string' ? severityOf(data.level) : 0,
-      hasHost: newValue.host !== undefined,
-      hasTags: newValue.tags !== undefined,
-    },
-    text: newText,
+    source,
+    type,
+    timeMs: time.ms,
+    traceId: trace.id,
+    spanId: span.id,
+    jobId,
+    jobIdLifted: jobId !== '' && value.job_id === undefined,
+    seq: typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 ? seq : 0,
+    severity: type === 'event' && typeof data.level === 'string' ? severityOf(data.level) : 0,
+    hasHost: newValue.host !== undefined,
+    hasTags: newValue.tags !== undefined,
+    head: newText.slice(0, -1),
+    from: 0,
+    to: 0,
     value: newValue,
     flags:
       (time.adjusted ? ',"ts_adjusted":true' : '') +

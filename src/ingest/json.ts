@@ -6,28 +6,21 @@ import type { Scan } from './scan.ts';
 /** Deepest nesting of a JSON record: recursive code further on (JSON.stringify, jsonb) must never meet its limit. */
 export const MAX_JSON_DEPTH = 512;
 
+const LF = 0x0a;
+const CR = 0x0d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/**
- * The record that `text` holds, or why it holds none; `undefined` if it is blank. `text` is that of
- * `bytes[from, to)`, valid UTF-8. `hasBreaks`: there may be CR or LF inside, which become spaces in the frame's
- * text (JSON allows them between tokens only).
- */
-export function readRecord(
-  text: string,
-  hasBreaks: boolean,
-  scan: Scan,
-  bytes: Buffer,
-  from: number,
-  to: number,
-): Frame | Rejection | undefined {
-  const envelope = scan(bytes, from, to);
-  if (envelope === undefined) return parseRecord(text, hasBreaks);
-  return { envelope, text: hasBreaks ? oneLine(text) : text };
+/** The record that `bytes`, valid UTF-8, hold, or why they hold none; `undefined` if they are blank. */
+export function readRecord(bytes: Buffer, scan: Scan): Frame | Rejection | undefined {
+  // Line breaks, which JSON allows between tokens only, have to become spaces.
+  const isOneLine = !bytes.includes(LF) && !bytes.includes(CR);
+  const record = isOneLine && scan.load(bytes) ? scan.read(0, bytes.length) : undefined;
+  return record ?? parseRecord(bytes.toString());
 }
 
-function parseRecord(text: string, hasBreaks: boolean): Frame | Rejection | undefined {
+/** The record that JSON text holds, or why it holds none; `undefined` if it is blank. */
+export function parseRecord(text: string): Frame | Rejection | undefined {
   const bare = isBraced(text) ? text : trim(text);
   if (!isBraced(bare)) return bare === '' ? undefined : reasonOf(bare);
   let value: JsonObject;
@@ -38,7 +31,7 @@ function parseRecord(text: string, hasBreaks: boolean): Frame | Rejection | unde
   }
   // n levels take 2n characters, so that the usual record is never walked
   if (bare.length > 2 * MAX_JSON_DEPTH && isDeeper(value, MAX_JSON_DEPTH)) return 'too_deep';
-  return { value, text: hasBreaks ? oneLine(bare) : bare };
+  return { value, text: oneLine(bare) };
 }
 
 function oneLine(text: string): string {

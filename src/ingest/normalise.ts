@@ -1,11 +1,15 @@
 import { map, type Observable, type OperatorFunction } from 'rxjs';
+import { addAll, addBytes, addText, arenaEnd, endLine, mostBytes, startLine } from '../arena.ts';
 import type { Context } from '../context.ts';
 import { keepDefined } from '../flow/keep-defined.ts';
 import { mapWith } from '../flow/map-with.ts';
-import { createMessage, type Message } from '../message.ts';
-import { type Canonical, canonicalise } from './canonicalise.ts';
-import { createIds } from './ids.ts';
-import type { Frame, ScannedFrame } from './record.ts';
+import { memoise } from '../flow/memoise.ts';
+import { ENDING_BYTES, type Message, messageOf } from '../message.ts';
+import type { Canonical } from './canonical.ts';
+import { canonicalise } from './canonicalise.ts';
+import { createIds, type Ids } from './ids.ts';
+import type { Frame } from './record.ts';
+import { createStamp } from './stamp.ts';
 
 export interface NormaliseOptions {
   /** `host` of every delivered record; '' adds none. A record's own host wins. */
@@ -15,60 +19,64 @@ export interface NormaliseOptions {
 }
 
 const DAY_MS = 86_400_000;
+const NONE = Buffer.alloc(0);
+
+/** How many job ids' JSON is remembered: it is needed for each of a job's messages. */
+const MAX_MEMBERS = 4096;
+const jobMember = memoise(MAX_MEMBERS, (jobId: string) => Buffer.from(`,"job_id":${JSON.stringify(jobId)}`));
 
 /** Turns frames into messages; a frame against the envelope's rules is counted as rejected, reason `schema`. */
 export function normalise(
   options$: Observable<NormaliseOptions>,
   context: Context,
 ): OperatorFunction<Frame, Message> {
-  const nextId = createIds(context.random);
-  const toMessage$ = options$.pipe(map((options) => createNormaliser(options, nextId, context)));
+  const ids = createIds(context.random);
+  const toMessage$ = options$.pipe(map((options) => createNormaliser(options, ids, context)));
   return (frame$) => frame$.pipe(mapWith(toMessage$), keepDefined());
 }
 
-const asSent = ({ envelope, text }: ScannedFrame): Canonical => ({
-  envelope,
-  text,
-  value: undefined,
-  flags: '',
-});
-
 function createNormaliser(
   { host, tags }: NormaliseOptions,
-  nextId: (nowMs: number) => string,
+  ids: Ids,
   { scheduler, counters }: Context,
 ): (frame: Frame) => Message | undefined {
-  const hostTail = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
-  const tagsTail = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
+  const hostMember = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
+  const tagsMember = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
+  const plain = createStamp(ids, hostMember + tagsMember);
+  /** For records that have a host or tags already. */
+  const bare = createStamp(ids, '');
 
   return (frame) => {
     const receivedMs = scheduler.now();
-    const canonical = frame.envelope === undefined ? canonicalise(frame, receivedMs, tags) : asSent(frame);
-    if (canonical === undefined) {
+    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
+    if (record === undefined) {
       counters.rejected('schema');
       return undefined;
     }
-    const { envelope: e, text, value, flags } = canonical;
-    let tail = flags;
-    if (Math.abs(e.timeMs - receivedMs) > DAY_MS) tail += ',"ts_skewed":true';
-    if (e.jobIdLifted) tail += `,"job_id":${JSON.stringify(e.jobId)}`;
-    if (!e.hasHost) tail += hostTail;
-    if (!e.hasTags) tail += tagsTail;
-    counters.received(e.source, e.type);
-    return createMessage({
-      id: nextId(receivedMs),
-      source: e.source,
-      type: e.type,
-      timeMs: e.timeMs,
-      receivedMs,
-      traceId: e.traceId,
-      spanId: e.spanId,
-      jobId: e.jobId,
-      seq: e.seq,
-      severity: e.severity,
-      head: text.slice(0, -1),
-      tail,
-      parsed: value,
-    });
+    let more = record.flags;
+    if (Math.abs(record.timeMs - receivedMs) > DAY_MS) more += ',"ts_skewed":true';
+    const isPlain = !record.hasHost && !record.hasTags;
+    if (!isPlain && !record.hasHost) more += hostMember;
+    if (!isPlain && !record.hasTags) more += tagsMember;
+    const job = record.jobIdLifted ? jobMember(record.jobId) : NONE;
+    counters.received(record.source, record.type);
+    const id = ids.next(receivedMs);
+    const stamp = (isPlain ? plain : bare).bytes(id, receivedMs);
+    const start = startLine(mostBytesOf(record) + stamp.length + job.length + mostBytes(more) + ENDING_BYTES);
+    addHead(record);
+    const headBytes = arenaEnd() - start;
+    addAll(stamp);
+    if (job !== NONE) addAll(job);
+    if (more !== '') addText(more);
+    endLine();
+    return messageOf(record, id, receivedMs, start, headBytes, record.value);
   };
+}
+
+const mostBytesOf = ({ head, from, to }: Canonical) =>
+  typeof head === 'string' ? mostBytes(head) : to - from;
+
+function addHead({ head, from, to }: Canonical): void {
+  if (typeof head === 'string') addText(head);
+  else addBytes(head, from, to);
 }

@@ -1,20 +1,12 @@
 import type { JsonObject } from '../message.ts';
-import type { Envelope } from './scan.ts';
+import type { Canonical } from './canonical.ts';
 
-/**
- * One record as it came off the wire: a JSON object, not yet checked against the envelope (`value`), or known to be
- * canonical and left unparsed (`envelope`).
- */
-export type Frame = ParsedFrame | ScannedFrame;
+/** One record as it came off the wire: a JSON object that is not checked yet, or known to be canonical and unparsed. */
+export type Frame = ParsedFrame | Canonical;
 
 export interface ParsedFrame {
   readonly value: JsonObject;
   /** JSON text of the record, on one line, from `{` to `}`: the sender's own, or written from its MessagePack. */
   readonly text: string;
-  readonly envelope?: undefined;
-}
-
-export interface ScannedFrame {
-  readonly envelope: Envelope;
-  readonly text: string;
+  readonly head?: undefined;
 }

@@ -1,5 +1,4 @@
 import type { Json } from '../message.ts';
-import { isSame } from './intern.ts';
 
 /** A timestamp understood: epoch ms, and microseconds where the sender was finer than ms. */
 export interface Instant {
@@ -10,32 +9,12 @@ export interface Instant {
 
 const CANONICAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{3}Z$/;
 
+/** Length of the canonical form. */
+export const CANONICAL_LENGTH = 24;
+
 /** Epoch ms of `YYYY-MM-DDTHH:MM:SS.mmmZ`, the canonical form; NaN for anything else. */
 export function canonicalMs(text: string): number {
   return CANONICAL.test(text) ? (parseRfc3339(text)?.ms ?? Number.NaN) : Number.NaN;
-}
-
-/** `canonicalMs` of text in bytes, for runs of timestamps: within one minute it costs a comparison and five digits. */
-export function createTimestampReader(): (bytes: Buffer, from: number, to: number) => number {
-  let minute = new Uint8Array(0);
-  let minuteMs = Number.NaN;
-
-  return (bytes, from, to) => {
-    if (to - from !== 24 || !isSame(minute, bytes, from, from + 17)) {
-      const ms = canonicalMs(bytes.toString('latin1', from, to));
-      if (!Number.isNaN(ms)) {
-        minute = new Uint8Array(bytes.subarray(from, from + 17));
-        minuteMs = Math.floor(ms / 60_000) * 60_000;
-      }
-      return ms;
-    }
-    const digit = (at: number) => {
-      const value = (bytes[from + at] as number) - 48;
-      return value >= 0 && value <= 9 ? value : Number.NaN;
-    };
-    if (bytes[from + 19] !== 46 || bytes[from + 23] !== 90 || digit(17) > 5) return Number.NaN;
-    return minuteMs + digit(17) * 10_000 + digit(18) * 1000 + digit(20) * 100 + digit(21) * 10 + digit(22);
-  };
 }
 
 const RFC3339 =

@@ -1,4 +1,4 @@
-import type { Message } from '../message.ts';
+import { detachMessage, type Message } from '../message.ts';
 
 /** What one operator has taken in and not given back. Exact in number whatever the operator does. */
 export interface Account {
@@ -26,8 +26,10 @@ export function createAccount(drop: (message: Message) => void, added: (count: n
 
   const settleCurrent = (message: Message, held: number) => {
     current = undefined;
-    if (pending.size < held) pending.set(pending.has(message.id) ? {} : message.id, message);
-    else drop(message);
+    if (pending.size >= held) return drop(message);
+    // It may be held for long, and its batch's other messages need not be.
+    detachMessage(message);
+    pending.set(pending.has(message.id) ? {} : message.id, message);
   };
 
   const settlePending = (held: number) => {

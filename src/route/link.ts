@@ -175,12 +175,12 @@ function createReports({ name, file }: LoadedOperator, { log, counters, schedule
 /** Whether an operator emitted something that was built as a message. */
 function isMessage(value: unknown): value is Message {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, source, head, tail, bytes } = value as Partial<Message>;
+  const { id, source, text, start, bytes } = value as Partial<Message>;
   return (
     typeof id === 'string' &&
     typeof source === 'string' &&
-    typeof head === 'string' &&
-    typeof tail === 'string' &&
+    Buffer.isBuffer(text) &&
+    typeof start === 'number' &&
     typeof bytes === 'number'
   );
 }

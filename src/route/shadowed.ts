@@ -1,4 +1,4 @@
-import { type Json, type Message, recordOf } from '../message.ts';
+import { type Json, type Message, recordOf, sentTextOf } from '../message.ts';
 
 const QUOTE = 34;
 const COLON = 58;
@@ -9,7 +9,7 @@ const BACKSLASH = 92;
  * value only, and the text that is delivered has all of them.
  */
 export const hasShadowedMembers = (message: Message): boolean =>
-  countMembers(recordOf(message)) !== countColons(message.head);
+  countMembers(recordOf(message)) !== countColons(sentTextOf(message));
 
 /** How many members the objects of a parsed record have, in all. */
 function countMembers(value: Json): number {

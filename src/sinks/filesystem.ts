@@ -14,6 +14,7 @@ const MAX_MERGED_MESSAGES = 20_000;
 const MAX_MERGED_BYTES = 4 * 2 ** 20;
 /** At full rate this makes one write of tens of batches, which costs little more than that of one. */
 const MERGE_AGE_MS = 2;
+const BUSY_MERGE_AGE_MS = 10;
 
 const path = template().describe(
   'File of a message: a template with {source}, {type}, {level}, {job_id}, {trace_id} and, from the time of the message in UTC, {yyyy} {MM} {dd} {HH} {mm} {date}. Relative to `base_path`, or absolute inside it.',
@@ -91,6 +92,7 @@ function open(settings: Options, context: SinkContext): Sink {
       maxMessages: MAX_MERGED_MESSAGES,
       maxBytes: Math.min(MAX_MERGED_BYTES, settings.rotate?.max_bytes ?? MAX_MERGED_BYTES),
       maxAgeMs: MERGE_AGE_MS,
+      busyAgeMs: BUSY_MERGE_AGE_MS,
     },
     address: (config) => compilePath(base, overrides.parse(config).path ?? settings.path),
     send: (batch, target) => abortable((signal) => files.append(target.key, ndjsonOf(batch), signal)),

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { closeAll, createFolder, ROOT, runToEnd } from '../processes.ts';
+import { BINARY, closeAll, createFolder, ROOT, runToEnd } from '../processes.ts';
 
 jest.setTimeout(180_000);
 afterEach(closeAll);
@@ -34,6 +36,17 @@ test.each([
   expect(stderr).toContain(why);
   expect(stderr).toContain('sidecar --help explains');
   expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test('nobody reads what is printed, as behind `| head -0`: not an error', async () => {
+  const child = spawn(process.execPath, [BINARY, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code] = await once(child, 'close');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
 test('a sidecar that does not answer is said so', async () => {

@@ -7,15 +7,27 @@ import type { Delivery, Outcome } from '../../src/deliver/outcome.ts';
 import type { MergeLimits, Sink, Target } from '../../src/deliver/sink.ts';
 import { createMessage, type Message } from '../../src/message.ts';
 
-/** A message whose `bytes` are exactly `bytes` (at least 100) and whose id ends in `n`. */
+const made = new Map<string, Message>();
+
+/**
+ * A message whose `bytes` are exactly `bytes` (at least 100) and whose id ends in `n`. The same for the same arguments:
+ * the place of a message's text is not part of what it says.
+ */
 export function message(n: number, over: Partial<Message> & { bytes?: number } = {}): Message {
+  const key = JSON.stringify([n, over]);
+  const known = made.get(key) ?? freshMessage(n, over);
+  made.set(key, known);
+  return known;
+}
+
+/** The same, made anew. */
+export function freshMessage(n: number, over: Partial<Message> & { bytes?: number } = {}): Message {
   const { bytes = 100, ...fields } = over;
   const type = fields.type ?? 'event';
   const source = fields.source ?? 's';
-  const head = `{"n":${n}`;
-  const unpadded = createMessage({ ...EMPTY_FIELDS, head }).bytes;
-  const pad = bytes > unpadded ? ' '.repeat(bytes - unpadded) : '';
   const id = `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`;
+  const unpadded = createMessage({ ...EMPTY_FIELDS, id, head: `{"n":${n}` }).bytes;
+  const pad = bytes > unpadded ? ' '.repeat(bytes - unpadded) : '';
   return createMessage({
     ...EMPTY_FIELDS,
     parsed: { n },

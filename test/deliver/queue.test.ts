@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createQueue } from '../../src/deliver/queue.ts';
-import { delivery, message } from './fixtures.ts';
+import { delivery, freshMessage, message } from './fixtures.ts';
 import { collectGarbage } from './garbage.ts';
 
 const queueOf = () =>
@@ -12,10 +12,11 @@ const queueOf = () =>
 
 test('what was shed of a batch is not kept by what was not', async () => {
   const queue = queueOf();
+  const critical = freshMessage(2, { severity: 5 });
   const shed: WeakRef<object>[] = [];
   const fill = () => {
-    const metric = message(1, { type: 'metric', severity: 0 });
-    const offered = delivery([metric, message(2, { severity: 5 })]);
+    const metric = freshMessage(1, { type: 'metric', severity: 0 });
+    const offered = delivery([metric, critical]);
     const ndjson = Buffer.from('encoded');
     offered.batch.ndjson = ndjson;
     shed.push(new WeakRef(metric), new WeakRef(ndjson));
@@ -26,6 +27,7 @@ test('what was shed of a batch is not kept by what was not', async () => {
   await collectGarbage(() => shed.every((ref) => ref.deref() === undefined));
   expect(shed.map((ref) => ref.deref())).toEqual([undefined, undefined]);
   expect(queue.messages).toBe(1);
+  expect(critical.text).toHaveLength(critical.bytes);
 }, 60_000);
 
 test('targets that come and go leave nothing behind, shed or sent', async () => {

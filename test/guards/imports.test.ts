@@ -8,7 +8,14 @@ const ours = imports.filter(({ to }) => to.startsWith('src/'));
 const STAGES = ['ingest', 'correlate', 'route', 'deliver'];
 /** What stages may share of each other: contracts. */
 const CONTRACTS = ['src/deliver/sink.ts', 'src/deliver/outcome.ts', 'src/route/operator.ts'];
-const CORE = ['src/message.ts', 'src/batch.ts', 'src/context.ts', 'src/members.ts', 'src/visible.ts'];
+const CORE = [
+  'src/arena.ts',
+  'src/message.ts',
+  'src/batch.ts',
+  'src/context.ts',
+  'src/members.ts',
+  'src/visible.ts',
+];
 
 const stageOf = (path: string) => STAGES.find((stage) => path.startsWith(`src/${stage}/`));
 const shown = ({ from, to }: Import) => `${from} → ${to}`;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Canonical } from '../../src/ingest/canonical.ts';
 import { canonicalise } from '../../src/ingest/canonicalise.ts';
 
 const NOW = '2026-01-02T03:04:05.678Z';
@@ -9,9 +10,10 @@ const ofText = (text: string, tags: Record<string, string> = {}) =>
   canonicalise({ value: JSON.parse(text), text }, Date.parse(NOW), tags);
 const of = (fields: object, tags: Record<string, string> = {}) =>
   ofText(JSON.stringify({ ...BASE, ...fields }), tags);
+const textOf = (canonical: Canonical | undefined) => (canonical ? `${canonical.head}}` : '');
 /** What `fields` became; the rest of the record is as it was. */
 const sentOf = (fields: object, tags: Record<string, string> = {}) => {
-  const { source, type, ...rest } = JSON.parse(of(fields, tags)?.text ?? '{}');
+  const { source, type, ...rest } = JSON.parse(textOf(of(fields, tags)) || '{}');
   return rest.timestamp === NOW
     ? Object.fromEntries(Object.entries(rest).filter(([key]) => key !== 'timestamp'))
     : rest;
@@ -41,17 +43,20 @@ test('a canonical record is the identical text, parsed once', () => {
   const text = JSON.stringify({ ...BASE, data: { level: 'warn' }, seq: 3, x: { big: 1 } });
   const value = JSON.parse(text);
   const canonical = canonicalise({ value, text }, 0, { env: 'prod' });
-  expect(canonical?.text).toBe(text);
+  expect(textOf(canonical)).toBe(text);
   expect(canonical?.value).toBe(value);
   expect(canonical).toMatchObject({
     flags: '',
-    envelope: { severity: 4, seq: 3, hasTags: false, timeMs: Date.parse(NOW) },
+    severity: 4,
+    seq: 3,
+    hasTags: false,
+    timeMs: Date.parse(NOW),
   });
 });
 
 test('128 characters of any script are a source', () => {
-  expect(of({ source: '東'.repeat(128) })?.envelope.source).toBe('東'.repeat(128));
-  expect(of({ source: '🎉'.repeat(128), type: 'own type' })?.envelope.type).toBe('own type');
+  expect(of({ source: '東'.repeat(128) })?.source).toBe('東'.repeat(128));
+  expect(of({ source: '🎉'.repeat(128), type: 'own type' })?.type).toBe('own type');
 });
 
 describe('the time', () => {
@@ -60,13 +65,13 @@ describe('the time', () => {
     const us = Date.parse(NOW) * 1000 + 901;
     expect(sentOf({ timestamp })).toEqual({ ts_us: us });
     expect(sentOf({ timestamp, ts_us: 5 })).toEqual({ ts_us: 5 });
-    expect(of({ timestamp })).toMatchObject({ flags: '', envelope: { timeMs: Date.parse(NOW) } });
+    expect(of({ timestamp })).toMatchObject({ flags: '', timeMs: Date.parse(NOW) });
   });
 
   test.each([undefined, null, 'now', -1, {}])("%j is the server's, and flagged", (timestamp) => {
     expect(of({ timestamp })).toMatchObject({
       flags: ',"ts_adjusted":true',
-      envelope: { timeMs: Date.parse(NOW) },
+      timeMs: Date.parse(NOW),
     });
     expect(sentOf({ timestamp })).toEqual({});
   });
@@ -91,7 +96,7 @@ describe('ids', () => {
     expect(sentOf(fields)).toEqual(expected);
     const canonical = of(fields);
     expect(canonical?.flags).toBe(flagged === '' ? '' : ',"ids_nonstandard":true');
-    expect({ trace_id: canonical?.envelope.traceId, span_id: canonical?.envelope.spanId }).toEqual({
+    expect({ trace_id: canonical?.traceId, span_id: canonical?.spanId }).toEqual({
       trace_id: '',
       span_id: '',
       ...expected,
@@ -115,8 +120,8 @@ describe('ids', () => {
     ['none', { data: { job_id: {} } }, '', false],
   ])('a job is %s', (_, fields, jobId, jobIdLifted) => {
     const canonical = of(fields);
-    expect(canonical?.envelope).toMatchObject({ jobId, jobIdLifted });
-    expect(JSON.parse(canonical?.text ?? '').job_id).toBe(jobIdLifted || jobId === '' ? undefined : jobId);
+    expect(canonical).toMatchObject({ jobId, jobIdLifted });
+    expect(JSON.parse(textOf(canonical)).job_id).toBe(jobIdLifted || jobId === '' ? undefined : jobId);
   });
 });
 
@@ -127,13 +132,13 @@ describe("the sidecar's own members", () => {
   });
 
   test('an id is kept digit for digit', () => {
-    expect(ofText(`{"source":"s","type":"t","id":12345678901234567890,"timestamp":"${NOW}"}`)?.text).toBe(
+    expect(textOf(ofText(`{"source":"s","type":"t","id":12345678901234567890,"timestamp":"${NOW}"}`))).toBe(
       `{"source":"s","type":"t","timestamp":"${NOW}","sent_id":12345678901234567890}`,
     );
   });
 
   test('an escaped one is found too', () => {
-    expect(ofText(`{"source":"s","type":"t","\\u0069d":"x","timestamp":"${NOW}"}`)?.text).toContain(
+    expect(textOf(ofText(`{"source":"s","type":"t","\\u0069d":"x","timestamp":"${NOW}"}`))).toContain(
       '"sent_id":"x"',
     );
   });
@@ -145,8 +150,8 @@ describe('tags', () => {
   test('of its own win key by key, digit for digit', () => {
     const text = `{"source":"s","timestamp":"${NOW}","type":"t","tags":{"env":"dev","n":12345678901234567890}}`;
     const canonical = ofText(text, TAGS);
-    expect(canonical?.text).toContain('"tags":{"env":"dev","n":12345678901234567890,"zone":"z1"}');
-    expect(canonical?.envelope.hasTags).toBe(true);
+    expect(textOf(canonical)).toContain('"tags":{"env":"dev","n":12345678901234567890,"zone":"z1"}');
+    expect(canonical?.hasTags).toBe(true);
   });
 
   test('that are no map stay as they are', () => {
@@ -156,23 +161,23 @@ describe('tags', () => {
   test('that say it all, and none to add', () => {
     expect(sentOf({ tags: { ...TAGS, more: 1 } }, TAGS)).toEqual({ tags: { ...TAGS, more: 1 } });
     expect(sentOf({ tags: { a: 1 } })).toEqual({ tags: { a: 1 } });
-    expect(of({}, TAGS)?.envelope.hasTags).toBe(false);
+    expect(of({}, TAGS)?.hasTags).toBe(false);
   });
 });
 
 test('of a repeated member the last one is delivered, once', () => {
   const text = `{"source":"a","x":1,"source":"b","timestamp":"${NOW}","type":"t","x":2}`;
   expect(ofText(text)).toMatchObject({
-    text: `{"source":"b","x":2,"timestamp":"${NOW}","type":"t"}`,
-    envelope: { source: 'b' },
+    head: `{"source":"b","x":2,"timestamp":"${NOW}","type":"t"`,
+    source: 'b',
   });
 });
 
 test('a __proto__ is a member like any other', () => {
   const text = `{"__proto__":{"source":"x"},"source":"s","type":"t","timestamp":5,"data":{"__proto__":{"level":"x"}}}`;
   const canonical = ofText(text, { __proto__: 'x' } as never);
-  expect(canonical?.text).toContain('"__proto__":{"source":"x"}');
-  expect(canonical?.envelope.source).toBe('s');
+  expect(textOf(canonical)).toContain('"__proto__":{"source":"x"}');
+  expect(canonical?.source).toBe('s');
   expect(ofText(`{"__proto__":{"source":"x","type":"t"}}`)).toBeUndefined();
   expect(({} as { level?: string }).level).toBeUndefined();
 });

@@ -76,12 +76,17 @@ export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOpti
       chunk$.complete();
     },
   };
-  const frames: Frame[] = [];
+  const texts: string[] = [];
+  const parsed: Frame['value'][] = [];
   decode(
     () => ({ ...OPTIONS, ...options }),
     context,
   )(connection).subscribe({
-    next: (frame) => frames.push(frame),
+    // at once: the bytes of a frame are those of the next one later
+    next: (frame) => {
+      texts.push(textOf(frame));
+      parsed.push(frame.value);
+    },
     error: (error: unknown) => {
       throw new Error('decode must not fail', { cause: error });
     },
@@ -92,9 +97,14 @@ export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOpti
   // a copy of each: the socket's buffers are not ours to keep
   for (const chunk of chunks) chunk$.next(Buffer.from(chunk));
   chunk$.complete();
-  const texts = frames.map(({ text }) => text);
-  const parsed = frames.map((frame) => ('value' in frame ? frame.value : undefined));
   return { texts, parsed, values: texts.map((text) => JSON.parse(text)), rejected, ...out };
+}
+
+/** A frame's whole JSON text. */
+export function textOf(frame: Frame): string {
+  if (frame.head === undefined) return frame.text;
+  const { head, from, to } = frame;
+  return `${typeof head === 'string' ? head : head.toString('utf8', from, to)}}`;
 }
 
 /** `bytes` cut behind each of `cuts`, taken modulo its length; empty pieces are left out. */
@@ -139,7 +149,7 @@ export async function serve(
   let isOver = false;
   listener.connection$
     .pipe(mergeMap(decode(() => ({ ...OPTIONS, ...decoding }), recording.context)))
-    .subscribe({ next: ({ text }) => values.push(JSON.parse(text)), complete: () => (isOver = true) });
+    .subscribe({ next: (frame) => values.push(JSON.parse(textOf(frame))), complete: () => (isOver = true) });
   return {
     ...recording,
     listener,

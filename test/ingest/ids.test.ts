@@ -5,13 +5,13 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 const timeOf = (id: string) => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 
 test.each([0, 1, 1_760_956_245_123, 2 ** 47])('is a UUIDv7 of the time %d', (nowMs) => {
-  const id = createIds(Math.random)(nowMs);
+  const id = createIds(Math.random).next(nowMs);
   expect(id).toMatch(UUID_V7);
   expect(timeOf(id)).toBe(nowMs);
 });
 
 test('is ordered and unique over millions, within one millisecond and beyond what one can hold', () => {
-  const next = createIds(Math.random);
+  const { next } = createIds(Math.random);
   const ordered = (nowMs: number, count: number, before: string) => {
     let last = before;
     for (let n = 0; n < count; n++) {
@@ -30,7 +30,7 @@ test('is ordered and unique over millions, within one millisecond and beyond wha
 });
 
 test('stays ordered when the clock is set back, and follows it again once it has caught up', () => {
-  const next = createIds(() => 0.5);
+  const { next } = createIds(() => 0.5);
   const ids = [5000, 4000, 1, 4999, 5000, 5001].map(next);
   expect(ids).toEqual([...ids].sort());
   expect(new Set(ids).size).toBe(ids.length);
@@ -38,9 +38,9 @@ test('stays ordered when the clock is set back, and follows it again once it has
 });
 
 test('two processes do not meet', () => {
-  const one = createIds(Math.random);
-  const other = createIds(Math.random);
+  const { next: one } = createIds(Math.random);
+  const { next: other } = createIds(Math.random);
   expect(one(1).slice(-12)).not.toBe(other(1).slice(-12));
-  expect(createIds(() => 0)(1)).toBe('00000000-0001-7000-8000-000000000000');
-  expect(createIds(() => 1 - Number.EPSILON)(1)).toBe('00000000-0001-7000-8000-ffffffffffff');
+  expect(createIds(() => 0).next(1)).toBe('00000000-0001-7000-8000-000000000000');
+  expect(createIds(() => 1 - Number.EPSILON).next(1)).toBe('00000000-0001-7000-8000-ffffffffffff');
 });

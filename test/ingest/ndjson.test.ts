@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { codec } from '../../src/ingest/codecs/ndjson.ts';
 import { MAX_JSON_DEPTH } from '../../src/ingest/json.ts';
+import { createScan } from '../../src/ingest/scan.ts';
 import { cutAt, decodeAll, line, record } from './harness.ts';
 
 const one = (text: string, options = {}) => decodeAll([Buffer.from(text)], options);
@@ -164,7 +165,7 @@ describe('max_frame', () => {
   test('what is skipped is counted, and nothing of it is held', () => {
     const line = codec.open({
       maxFrameBytes: 100,
-      scan: () => undefined,
+      scan: createScan(),
       emit: () => {},
       reject: () => {},
       isHopeless: () => false,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalMs, createTimestampReader, parseTimestamp } from '../../src/ingest/timestamp.ts';
+import { canonicalMs, parseTimestamp } from '../../src/ingest/timestamp.ts';
 
 const MS = Date.parse('2025-10-20T10:30:45.123Z');
 const SECOND = Date.parse('2025-10-20T10:30:45.000Z');
@@ -93,40 +93,4 @@ test.each([
   '',
 ])('canonicalMs does not take %s', (text) => {
   expect(canonicalMs(text)).toBeNaN();
-});
-
-describe('a timestamp reader', () => {
-  const reading = (texts: readonly string[]) => {
-    const read = createTimestampReader();
-    return texts.map((text) => {
-      const bytes = Buffer.from(`"${text}"x`);
-      return read(bytes, 1, bytes.length - 2);
-    });
-  };
-
-  test('reads what canonicalMs reads, in whatever order', () => {
-    const anyText = fc
-      .tuple(
-        fc.constantFrom(
-          '2025-10-20T10:30:',
-          '2025-10-20T10:31:',
-          '2025-02-30T10:30:',
-          '0000-01-01T00:00:',
-          'x',
-        ),
-        fc.constantFrom('00', '59', '45', '60', '4x', '9', ' 1'),
-        fc.constantFrom('.000Z', '.123Z', '.12xZ', ',123Z', '.123z', 'Z', '.1234Z'),
-      )
-      .map((parts) => parts.join(''));
-    fc.assert(
-      fc.property(fc.array(anyText, { maxLength: 10 }), (texts) => {
-        expect(reading(texts)).toEqual(texts.map(canonicalMs));
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  test('is not spoilt for a minute by a bad timestamp of that minute', () => {
-    expect(reading(['2025-10-20T10:30:60.000Z', '2025-10-20T10:30:45.123Z'])).toEqual([Number.NaN, MS]);
-  });
 });

@@ -4,12 +4,18 @@ import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { type Batch, createBatch } from '../../src/batch.ts';
 import type { BatchReason, Context } from '../../src/context.ts';
 import type { Outcome } from '../../src/deliver/outcome.ts';
-import { createMessage, type JsonObject, type Message, severityOf } from '../../src/message.ts';
+import {
+  createMessage,
+  type JsonObject,
+  type Message,
+  type MessageFields,
+  severityOf,
+} from '../../src/message.ts';
 import { type Chain, type ChainOperator, createChain } from '../../src/route/chain.ts';
 import type { Operator, OperatorContext } from '../../src/route/operator.ts';
 
 /** A message as the normaliser makes it of `record`; `name` is its id. */
-export function messageOf(name: string, record: JsonObject = {}, over: Partial<Message> = {}): Message {
+export function messageOf(name: string, record: JsonObject = {}, over: Partial<MessageFields> = {}): Message {
   const whole = { source: 's', type: 'event', data: {}, ...record };
   const text = (key: string) =>
     typeof whole[key as 'source'] === 'string' ? String(whole[key as 'source']) : '';

@@ -14,6 +14,7 @@ describe('parseMarbles reads what TestScheduler.run reads', () => {
     ['  a  b', at([0, 'a'], [1, 'b'])],
     ['a 5s b', at([0, 'a'], [5001, 'b'])],
     ['5s b', at([5000, 'b'])],
+    ['2.034s b', at([2034, 'b'])],
     ['1.5s b 2m c', at([1500, 'b'], [121_501, 'c'])],
     ['10ms -(ab)-c', at([11, 'a'], [11, 'b'], [16, 'c'])],
     ['1-2', at([0, '1'], [2, '2'])],

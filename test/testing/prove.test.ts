@@ -358,7 +358,7 @@ describe('operators', () => {
       import { concatMap } from 'rxjs';
       import { createMessage, withData } from 'monitoring-sidecar';
       export default () => (message$) =>
-        message$.pipe(concatMap((message) => [withData(message, { n: 1 }), createMessage({ ...message, id: 'new' })]));
+        message$.pipe(concatMap((message) => [withData(message, { n: 1 }), createMessage({ ...message, id: 'new', head: '{' })]));
     `);
     await passes({ config, in: 'd 1s |', out: { one: ['100ms x', { x: 'd?' }] } });
   });
@@ -544,6 +544,17 @@ describe('prove and record', () => {
       doneMs: 203,
     });
     expect(await record(await testOf(test as never))).toEqual(recording);
+  });
+
+  test('the name of the machine does not count in the size of a message', async () => {
+    const bounds = { 'batch.max_bytes': '2KiB', 'batch.max_age': '1m', 'routing.all': [{ backend: 'one' }] };
+    for (let length = 100; length < 150; length++) {
+      const messages = { d: { source: 'db', data: { text: 'x'.repeat(length) } } };
+      const test = { messages, in: 'd |', repeat: { d: 50 } };
+      const here = await record({ ...test, config: await load('', { set: bounds }) });
+      const named = { ...bounds, 'enrich.host': 'sidecar' };
+      expect(await record({ ...test, config: await load('', { set: named }) })).toEqual(here);
+    }
   });
 
   test('record compares nothing, but rejects a test that cannot be run', async () => {

@@ -1,6 +1,6 @@
 import { type Batch, createBatch, ndjsonOf } from '../../batch.ts';
 import type { BatchReason } from '../../context.ts';
-import { createMessage, type Message } from '../../message.ts';
+import { type Message, messageIn } from '../../message.ts';
 import type { Job } from '../job.ts';
 import type { Target } from '../sink.ts';
 
@@ -29,17 +29,12 @@ interface Head {
   readonly jobs: Column<string>;
   readonly seqs: Column<number>;
   readonly severities: Column<number>;
-  /** Lengths of the sender's text and of the sidecar's members, in UTF-16 code units. */
+  /** Bytes of the lines, and of the sender's text in them. */
+  readonly lines: Column<number>;
   readonly heads: Column<number>;
-  readonly tails: Column<number>;
 }
 
 const LENGTH_BYTES = 4;
-const BEFORE_ID = ',"id":"'.length;
-/** `","received_at":"`, 24 characters of time, `"`. */
-const AFTER_ID = 17 + 24 + 1;
-/** `}` and LF. */
-const LINE_END = 2;
 
 /** An item as bytes: length of its head, the head as JSON, then the batch's NDJSON, which is shared with the sinks. */
 export function encodeItem(item: Item): Buffer[] {
@@ -58,8 +53,8 @@ export function encodeItem(item: Item): Buffer[] {
     jobs: column((message) => message.jobId),
     seqs: column((message) => message.seq),
     severities: column((message) => message.severity),
-    heads: column((message) => message.head.length),
-    tails: column((message) => message.tail.length),
+    lines: column((message) => message.bytes),
+    heads: column((message) => message.headBytes),
   };
   const json = Buffer.from(JSON.stringify(head));
   const length = Buffer.allocUnsafe(LENGTH_BYTES);
@@ -72,25 +67,20 @@ export function decodeItem(payload: Buffer): Item {
   const bodyAt = LENGTH_BYTES + payload.readUInt32LE(0);
   const head = JSON.parse(payload.toString('utf8', LENGTH_BYTES, bodyAt)) as Head;
   const { source, reason, target, priority, whenFull, offeredMs, sends, failures } = head;
-  const messages = messagesOf(head, payload.toString('utf8', bodyAt));
+  const messages = messagesOf(head, payload.subarray(bodyAt));
   const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
-  const ndjson = Buffer.from(payload.subarray(bodyAt));
-  const batch: Batch = { ...createBatch(messages, bytes, reason), source, ndjson };
+  // This is where the text moves to memory of its own.
+  const batch: Batch = { ...createBatch(messages, bytes, reason), source };
   return { batch, target, priority, whenFull, offeredMs, sends, failures };
 }
 
-function messagesOf(head: Head, text: string): readonly Message[] {
+function messagesOf(head: Head, text: Buffer): readonly Message[] {
   const messages: Message[] = [];
   let at = 0;
   for (let n = 0; n < head.count; n++) {
-    const idAt = at + cell(head.heads, n) + BEFORE_ID;
-    const idEnd = text.indexOf('"', idAt);
-    const tailAt = idEnd + AFTER_ID;
-    const tailEnd = tailAt + cell(head.tails, n);
-    if (text[tailEnd] !== '}') throw new RangeError('not a line of its batch');
+    const end = at + cell(head.lines, n);
     messages.push(
-      createMessage({
-        id: text.slice(idAt, idEnd),
+      messageIn(text, at, end, cell(head.heads, n), {
         source: cell(head.sources, n),
         type: cell(head.types, n),
         timeMs: cell(head.times, n),
@@ -100,12 +90,9 @@ function messagesOf(head: Head, text: string): readonly Message[] {
         jobId: cell(head.jobs, n),
         seq: cell(head.seqs, n),
         severity: cell(head.severities, n),
-        head: text.slice(at, idAt - BEFORE_ID),
-        tail: text.slice(tailAt, tailEnd),
-        parsed: undefined,
       }),
     );
-    at = tailEnd + LINE_END;
+    at = end;
   }
   return messages;
 }

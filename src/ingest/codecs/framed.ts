@@ -1,4 +1,4 @@
-import { isAscii, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import type { Codec, CodecDefinition, CodecIo } from '../codec.ts';
 import { createHeld } from '../held.ts';
 import { readRecord } from '../json.ts';
@@ -60,8 +60,5 @@ function decodePayload(payload: Buffer, scanner: Scanner, scan: Scan): Frame | R
 }
 
 function decodeJson(payload: Buffer, scan: Scan): Frame | Rejection {
-  const ascii = isAscii(payload);
-  if (!ascii && !isUtf8(payload)) return 'utf8';
-  const text = payload.toString(ascii ? 'latin1' : 'utf8');
-  return readRecord(text, true, scan, payload, 0, payload.length) ?? 'not_object';
+  return isUtf8(payload) ? (readRecord(payload, scan) ?? 'not_object') : 'utf8';
 }

@@ -1,14 +1,14 @@
-import { isAscii, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import type { Codec, CodecDefinition, CodecIo } from '../codec.ts';
 import { createHeld } from '../held.ts';
-import { isBlank, readRecord } from '../json.ts';
+import { isBlank, parseRecord, readRecord } from '../json.ts';
 import type { Frame } from '../record.ts';
 import type { Rejection } from '../rejections.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
 const OPEN_BRACE = 0x7b;
-/** Blocks below this are not split further in search of their lines that are not ASCII. */
+/** Blocks below this are not split further in search of their lines that are not UTF-8. */
 const SMALL_BLOCK_BYTES = 1024;
 
 /** One JSON object a line, UTF-8. A bad line costs itself only; the bytes up to the last LF are decoded as a block. */
@@ -90,15 +90,14 @@ function countBlanks(bytes: Buffer, start: number): number {
   return end - start;
 }
 
-/**
- * Decodes whole lines, the last one without its LF. Text that is ASCII is taken as Latin-1, seven times faster
- * than as UTF-8; so a block with other characters is halved until they stand alone with their neighbours.
- */
+/** Decodes whole lines, the last one without its LF. A block that is not UTF-8 is halved until its bad lines stand alone. */
 function decodeBlock(block: Buffer, io: CodecIo): void {
+  if (block.length <= io.maxFrameBytes && isUtf8(block)) {
+    decodeLines(block, io);
+    return;
+  }
   const middle = block.length > SMALL_BLOCK_BYTES ? block.indexOf(LF, block.length >> 1) : -1;
-  if (block.length <= io.maxFrameBytes && isAscii(block)) {
-    decodeAscii(block, io);
-  } else if (middle === -1) {
+  if (middle === -1) {
     decodeEachLine(block, io);
   } else {
     decodeBlock(block.subarray(0, middle), io);
@@ -118,24 +117,35 @@ function decodeEachLine(block: Buffer, io: CodecIo): void {
 
 function readLine(line: Buffer, io: CodecIo): Frame | Rejection | undefined {
   if (line.length > io.maxFrameBytes) return 'too_large';
-  if (!isUtf8(line)) return 'utf8';
-  return readRecord(line.toString(), line.includes(CR), io.scan, line, 0, line.length);
+  return isUtf8(line) ? readRecord(line, io.scan) : 'utf8';
 }
 
 /**
- * Decodes lines of ASCII, no longer than a frame may be. Each line's text is a string of its own: a slice of the
- * block's text would keep the whole block in memory for as long as one of its messages is held somewhere.
+ * Decodes lines of UTF-8, no longer than a frame may be. Where a line ends is known once it is scanned; one that the
+ * scan leaves alone is looked for.
  */
-function decodeAscii(block: Buffer, io: CodecIo): void {
+function decodeLines(block: Buffer, io: CodecIo): void {
+  const { scan } = io;
+  const isLoaded = scan.load(block);
   const hasBreaks = block.includes(CR);
   for (let start = 0; start < block.length && !io.isHopeless(); ) {
+    const record = isLoaded ? scan.read(start, block.length) : undefined;
+    if (record !== undefined && !(hasBreaks && hasBreakBefore(block, start, scan.end()))) {
+      const end = scan.end();
+      io.emit(record);
+      start = end + (block[end] === CR ? 2 : 1);
+      continue;
+    }
     const lineFeed = block.indexOf(LF, start);
-    const next = lineFeed === -1 ? block.length : lineFeed;
-    const end = hasBreaks && block[next - 1] === CR ? next - 1 : next;
-    if (end > start)
-      take(readRecord(block.toString('latin1', start, end), hasBreaks, io.scan, block, start, end), io);
-    start = next + 1;
+    const end = lineFeed === -1 ? block.length : lineFeed;
+    if (end > start) take(parseRecord(block.toString('utf8', start, end)), io);
+    start = end + 1;
   }
+}
+
+function hasBreakBefore(block: Buffer, start: number, end: number): boolean {
+  const at = block.indexOf(CR, start);
+  return at >= 0 && at < end;
 }
 
 function take(record: Frame | Rejection | undefined, io: CodecIo): void {

@@ -1,6 +1,6 @@
 import { Permanent } from '../../deliver/sink.ts';
 import { eachMember } from '../../members.ts';
-import type { Message } from '../../message.ts';
+import { addedTextOf, type Message, sentTextOf } from '../../message.ts';
 import { remember } from '../naming/remember.ts';
 import { columnText, jsonbText } from './json.ts';
 
@@ -51,8 +51,9 @@ const ENVELOPE = new Set([
 /** The row of a message, its data digit for digit as it was sent. Throws `Permanent` if its id is no UUID. */
 export function rowOf(message: Message): Row {
   if (!UUID.test(message.id)) throw new Permanent('the id of a message is no UUID');
-  const sent = partsOf(message.head);
-  const added = message.tail === '' ? NO_PARTS : addedParts(message.tail);
+  const sent = partsOf(sentTextOf(message));
+  const tail = addedTextOf(message);
+  const added = tail === '' ? NO_PARTS : addedParts(tail);
   const { name, value } = measureOf(message.type, sent.data);
   const extra = joined(joined(sent.extra, message.seq > 0 ? '' : sent.seq), added.extra);
   return {
