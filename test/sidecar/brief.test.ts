@@ -49,6 +49,17 @@ describeWithMoto('the configuration of the brief', () => {
       sidecar.stderr,
     );
     await until(async () => (await world.rows()).length === 2, 'the database has its part', sidecar.stderr);
+    const placesOf = async ({ id }: Delivered) => {
+      const { backends } = await sidecar.get(`/api/v1/why/${id}`);
+      return Object.fromEntries(backends.map(({ backend, place }: Delivered) => [backend, place]));
+    };
+    expect(await placesOf((await world.rows())[0])).toMatchObject({
+      timescaledb: 'monitoring_events',
+      'nfs-file': `${join(sidecar.folder, 'nas', 'queue-service.jsonl')} from byte 0`,
+    });
+    expect(await placesOf((await world.stream('api'))[0])).toMatchObject({
+      cloudwatch: 'log_group=/app/monitoring log_stream=api',
+    });
     // Half full, and a minute young: the end sends it.
     expect(await sidecar.stop()).toBe(0);
     expect((await world.rows()).map(({ source, type }) => [source, type])).toEqual([

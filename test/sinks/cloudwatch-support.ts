@@ -36,9 +36,9 @@ export async function outcomeOf(sink: Sink, sent: Batch, config: object = {}): P
   );
 }
 
-/** A message of a time. */
+/** A message of a time, which may be none. */
 export const at = (timeMs: number, data: JsonObject = {}, source = 'web'): Message =>
-  message({ timeMs, receivedMs: timeMs, source }, data);
+  message({ timeMs, receivedMs: timeMs || 0, source }, data);
 
 /** Messages, one batch. */
 export const batchOf = (messages: readonly Message[]): Batch =>

@@ -57,11 +57,10 @@ describeWithMoto('s3', () => {
 
   test('a retry overwrites itself; what differs in anything does not', async () => {
     const first = message({ head: '{"source":"web","v":1' });
-    const other = { ...first, head: '{"source":"web","v":2' };
-    const sent = createBatch([first], first.bytes, 'count');
-    for (const attempt of [sent, { ...sent, ndjson: undefined }]) {
+    const other = message({ id: first.id, head: '{"source":"web","v":2' });
+    for (let attempt = 0; attempt < 2; attempt++) {
       // As after a restart: nothing is remembered.
-      await send(openS3(moto.endpoint), attempt);
+      await send(openS3(moto.endpoint), createBatch([first], first.bytes, 'count'));
     }
     const store = lookInto(moto.endpoint);
     expect(await store.keys()).toHaveLength(1);
