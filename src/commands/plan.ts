@@ -121,7 +121,8 @@ const warning = (text: string) => `warning: ${text}`;
 
 function describeRouting({ messages, changed, differences }: Plan['routing']): string[] {
   if (messages === 0) return ['Routing: no messages are remembered that could be tried.'];
-  const head = `Routing: of the last ${messages} messages ${changed === 0 ? 'all would have gone the same way' : `${changed} would have gone elsewhere`}.`;
+  const found = changed === 0 ? 'all would have gone the same way' : `${changed} would have gone elsewhere`;
+  const head = `Routing: of ${messages} remembered message${messages === 1 ? '' : 's'} ${found}.`;
   const list = (backends: readonly string[]) => (backends.length === 0 ? 'nowhere' : backends.join(', '));
   return [
     head,

@@ -68,12 +68,13 @@ function start(lane: LaneState, job: Job): void {
   });
 }
 
-/** Tells the journal of an attempt. */
+/** Tells the journal of an attempt; of many failures of the same messages the first, second, fourth, eighth … */
 function note({ backend, context }: LaneState, job: Job, verdict: Verdict, startedMs: number): void {
   const { journal, scheduler } = context;
   if (journal === undefined) return;
   const { batch, target, sends } = job;
   const isAccepted = verdict.kind === 'accepted';
+  if (!isAccepted && (sends & (sends - 1)) !== 0) return;
   const step: Step = {
     kind: 'tried',
     backend,

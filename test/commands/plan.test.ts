@@ -70,7 +70,7 @@ describe('against a sidecar that runs', () => {
       'Listeners',
       '  = 127.0.0.1:0: kept, not touched',
       'Settings that change: batch.max_age',
-      'Routing: of the last 3 messages 2 would have gone elsewhere.',
+      'Routing: of 3 remembered messages 2 would have gone elsewhere.',
       expect.stringMatching(/^ {2}2 × metric of web: files, metrics → errors, files {2}\([0-9a-f-]{36}\)$/),
       '',
     ]);

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { why } from '../../src/commands/why.ts';
@@ -176,4 +177,33 @@ test('the binary: delivered to a place in a file, filtered, dropped by an operat
   expect(code).toBe(0);
   expect(stdout).toContain(`${ids[1]}: metric of counter, number 1\n`);
   expect(stdout).toContain(`      it is in ${file} from byte 0\n`);
+});
+
+test('the binary: a backend that is down for long shows its first attempts and a few of the others', async () => {
+  const sidecar = await startSidecar({
+    yaml: `
+batch: { max_age: 20ms }
+routing: { default: [{ backend: files }] }
+backends:
+  files:
+    type: filesystem
+    base_path: $OUT
+    create_base_path: false
+    retry: { initial: 1ms, max: 5ms }
+    breaker: { failures: 1000 }
+`,
+  });
+  await send(sidecar.port, line(1, 'counter', { seq: 1 }));
+  const attempts = async () => {
+    const { matches } = await sidecar.get('/api/v1/why/counter:1');
+    if (matches === undefined) return [];
+    const { backends } = await sidecar.get(`/api/v1/why/${matches[0].id}`);
+    return backends.flatMap((one: { attempts: readonly { attempt: number }[] }) => one.attempts);
+  };
+  await until(async () => (await attempts()).length >= 5, 'sixteen attempts', sidecar.stderr);
+  expect((await attempts()).slice(0, 5).map(({ attempt }: { attempt: number }) => attempt)).toEqual([
+    1, 2, 4, 8, 16,
+  ]);
+  mkdirSync(join(sidecar.folder, 'out'));
+  await until(async () => (await attempts()).at(-1).result === 'accepted', 'it is delivered', sidecar.stderr);
 });
