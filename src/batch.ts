@@ -91,3 +91,9 @@ export function ndjsonOf(batch: Batch): Buffer {
   batch.ndjson ??= Buffer.concat((batch.parts ?? []).map(ndjsonOf));
   return batch.ndjson;
 }
+
+/** The same in the pieces that are in memory, which are not copied: those of the batches that it was merged from. */
+export function* linesOf(batch: Batch): Generator<Buffer> {
+  if (batch.parts === undefined) yield ndjsonOf(batch);
+  else for (const part of batch.parts) yield* linesOf(part);
+}

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { defer, ignoreElements } from 'rxjs';
 import { z } from 'zod';
-import { ndjsonOf } from '../batch.ts';
+import { linesOf } from '../batch.ts';
 import { duration, size } from '../config/units.ts';
 import type { Sink, SinkContext, SinkDefinition } from '../deliver/sink.ts';
 import { fileSet } from './filesystem/file-set.ts';
@@ -95,7 +95,7 @@ function open(settings: Options, context: SinkContext): Sink {
       busyAgeMs: BUSY_MERGE_AGE_MS,
     },
     address: (config) => compilePath(base, overrides.parse(config).path ?? settings.path),
-    send: (batch, target) => abortable((signal) => files.append(target.key, ndjsonOf(batch), signal)),
+    send: (batch, target) => abortable((signal) => files.append(target.key, [...linesOf(batch)], signal)),
     close: () => defer(() => files.close()).pipe(ignoreElements()),
   };
 }

@@ -1,6 +1,6 @@
 import { defer, ignoreElements } from 'rxjs';
 import { z } from 'zod';
-import type { Batch } from '../batch.ts';
+import { type Batch, linesOf } from '../batch.ts';
 import { size } from '../config/units.ts';
 import type { Address, Sink, SinkDefinition, Target } from '../deliver/sink.ts';
 import { awsOptions } from './aws/options.ts';
@@ -8,7 +8,7 @@ import { templateAddress } from './naming/address.ts';
 import { template } from './naming/option.ts';
 import { compileTemplate } from './naming/template.ts';
 import { type Body, compress, compressionOf, hasZstd } from './s3/compress.ts';
-import { linesOf, objectName, placeOf, targetKey } from './s3/place.ts';
+import { objectName, placeOf, targetKey } from './s3/place.ts';
 import { createSizing } from './s3/sizing.ts';
 import { openStore } from './s3/store.ts';
 import { abortable } from './tasks/abortable.ts';

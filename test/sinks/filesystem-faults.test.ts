@@ -25,7 +25,7 @@ describe('errors of the system', () => {
       const sink = openFiles(dir);
       const sent = [batch(), batch()];
       await send(sink, sent[0]!);
-      jest.spyOn(handles, 'write').mockRejectedValueOnce(failure(code));
+      jest.spyOn(handles, 'writev').mockRejectedValueOnce(failure(code));
       const sending = send(sink, sent[1]!);
       await expect(sending).rejects.toThrow(`${code}: simulated '${join(dir, 'web.jsonl')}'`);
       await expect(sending).rejects.not.toBeInstanceOf(Permanent);
@@ -150,17 +150,17 @@ describe('unsubscribing', () => {
     const sink = openFiles(dir);
     await send(sink, batch(), { path: 'web.jsonl' });
     await rm(join(dir, 'web.jsonl'));
-    const { write } = handles;
+    const { writev } = handles;
     let go = () => {};
     const held = new Promise<void>((resolve) => {
       go = resolve;
     });
-    const writes = jest.spyOn(handles, 'write').mockImplementation(async function (
+    const writes = jest.spyOn(handles, 'writev').mockImplementation(async function (
       this: FileHandle,
       ...args: never[]
     ) {
       await held;
-      return Reflect.apply(write, this, args);
+      return Reflect.apply(writev, this, args);
     } as never);
     const [aborted, next, other] = [batch(3), batch(3), batch(1, { source: 'other' })];
     const subscription = sink.send(aborted, target(dir)).subscribe();
@@ -169,9 +169,7 @@ describe('unsubscribing', () => {
     const sending = send(sink, next);
     const toAnother = send(sink, other);
     await eventually(() => expect(writes).toHaveBeenCalledTimes(2));
-    expect(Buffer.isBuffer(writes.mock.calls[1]?.[0]) && String(writes.mock.calls[1]?.[0])).toMatch(
-      '"source":"other"',
-    );
+    expect(String(writes.mock.calls[1]?.[0][0])).toMatch('"source":"other"');
     go();
     await Promise.all([sending, toAnother]);
     expect(await idsIn(join(dir, 'web.jsonl'))).toEqual(ids(aborted, next));
@@ -200,17 +198,17 @@ describe('unsubscribing', () => {
 test('a mount that hangs keeps two threads and no more; the sends wait and then go on', async () => {
   const dir = await tempDir();
   const sink = openFiles(dir);
-  const { write } = handles;
+  const { writev } = handles;
   let go = () => {};
   const hangs = new Promise<void>((resolve) => {
     go = resolve;
   });
-  const writes = jest.spyOn(handles, 'write').mockImplementation(async function (
+  const writes = jest.spyOn(handles, 'writev').mockImplementation(async function (
     this: FileHandle,
     ...args: never[]
   ) {
     await hangs;
-    return Reflect.apply(write, this, args);
+    return Reflect.apply(writev, this, args);
   } as never);
   const sent = Array.from({ length: 6 }, (_, n) => batch(1, { source: `s${n}` }));
   const sending = sent.map((one) => send(sink, one));

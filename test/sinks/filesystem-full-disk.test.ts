@@ -89,7 +89,8 @@ describe('a full disk', () => {
 });
 
 describe('a write that the system cuts short', () => {
-  const bytes = Buffer.from('{"id":"1"}\n{"id":"2"}\n');
+  const pieces = ['{"id":"1"}\n', '{"id":"2"}\n'].map((line) => Buffer.from(line));
+  const bytes = Buffer.concat(pieces);
 
   /** A file with one whole line, whose next writes take `lengths[n]` bytes, and fail past the last. */
   async function shortOf(...lengths: readonly number[]) {
@@ -97,37 +98,37 @@ describe('a write that the system cuts short', () => {
     await writeFile(path, '{"id":"0"}\n');
     const handle = await open(path, 'a+');
     afterwards(() => handle.close());
-    const write = handle.write.bind(handle);
-    const cut = jest.fn(async (buffer: Buffer, at: number) => {
+    const writev = handle.writev.bind(handle);
+    const cut = jest.fn(async (pieces: readonly Buffer[]) => {
       const length = lengths[cut.mock.calls.length - 1];
       if (length === undefined) throw failure('ENOSPC');
-      return write(buffer, at, Math.min(length, buffer.length - at));
+      return writev([Buffer.concat(pieces).subarray(0, length)]);
     });
-    Object.assign(handle, { write: cut });
+    Object.assign(handle, { writev: cut });
     return { path, handle };
   }
 
   test('is continued', async () => {
     const { path, handle } = await shortOf(3, 5, 100);
-    await appendAll(handle, bytes);
+    await appendAll(handle, pieces);
     expect(await readFile(path, 'utf8')).toBe(`{"id":"0"}\n${bytes}`);
   });
 
   test('and then fails is taken back, whole lines too, so that a retry repeats none', async () => {
     const { path, handle } = await shortOf(7, 8);
-    await expect(appendAll(handle, bytes)).rejects.toThrow('ENOSPC');
+    await expect(appendAll(handle, pieces)).rejects.toThrow('ENOSPC');
     expect(await readFile(path, 'utf8')).toBe('{"id":"0"}\n');
   });
 
   test('that fails at once changes nothing', async () => {
     const { path, handle } = await shortOf();
-    await expect(appendAll(handle, bytes)).rejects.toThrow('ENOSPC');
+    await expect(appendAll(handle, pieces)).rejects.toThrow('ENOSPC');
     expect(await readFile(path, 'utf8')).toBe('{"id":"0"}\n');
   });
 
   test('and writes nothing does not go on for ever', async () => {
     const { handle } = await shortOf(0);
-    await expect(appendAll(handle, bytes)).rejects.toThrow('nothing was written');
+    await expect(appendAll(handle, pieces)).rejects.toThrow('nothing was written');
   });
 
   test('is left as it is when another process has appended since', async () => {
@@ -139,14 +140,14 @@ describe('a write that the system cuts short', () => {
         return stat.call(handle);
       },
     });
-    await expect(appendAll(handle, bytes)).rejects.toThrow('ENOSPC');
+    await expect(appendAll(handle, pieces)).rejects.toThrow('ENOSPC');
     expect(await readFile(path, 'utf8')).toBe('{"id":"0"}\n{"id":"theirs\n');
   });
 
   test('and cannot be taken back either is reported as it first failed', async () => {
     const { path, handle } = await shortOf(7);
     Object.assign(handle, { truncate: () => Promise.reject(failure('EIO')) });
-    await expect(appendAll(handle, bytes)).rejects.toThrow('ENOSPC');
+    await expect(appendAll(handle, pieces)).rejects.toThrow('ENOSPC');
     expect(await readFile(path, 'utf8')).toBe('{"id":"0"}\n{"id":"');
   });
 
@@ -156,14 +157,11 @@ describe('a write that the system cuts short', () => {
     const sink = openFiles(dir);
     await send(sink, batch(), { path });
     jest.spyOn(handles, 'truncate').mockRejectedValueOnce(failure('EIO'));
-    const { write } = handles;
+    const { writev } = handles;
     let calls = 0;
-    jest.spyOn(handles, 'write').mockImplementation(async function (
-      this: FileHandle,
-      ...[buffer, at]: never[]
-    ) {
+    jest.spyOn(handles, 'writev').mockImplementation(async function (this: FileHandle, pieces: Buffer[]) {
       if (++calls === 2) throw failure('EIO');
-      return Reflect.apply(write, this, calls === 1 ? [buffer, at, 9] : [buffer, at]);
+      return Reflect.apply(writev, this, [calls === 1 ? [Buffer.concat(pieces).subarray(0, 9)] : pieces]);
     } as never);
     const sent = batch();
     await expect(send(sink, sent)).rejects.toThrow('EIO');

@@ -18,7 +18,7 @@ export interface FileSetOptions {
 /** The files of a backend. */
 export interface FileSet {
   /** As `LogFile.append`, to the file at an absolute path. */
-  append(path: string, lines: Buffer, signal: AbortSignal): Promise<Receipt | undefined>;
+  append(path: string, lines: readonly Buffer[], signal: AbortSignal): Promise<Receipt | undefined>;
   /** Waits for all that runs, then closes all. */
   close(): Promise<void>;
 }

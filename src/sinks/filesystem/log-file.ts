@@ -15,7 +15,7 @@ export interface LogFile {
    * with `Permanent` or a transient error. Aborting stops before the next step and then resolves; what is being
    * written at that moment is still written, before the next append starts. The receipt says where the file was then.
    */
-  append(lines: Buffer, signal: AbortSignal): Promise<Receipt | undefined>;
+  append(lines: readonly Buffer[], signal: AbortSignal): Promise<Receipt | undefined>;
   /** Nothing runs or waits. */
   idle(): boolean;
   /** Waits for all appends, brings what an interval left unsynced to the disk, closes. */
@@ -33,6 +33,8 @@ export interface Surroundings {
 const NEWLINE = Buffer.from('\n');
 /** A rotation that failed (in a folder that may not be written, say) is tried again after this time. */
 const ROTATE_AGAIN_MS = 60_000;
+
+const sizeOf = (pieces: readonly Buffer[]) => pieces.reduce((sum, { length }) => sum + length, 0);
 
 /** The file at an absolute path inside the policy's folder; it is opened by the first append. */
 export function logFile(path: string, { policy, context, disk, upkeep }: Surroundings): LogFile {
@@ -75,18 +77,18 @@ export function logFile(path: string, { policy, context, disk, upkeep }: Surroun
     return held.current();
   };
 
-  const write = async ({ handle, torn }: OpenFile, lines: Buffer) => {
-    await appendAll(handle, torn ? Buffer.concat([NEWLINE, lines]) : lines);
+  const write = async ({ handle, torn }: OpenFile, lines: readonly Buffer[]) => {
+    await appendAll(handle, torn ? [NEWLINE, ...lines] : lines);
     if (torn) held.mended();
     if (fsync === 'batch') await handle.datasync();
     else if (fsync !== 'never') unsynced ??= scheduler.schedule(() => void turn(syncNow), fsync);
   };
 
-  const append = async (lines: Buffer, signal: AbortSignal) => {
+  const append = async (lines: readonly Buffer[], signal: AbortSignal) => {
     if (signal.aborted) return undefined;
     try {
       const file = await held.current();
-      const target = isDue(file, lines.length) ? await rotate(file) : file;
+      const target = isDue(file, sizeOf(lines)) ? await rotate(file) : file;
       if (signal.aborted) return undefined;
       await write(target, lines);
       return { place: `${target.path} from byte ${target.size}` };

@@ -19,22 +19,35 @@ export async function endsTorn(handle: FileHandle, size: number): Promise<boolea
 }
 
 /**
- * Appends all of `bytes` or, as far as it is in our power, nothing: what a failing write left behind (a full
+ * Appends all of `pieces` or, as far as it is in our power, nothing: what a failing write left behind (a full
  * disk takes half a line) is cut off again, unless another process has appended since.
  */
-export async function appendAll(handle: FileHandle, bytes: Buffer): Promise<void> {
+export async function appendAll(handle: FileHandle, pieces: readonly Buffer[]): Promise<void> {
+  let left = pieces;
   let written = 0;
   try {
-    while (written < bytes.length) {
-      const { bytesWritten } = await handle.write(bytes, written);
+    while (left.length > 0) {
+      const { bytesWritten } = await handle.writev(left);
       if (bytesWritten === 0) throw new Error('nothing was written');
       written += bytesWritten;
+      left = behind(left, bytesWritten);
     }
   } catch (error) {
     // A failure here leaves a torn line, which the next opening completes.
-    if (written > 0) await cutOff(handle, bytes.subarray(0, written)).catch(() => undefined);
+    const piece = () => Buffer.concat(pieces).subarray(0, written);
+    if (written > 0) await cutOff(handle, piece()).catch(() => undefined);
     throw error;
   }
+}
+
+/** What is left of pieces without their first `bytes`. */
+function behind(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let before = bytes;
+  let first = 0;
+  while (first < pieces.length && before >= (pieces[first]?.length ?? 0))
+    before -= pieces[first++]?.length ?? 0;
+  const [cut, ...rest] = pieces.slice(first);
+  return cut === undefined ? [] : [cut.subarray(before), ...rest];
 }
 
 /** Removes `piece` from the file's end if that is what stands there. */

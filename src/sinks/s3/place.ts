@@ -1,5 +1,5 @@
 import type { StorageClass } from '@aws-sdk/client-s3';
-import { type Batch, ndjsonOf } from '../../batch.ts';
+import type { Batch } from '../../batch.ts';
 import type { Target } from '../../deliver/sink.ts';
 import { isoTime } from '../../message.ts';
 
@@ -27,10 +27,4 @@ export function placeOf({ key }: Target): Place {
 export function objectName({ id, messages }: Batch, digest: string): string {
   const time = isoTime(messages[0]?.receivedMs ?? 0).replace(/[-:.]/g, '');
   return `${time}-${id}-${digest}`;
-}
-
-/** The batch's lines, encoded source batch by source batch, so that none of it holds up the event loop for long. */
-export function* linesOf(batch: Batch): Generator<Buffer> {
-  if (batch.parts === undefined) yield ndjsonOf(batch);
-  else for (const part of batch.parts) yield* linesOf(part);
 }
