@@ -95,13 +95,19 @@ export interface Program {
 export interface ProgramOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command and its options that start the binary. */
+  readonly through?: readonly string[];
   /** Nobody reads its stderr, so that a pipe that is full stays full. */
   readonly isDeaf?: boolean;
 }
 
 /** Starts the binary with `args`. */
-export function start(args: readonly string[], { cwd, env = {}, isDeaf = false }: ProgramOptions): Program {
-  const child = spawn(process.execPath, [BINARY, ...args], {
+export function start(
+  args: readonly string[],
+  { cwd, env = {}, through = [], isDeaf = false }: ProgramOptions,
+): Program {
+  const [command = '', ...rest] = [...through, process.execPath, BINARY, ...args];
+  const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, FORCE_COLOR: '', NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
