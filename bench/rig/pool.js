@@ -10,12 +10,12 @@ import { createRenderer, FIRST_SEQ } from './records.js';
 
 /**
  * `count` chunks of `linesPerChunk` lines for one connection, its sources in turn.
- * @param {{ count: number, linesPerChunk: number, sources: readonly string[], random: () => number,
- *   stamped: boolean, criticalEvery: number }} options criticalEvery 0: none
+ * @param {{ count: number, linesPerChunk: number, sources: readonly string[], all?: number,
+ *   random: () => number, stamped: boolean, criticalEvery: number }} options all: sources of all connections; criticalEvery 0: none
  * @returns {Chunk[]}
  */
-export function renderPool({ count, linesPerChunk, sources, random, stamped, criticalEvery }) {
-  const render = createRenderer({ random, stamped });
+export function renderPool({ count, linesPerChunk, sources, all, random, stamped, criticalEvery }) {
+  const render = createRenderer({ random, stamped, sources: all });
   let line = Math.floor(random() * (criticalEvery || 1));
   return Array.from({ length: count }, () =>
     createChunk(
@@ -32,8 +32,9 @@ export function renderFinish(
   /** @type {readonly string[]} */ sources,
   random,
   /** @type {boolean} */ stamped,
+  all = sources.length,
 ) {
-  const render = createRenderer({ random, stamped });
+  const render = createRenderer({ random, stamped, sources: all });
   return createChunk(sources.map((source) => render(source, true)));
 }
 

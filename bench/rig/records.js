@@ -14,6 +14,11 @@ export const MAX_BYTES = 260;
 /** The first sequence number; all have ten digits, so that they can be overwritten in place. */
 export const FIRST_SEQ = 1_000_000_001;
 
+/** Sources that share traces, traces at a time if the sources are few, and traces of a job. */
+const GROUP = 4;
+const TRACES = 1000;
+const TRACES_PER_JOB = 5;
+
 /** Uniform in [0, 1), the same sequence for the same seed (mulberry32). */
 export function createRandom(/** @type {number} */ seed) {
   let state = seed | 0;
@@ -31,18 +36,24 @@ const pick = (random, values) => values[Math.floor(random() * values.length)];
 const decimal = (random, limit) => Math.round(random() * limit * 100) / 100;
 
 /**
- * Renders records of mixed types: 40 % events, 30 % metrics, 10 % each progress, resource and span. Of 1,000 traces
+ * Renders records of mixed types: 40 % events, 30 % metrics, 10 % each progress, resource and span. A trace is that of
+ * four sources, as a job has few services; of 1,000 traces, or one for each four sources if these are more,
  * each is also named by one job in five; both ids hold eight characters of an epoch, so that they can be renewed.
- * @param {{ random: () => number, stamped: boolean, traces?: number }} options stamped: with `ts_us`
+ * @param {{ random: () => number, stamped: boolean, sources?: number }} options stamped: with `ts_us`; sources: how many there are in all
  * @returns {(source: string, isCritical: boolean) => string} one line, its LF included
  */
-export function createRenderer({ random, stamped, traces = 1000 }) {
-  const traceTails = Array.from({ length: traces }, (_, index) => hex(createRandom(index + 1), 24));
+export function createRenderer({ random, stamped, sources = 1 }) {
+  const groups = Math.ceil(sources / GROUP);
+  const traces = Math.max(1, Math.floor(TRACES / groups));
+  const jobs = Math.ceil(traces / TRACES_PER_JOB);
+  const traceTails = Array.from({ length: groups * traces }, (_, index) => hex(createRandom(index + 1), 24));
   const stamp = stamped ? '"ts_us":1000000000000000,' : '';
 
   return (source, isCritical) => {
-    const trace = Math.floor(random() * traces);
-    const job = `job-00000000-${String(Math.floor(trace / 5)).padStart(3, '0')}`;
+    const group = Math.floor(numberOf(source) / GROUP);
+    const nth = Math.floor(random() * traces);
+    const trace = group * traces + nth;
+    const job = `job-00000000-${String(group * jobs + Math.floor(nth / TRACES_PER_JOB)).padStart(3, '0')}`;
     const type = isCritical ? 'event' : pickType(random());
     const hasTrace = type === 'span' || random() < 0.5;
     const hasJob = type === 'progress' || random() < 0.25;
@@ -54,6 +65,9 @@ export function createRenderer({ random, stamped, traces = 1000 }) {
     return padded(random, `${head}${stamp}`, ids, span, `"data":{${data},"n":${FIRST_SEQ}}}\n`);
   };
 }
+
+/** The number that ends a numbered source's name; 0 for those of the examples. */
+const numberOf = (source) => Number(/\d+$/.exec(source)?.[0] ?? 0);
 
 function pickType(roll) {
   if (roll < 0.4) return 'event';
