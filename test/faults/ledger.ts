@@ -25,8 +25,6 @@ export interface Judgement {
   /** There, and never sent. */
   readonly foreign: number;
   readonly duplicated: number;
-  /** Not owed, and there all the same: nobody knew that they had arrived. */
-  readonly unowed: number;
   /** First seen after a later one of their source. */
   readonly disordered: number;
 }
@@ -78,11 +76,7 @@ export function createLedger(): Ledger {
       const missing = [...accounts].flatMap(([source, { owed }]) =>
         [...owed].filter((n) => !seen.get(source)!.has(n)).map((n) => `${source} ${n}`),
       );
-      const unowed = [...accounts].reduce(
-        (sum, [source, { owed }]) => sum + [...seen.get(source)!].filter((n) => !owed.has(n)).length,
-        0,
-      );
-      return { missing, foreign, duplicated, unowed, disordered };
+      return { missing, foreign, duplicated, disordered };
     },
   };
 }
