@@ -8,17 +8,25 @@ export interface Options {
   readonly schedules: number;
   readonly seed: number;
   readonly say: (text: string) => void;
+  /** No further schedule is begun once it is aborted. */
+  readonly signal: AbortSignal;
 }
 
-/** Plays the schedules of so many seeds; resolves to those that broke a promise, each as a text. */
-export async function playAll({ schedules, seed, say }: Options): Promise<readonly string[]> {
+/** Plays the schedules of so many seeds; `broken` are those that broke a promise, each as a text. */
+export async function playAll({
+  schedules,
+  seed,
+  say,
+  signal,
+}: Options): Promise<{ readonly played: number; readonly broken: readonly string[] }> {
   const isMountable = canMount();
   if (!isMountable) say('left out: full disks, as only a superuser may mount a small one');
   const server = await startServer();
   const broken: string[] = [];
+  let played = 0;
   try {
-    for (let n = 0; n < schedules; n++) {
-      const schedule = scheduleOf(seed + n, (subject) => subject !== 'disk' || isMountable);
+    for (; played < schedules && !signal.aborted; played++) {
+      const schedule = scheduleOf(seed + played, (subject) => subject !== 'disk' || isMountable);
       const result = await play(schedule, server);
       const text = describeResult(result);
       say(text);
@@ -27,5 +35,5 @@ export async function playAll({ schedules, seed, say }: Options): Promise<readon
   } finally {
     await server.remove();
   }
-  return broken;
+  return { played, broken };
 }
