@@ -13,6 +13,9 @@ afterEach(closeAll);
 const SCHEDULES = 8;
 const firstSeed = Number(process.env.FAULTS_SEED ?? Math.floor(Math.random() * 1e6));
 
+// Past jest, which shows names only of what fails.
+process.stderr.write(`faults: seeds from ${firstSeed}\n`);
+
 describe(`whatever goes wrong, seeds from ${firstSeed}`, () => {
   let server: Server;
   beforeAll(async () => {
