@@ -38,13 +38,15 @@ export async function play(schedule: Schedule, server: Server): Promise<Result> 
     const lives = watchLives(ledger);
     const random = createRandom(schedule.seed + 1);
     let isOver = false;
-    const clients = SOURCES.map((source) => runClient(source, world, lives, random, () => isOver));
-    const audit = runAudit(world, lives, () => isOver);
     const broken: string[] = [];
     const failed = (what: string) => (error: Error) => void broken.push(`${what}: ${error.message}`);
+    const clients = SOURCES.map((source) =>
+      runClient(source, world, lives, random, () => isOver).catch(failed('a client')),
+    );
+    const audit = runAudit(world, lives, () => isOver);
     await sufferAll(schedule.faults, world).catch(failed('a fault'));
     isOver = true;
-    await Promise.all([...clients, audit]).catch(failed('a client'));
+    await Promise.all([...clients, audit]);
     await settle(world, lives).catch(failed('after healing'));
     const exit = await world.sidecar().stop();
     if (exit !== 0) broken.push(`it ended with ${exit}`);
@@ -127,7 +129,6 @@ async function runClient(
       continue;
     }
     const life = of(sidecar);
-    if (life.first.has(source)) throw new Error(`the sidecar ended the connection of ${source}`);
     life.first.set(source, ledger.send(source, 0));
     while (!isOver() && isOpen(socket)) {
       const count = 1 + Math.floor(random() * MAX_BLOCK);
@@ -138,8 +139,8 @@ async function runClient(
       while (!isOver() && isOpen(socket) && !isDurable() && performance.now() < endMs) await pause(POLL_MS);
     }
     socket.end();
-    // Of a process that is killed its sockets are closed a moment before it is known to have ended.
-    if (!isOver()) await pause(POLL_MS * 4);
+    // A connection ends with its process, which is known to have ended a moment later.
+    await until(() => isOver() || !sidecar.isRunning(), `the sidecar, which has left ${source}, ends`);
   }
 }
 
