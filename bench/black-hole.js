@@ -35,9 +35,12 @@ const QUICK_US = 5000;
 export async function run(options, say) {
   const full = await atFullRate(options, say);
   const { rate, seconds, minutes } = options;
-  const alone = await fixed('alone', { rate, seconds }, say);
-  const spilling = await fixed('spill', { rate, seconds: minutes > 0 ? minutes * 60 : seconds }, say);
-  const shedding = await fixed('shed', { rate, seconds }, say);
+  // In seconds only a small queue fills.
+  const short = { rate, seconds, queue: '4MiB' };
+  const long = { rate, seconds: minutes * 60, queue: '64MiB' };
+  const alone = await fixed('alone', short, say);
+  const spilling = await fixed('spill', minutes > 0 ? long : short, say);
+  const shedding = await fixed('shed', short, say);
   return { rows: [...full, ...atFixedRate(rate, alone, { spilling, shedding })] };
 }
 
@@ -91,7 +94,7 @@ function atFixedRate(rate, alone, hanging) {
         value: `${(share * 100).toFixed(1)} %`,
         target: `≥ ${RATE_SHARE * 100} %`,
         reached: share >= RATE_SHARE,
-        note: `peak RSS ${megabytes(found.peakRssBytes)}, alone ${megabytes(alone.peakRssBytes)}; ${found.seconds} s`,
+        note: `${grouped(found.diverted)} of ${grouped(found.sent)} diverted in ${found.seconds} s; peak RSS ${megabytes(found.peakRssBytes)}, alone ${megabytes(alone.peakRssBytes)}`,
       },
       {
         name: `send → file p99 beside it, ${name}`,

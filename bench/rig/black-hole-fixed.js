@@ -7,26 +7,28 @@ import { createScratch, removeScratch } from './scratch.js';
 import { configPath, delivered, startSidecar } from './sidecar.js';
 import { followLatencies } from './tail.js';
 
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS = 3;
 /** A file, a pipe and a spool each have every message. */
 const BYTES = 3 * 450;
 const HEAL_MS = 600_000;
+const ROOM = 'backends.hole.spool.max_bytes=100GiB';
 
 /**
  * Sends at a fixed rate to two files, alone or beside a console whose reader has stopped reading; then the reader
  * reads on. Batches wait 5 ms at most. `latency`: of the files' lines, in µs; `perSecond`: of the files, from the
- * first message to when the last is delivered; `healed`: what the reader found of all that was `sent`.
+ * first message to when the last is delivered; `diverted`: messages for the console that are in the spool or were
+ * shed; `healed`: what the reader found of all that was `sent`.
  * @param {'alone' | 'spill' | 'shed'} mode
- * @param {{ rate: number, seconds: number }} load
+ * @param {{ rate: number, seconds: number, queue: string }} load
  * @param {(text: string) => void} say
  */
-export async function fixed(mode, { rate, seconds }, say) {
+export async function fixed(mode, { rate, seconds, queue }, say) {
   const isAlone = mode === 'alone';
   const folder = createScratch(rate * (seconds + WARM_UP_SECONDS) * BYTES);
   const sidecar = await startSidecar({
     config: configPath(isAlone ? 'throughput.yaml' : 'black-hole.yaml'),
     folder,
-    set: ['batch.max_age=5ms', ...(isAlone ? [] : ['backends.hole.spool.max_bytes=100GiB'])],
+    set: ['batch.max_age=5ms', ...(isAlone ? [] : [`backends.hole.queue.max_bytes=${queue}`, ROOM])],
     env: isAlone ? undefined : { BENCH_WHEN_FULL: mode },
     isStuck: !isAlone,
   });
@@ -41,8 +43,13 @@ export async function fixed(mode, { rate, seconds }, say) {
   const elapsed = (Date.now() * 1000 - sent.startedUs) / 1e6;
   await pause(100);
   tail.stop();
+  const metrics = await sidecar.metrics();
+  const hole = { backend: 'hole' };
   const found = {
     seconds,
+    diverted:
+      metrics.sum('sidecar_spool_messages', hole) +
+      metrics.sum('sidecar_outcomes_total', { ...hole, outcome: 'shed' }),
     sent: sent.messages,
     perSecond: sent.messages / elapsed,
     latency: summary(tail.plain),
