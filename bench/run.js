@@ -11,6 +11,7 @@ import { machineLine } from './rig/proc.js';
 import { printReport } from './rig/table.js';
 import { run as soak } from './soak.js';
 import { run as sources } from './sources.js';
+import { run as spool } from './spool.js';
 import { run as stages } from './stages.js';
 import { run as throughput } from './throughput.js';
 
@@ -33,7 +34,8 @@ const BENCHMARKS = {
   latency: (say) => latency({ rate: 10_000, seconds: 6, warmUpSeconds: 3, criticalEvery: 100 }, say),
   postgres: (say) => postgres({ rounds: 3, messages: 100_000, singles: 500 }, say),
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
-  'black-hole': (say) => blackHole({ rounds: 3, ...load }, say),
+  'black-hole': (say) => blackHole({ rounds: 1, ...load, rate: 10_000, seconds: 5, minutes: 0 }, say),
+  spool: (say) => spool({ rounds: 1, messages: 600_000, warmUp: load.warmUp, waiting: 100_000 }, say),
   sources: (say) => sources({ rounds: 2, ...load }, say),
   connections: (say) => connections({ rounds: 2, connections: 4000, churn: 50_000 }, say),
   soak: (say) => soak({ seconds: 20, settleSeconds: 8, rate: 0 }, say),

@@ -151,6 +151,21 @@ describe('order of sending', () => {
     expect(queue.take(1_000_001)).toBeUndefined();
     expect(drain(queue, 5)).toEqual([[1]]);
   });
+
+  test('… so are all retries of a target, not only the first of them', () => {
+    const setUp = () => {
+      const queue = queueOf({ ...alone, perTarget: 2 });
+      for (const n of [1, 2]) queue.add(delivery([n]), 1_000_000);
+      const [first, second] = [queue.take(1_000_000)!, queue.take(1_000_000)!];
+      queue.putBack([resent(second)], 1_000_050, 1_000_000);
+      queue.putBack([resent(first)], 1_000_050, 1_000_000);
+      return queue;
+    };
+    expect(drain(setUp(), 5)).toEqual([[1], [2]]);
+    const queue = setUp();
+    queue.retryNow(1_000_001);
+    expect(drain(queue, 1_000_001)).toEqual([[1], [2]]);
+  });
 });
 
 describe('waiting for company', () => {

@@ -16,10 +16,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => p
  * A program of the benchmark's own that says what it has to say in JSON lines on stdout.
  * `line(match, ms)` resolves with the first line, past or to come, for which `match` is true; it rejects when the
  * program ends without one or after `ms`. `stop(signal, ms)` resolves with the exit code, SIGKILL after `ms`.
+ * `drain(take)`: from now on its stdout is no lines for `line`, but bytes for `take`, which may do nothing.
  * @typedef {{
  *   pid: number,
  *   line: (match: (line: any) => boolean, ms: number) => Promise<any>,
  *   ended: Promise<number>,
+ *   drain: (take?: (chunk: Buffer) => void) => void,
  *   stop: (signal?: NodeJS.Signals, ms?: number) => Promise<number>,
  * }} Child
  */
@@ -65,6 +67,10 @@ export function startProgram(path, args, { env = {}, isStuck = false } = {}) {
   return {
     pid: child.pid ?? 0,
     ended,
+    drain: (take = () => {}) => {
+      reader.close();
+      child.stdout.on('data', take).resume();
+    },
     line: (match, ms) =>
       waitForLine(lines, waiting, match, ms, () => `${args.join(' ')} said nothing expected ${complaints()}`),
     stop: async (signal = 'SIGTERM', ms = 10_000) => {

@@ -44,20 +44,26 @@ export function bareLoop(variant, nodeFlags = []) {
 
 /**
  * The sidecar with a configuration of the benchmarks'. `backend`: whose deliveries count, else all;
- * `isStuck`: nobody reads the process's stdout.
+ * `stdout`: whether anybody reads the process's stdout once it has started; `isOnDisk`: its state is, too.
  * @param {string} name
  * @param {string} config
- * @param {{ backend?: string, isStuck?: boolean }} [options]
+ * @param {{ backend?: string, stdout?: 'read' | 'unread', env?: Record<string, string>, isOnDisk?: boolean }} [options]
  * @returns {Contender}
  */
-export function sidecar(name, config, { backend, isStuck } = {}) {
+export function sidecar(name, config, { backend, stdout, env, isOnDisk = false } = {}) {
   return {
     name,
     start: async (folder) => {
-      const running = await startSidecar({ config, folder, isStuck });
+      const dataDir = isOnDisk ? createScratch(0, { onDisk: true }) : undefined;
+      const running = await startSidecar({ config, folder, env, isStuck: stdout === 'unread', dataDir });
+      if (stdout === 'read') running.child.drain();
       const settled = (messages) => delivered(running, messages, { backend });
       const batches = async () => (await running.metrics()).sum('sidecar_batches_total');
-      return { ...running, settled, batches };
+      const stop = async () => {
+        await running.stop();
+        if (dataDir !== undefined) removeScratch(dataDir);
+      };
+      return { ...running, settled, batches, stop };
     },
   };
 }

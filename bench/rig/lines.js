@@ -45,19 +45,24 @@ const SOURCE = /^\{"source":"([^"]+)"/;
 const SEQ = /"n":(\d{10})\}/;
 
 /**
- * Compares what is in the files below `folder` with what a generator in mode checked has sent.
- * @param {string} folder
- * @param {Record<string, number>} bySource
- * @returns {{ lines: number, lost: number, duplicated: number, disordered: number, foreign: number }} disordered:
- *   after a later one of its source in the same file; foreign: lines that nobody sent
+ * What was found of what a generator in mode checked has sent; disordered: after a later one of its source in the same
+ * place; foreign: lines that nobody sent.
+ * @typedef {{ lines: number, lost: number, duplicated: number, disordered: number, foreign: number }} Comparison
  */
-export function compareSeqs(folder, bySource) {
+
+/**
+ * Compares line after line with what a generator in mode checked has sent. `begin` says that another place follows.
+ * @param {Record<string, number>} bySource
+ * @returns {{ begin: () => void, take: (line: string) => void, lines: () => number, judge: () => Comparison }}
+ */
+export function createComparison(bySource) {
   const seen = new Map(Object.entries(bySource).map(([source, count]) => [source, new Uint8Array(count)]));
   const found = { lines: 0, lost: 0, duplicated: 0, disordered: 0, foreign: 0 };
-  for (const path of filesBelow(folder)) {
-    /** @type {Map<string, number>} */
-    const latest = new Map();
-    eachLine(path, (line) => {
+  /** @type {Map<string, number>} */
+  const latest = new Map();
+  return {
+    begin: () => latest.clear(),
+    take: (line) => {
       found.lines += 1;
       const source = SOURCE.exec(line)?.[1] ?? '';
       const seqs = seen.get(source);
@@ -68,10 +73,29 @@ export function compareSeqs(folder, bySource) {
       if (times) found.duplicated += 1;
       if (place < (latest.get(source) ?? 0)) found.disordered += 1;
       latest.set(source, place);
-    });
+    },
+    lines: () => found.lines,
+    judge: () => {
+      let lost = 0;
+      for (const seqs of seen.values()) for (const times of seqs) if (times === 0) lost += 1;
+      return { ...found, lost };
+    },
+  };
+}
+
+/**
+ * Compares what is in the files below `folder` with what a generator in mode checked has sent.
+ * @param {string} folder
+ * @param {Record<string, number>} bySource
+ * @returns {Comparison}
+ */
+export function compareSeqs(folder, bySource) {
+  const comparison = createComparison(bySource);
+  for (const path of filesBelow(folder)) {
+    comparison.begin();
+    eachLine(path, comparison.take);
   }
-  for (const seqs of seen.values()) for (const times of seqs) if (times === 0) found.lost += 1;
-  return found;
+  return comparison.judge();
 }
 
 function eachLine(path, take) {

@@ -17,16 +17,16 @@ export const configPath = (/** @type {string} */ name) =>
   fileURLToPath(new URL(`../configs/${name}`, import.meta.url));
 
 /**
- * Starts a sidecar on free ports of the loopback, its output below `folder`/out (`${BENCH_OUT}` in a configuration).
- * `isStuck`: nobody reads its stdout after its first line.
- * @param {{ config: string, folder: string, set?: readonly string[], env?: Record<string, string>,
- *   isStuck?: boolean | undefined }} options
+ * Starts a sidecar on free ports of the loopback, its output below `folder`/out (`${BENCH_OUT}` in a configuration),
+ * its state in `dataDir`, else below `folder`. `isStuck`: nobody reads its stdout after its first line.
+ * @param {{ config: string, folder: string, set?: readonly string[], env?: Record<string, string> | undefined,
+ *   isStuck?: boolean | undefined, dataDir?: string | undefined }} options
  */
-export async function startSidecar({ config, folder, set = [], env = {}, isStuck = false }) {
+export async function startSidecar({ config, folder, set = [], env = {}, isStuck = false, dataDir }) {
   const out = join(folder, 'out');
   mkdirSync(out, { recursive: true });
   const settings = ['tcp.port=0', 'http.port=0', ...set].flatMap((setting) => ['--set', setting]);
-  const args = ['run', '--config', config, '--data-dir', join(folder, 'state'), ...settings];
+  const args = ['run', '--config', config, '--data-dir', dataDir ?? join(folder, 'state'), ...settings];
   const child = startProgram(BINARY, args, { env: { BENCH_OUT: out, ...env }, isStuck });
   const { tcp, http } = await child.line((line) => line.tcp !== undefined && line.http !== undefined, 20_000);
   const metrics = () => readMetrics(http);

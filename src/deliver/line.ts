@@ -24,6 +24,8 @@ export interface Parts {
   /** The rank of each message, in the batch's order. */
   readonly ranks: readonly number[];
   readonly byRank: readonly (Part | undefined)[];
+  /** Bytes of the buffers that have their text. */
+  heldBytes: number;
 }
 
 export interface Part {

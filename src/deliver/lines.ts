@@ -116,11 +116,8 @@ export function createLines({
   };
 
   const retryNow = (nowMs: number) => {
-    for (const line of later.items()) {
-      const head = line.entries.first?.value;
-      if (head !== undefined) head.retryAtMs = 0;
-      place(line, nowMs);
-    }
+    for (const level of levels.values()) for (const line of level.values()) forgetRetryTimes(line);
+    for (const line of later.items()) place(line, nowMs);
   };
 
   return {
@@ -210,4 +207,10 @@ export function createLines({
       }
     },
   };
+}
+
+/** Retries stand before all others of their line. */
+function forgetRetryTimes({ entries }: Line): void {
+  for (let at = entries.first; at !== undefined && at.value.job.sends > 0; at = at.after)
+    at.value.retryAtMs = 0;
 }

@@ -22,7 +22,7 @@ interface Level {
   readonly ranks: readonly Chain<Entry>[];
 }
 
-/** A buffer this much larger than what is left of its lines is given up. */
+/** Buffers this much larger than what is left of their lines are given up. */
 const SPARSE = 2;
 
 /** Says that these messages of the entry were shed; its counts say what is left. */
@@ -67,9 +67,7 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       part.messages.push(messages[at] as Message);
       part.bytes += messages[at]?.bytes ?? 0;
     }
-    // What is shed of the batch must not be kept in memory by the text of what is not.
-    for (const part of byRank) if (part !== undefined) gatherLines(part.messages);
-    entry.parts = { ranks, byRank };
+    entry.parts = { ranks, byRank, heldBytes: entry.bytes };
   };
 
   /** Divides what arrived at the end, and the retries that came back to the front, since the last shedding. */
@@ -100,8 +98,12 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       if (part.messages.length === 0) leaveRank(level, rank, part);
       entry.messages -= messages.length;
       entry.bytes -= before - part.bytes;
-      if (entry.messages === 0) remove(entry);
-      else entry.job = husk(entry.job);
+      if (entry.messages === 0) {
+        remove(entry);
+      } else {
+        entry.job = husk(entry.job);
+        thin(entry);
+      }
       onShed(entry, messages, before - part.bytes);
       freed += before - part.bytes;
     }
@@ -153,9 +155,14 @@ function shedFrom(part: Part, bytes: number): readonly Message[] {
   part.messages = messages.slice(count);
   part.bytes -= freed;
   part.shed += count;
-  const [oldest] = part.messages;
-  if (oldest !== undefined && oldest.text.length > SPARSE * part.bytes) gatherLines(part.messages);
   return count === messages.length ? messages : messages.slice(0, count);
+}
+
+/** What was shed must not be kept in memory by the text of what was not, or not much of it. */
+function thin({ parts, bytes }: Entry): void {
+  if (parts === undefined || bytes * SPARSE > parts.heldBytes) return;
+  gatherLines(parts.byRank.flatMap((part) => part?.messages ?? []));
+  parts.heldBytes = bytes;
 }
 
 /** The job without its messages, so that what was shed is not kept in memory by what was not. */

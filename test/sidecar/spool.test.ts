@@ -138,8 +138,9 @@ describe('durability: disk', () => {
         async () => {
           const metrics = await sidecar.metrics();
           const all = sumOf(metrics, 'sidecar_in_flight', { backend: 'files' });
+          const isBatched = sumOf(metrics, 'sidecar_batched_messages_total') === 2000;
           const isWritten = sumOf(metrics, 'sidecar_spool_pending_bytes') === 0;
-          return all === (round + 1) * 2000 && isWritten && (await missingIn(sidecar)) === 0;
+          return all === (round + 1) * 2000 && isBatched && isWritten && (await missingIn(sidecar)) === 0;
         },
         'everything is in the lane or its spool',
         sidecar.stderr,
