@@ -53,6 +53,8 @@ export interface LaneStats {
   readonly abandoned: number;
   /** `''` if no send failed yet. */
   readonly lastError: string;
+  /** Milliseconds since messages became dead letters last; Infinity if none did. */
+  readonly buriedAgoMs: number;
 }
 
 const STALL_AFTER_MS = 1000;
@@ -135,6 +137,8 @@ function createState(
     abandoned: 0,
     left: [],
     lastError: '',
+    buriedMs: Number.NEGATIVE_INFINITY,
+    buriedLoggedMs: Number.NEGATIVE_INFINITY,
   };
   return lane;
 }
@@ -218,6 +222,7 @@ function statsOf(lane: LaneState): LaneStats {
     retries,
     abandoned,
     lastError,
+    buriedAgoMs: context.scheduler.now() - lane.buriedMs,
   };
 }
 
