@@ -524,6 +524,7 @@ describe('stats', () => {
       abandoned: 0,
       lastError: '',
       buriedAgoMs: Number.POSITIVE_INFINITY,
+      buriedError: '',
     });
   });
 

@@ -99,6 +99,8 @@ export interface LaneState {
   /** When messages became dead letters last, and when the log said so last, epoch milliseconds. */
   buriedMs: number;
   buriedLoggedMs: number;
+  /** Why they did. */
+  buriedError: string;
 }
 
 /** What the lane itself holds in memory. */
@@ -133,10 +135,11 @@ export function bury(
   emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages);
   ended(job, messages.length);
   lane.buriedMs = context.scheduler.now();
+  lane.buriedError = errorText(error);
   if (lane.buriedMs - lane.buriedLoggedMs < BURIED_EVERY_MS) return;
   lane.buriedLoggedMs = lane.buriedMs;
   context.log.warn(
-    { backend, reason, error: errorText(error), messages: messages.length },
+    { backend, reason, error: lane.buriedError, messages: messages.length },
     written
       ? 'Messages became dead letters; `sidecar dlq ls` counts them'
       : 'Messages were refused for good, and no dead letters of them are kept',

@@ -55,6 +55,8 @@ export interface LaneStats {
   readonly lastError: string;
   /** Milliseconds since messages became dead letters last; Infinity if none did. */
   readonly buriedAgoMs: number;
+  /** Why they did; `''` if none did. */
+  readonly buriedError: string;
 }
 
 const STALL_AFTER_MS = 1000;
@@ -139,6 +141,7 @@ function createState(
     lastError: '',
     buriedMs: Number.NEGATIVE_INFINITY,
     buriedLoggedMs: Number.NEGATIVE_INFINITY,
+    buriedError: '',
   };
   return lane;
 }
@@ -223,6 +226,7 @@ function statsOf(lane: LaneState): LaneStats {
     abandoned,
     lastError,
     buriedAgoMs: context.scheduler.now() - lane.buriedMs,
+    buriedError: lane.buriedError,
   };
 }
 

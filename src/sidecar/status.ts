@@ -40,8 +40,8 @@ export function readiness(
       ...exposed.map((address) => `everyone who reaches ${address} may send`),
       ...open.map(([backend, { lastError }]) => `backend ${backend} fails: ${lastError}`),
       ...refusing.map(
-        ([backend, { lastError }]) =>
-          `backend ${backend} refused messages, which are dead letters now${lastError === '' ? '' : `: ${lastError}`}`,
+        ([backend, { buriedError }]) =>
+          `backend ${backend} refused messages, which are dead letters now: ${buriedError}`,
       ),
       ...spools
         .filter(({ messages }) => messages > 0)

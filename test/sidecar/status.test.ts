@@ -14,6 +14,7 @@ const stats = (breaker: LaneStats['breaker']): LaneStats => ({
   abandoned: 0,
   lastError: 'refused',
   buriedAgoMs: Number.POSITIVE_INFINITY,
+  buriedError: 'bad value',
 });
 const state = (over: Partial<State> = {}): State => ({
   phase: 'running',
@@ -62,7 +63,7 @@ describe('a sidecar', () => {
     const refusing = (buriedAgoMs: number) => new Map([['a', { ...stats('closed'), buriedAgoMs }]]);
     expect(readiness(state(), refusing(59_999), [])).toMatchObject({
       ready: true,
-      warnings: ['backend a refused messages, which are dead letters now: refused'],
+      warnings: ['backend a refused messages, which are dead letters now: bad value'],
     });
     expect(readiness(state(), refusing(60_000), []).warnings).toEqual([]);
   });
