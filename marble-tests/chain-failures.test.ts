@@ -3,6 +3,7 @@ import { concatMap, EMPTY, last, map, Observable, range, take } from 'rxjs';
 import type { Message } from '../src/message.ts';
 import type { Operator } from '../src/route/operator.ts';
 import { collect, dropB, hold, pass, run, throwing, throwOnX } from '../test/route/chain-trial.ts';
+import { messageOf } from '../test/route/support.ts';
 
 describe('a throw costs one message', () => {
   const LOGGED =
@@ -147,6 +148,9 @@ describe('a throw costs one message', () => {
   });
 });
 
+/** A message with others around it. */
+const LONG = ['w', 'x', 'y'].map((name) => messageOf(name, { data: { n: 1 } }))[1] as Message;
+
 describe('nonsense costs one message', () => {
   test.each([
     { name: 'undefined', value: undefined, kind: 'undefined' },
@@ -155,6 +159,31 @@ describe('nonsense costs one message', () => {
     { name: 'an object', value: { id: 'a' }, kind: 'an object' },
     { name: 'an array', value: [], kind: 'an array' },
     { name: 'an Observable', value: EMPTY, kind: 'an Observable' },
+    ...(
+      [
+        ['data that its text does not have', { data: { n: 1 } }],
+        ['another id', { id: 'y' }],
+        ['a source that is no text', { source: 5 }],
+        ['no time', { timeMs: Number.NaN }],
+        ['no time of receipt', { receivedMs: undefined }],
+        ['a time beyond all calendars', { timeMs: 1e300 }],
+        ['no text', { text: undefined }],
+        ['a text that is no buffer', { text: '{}' }],
+        ['a start before its text', { start: -5 }],
+        ['a start within its line', { start: LONG.start + 3 }],
+        ['a start that is no number', { start: Number.NaN }],
+        ['more bytes than its text', { bytes: 1e12 }],
+        ['more bytes than its line', { bytes: LONG.bytes + 1 }],
+        ['fewer bytes than its line', { bytes: LONG.bytes - 1 }],
+        ['fewer bytes than none', { bytes: -1 }],
+        ['another length of the sender’s part', { headBytes: 1 }],
+        ['no length of the sender’s part', { headBytes: Number.NaN }],
+      ] as const
+    ).map(([what, over]) => ({
+      name: `a copy with ${what}`,
+      value: { ...LONG, ...over },
+      kind: 'an object',
+    })),
   ])('$name', ({ value, kind }) => {
     const bad: Operator = () =>
       map((message) => (message.id === 'x' ? (value as unknown as Message) : message));

@@ -399,17 +399,21 @@ describe('permanent errors', () => {
       { answers: refusing(0, 1, 2, 3), options: { breaker: { failures: 1, resetAfterMs: 10 } } },
       ({ lane }) => lane.offer(delivery([0, 1, 2, 3])),
     );
-    expect(stage.context.log.lines).toEqual([]);
+    expect(stage.context.log.lines.filter(({ text }) => text.includes('breaker'))).toEqual([]);
   });
 
   test('where dead letters cannot be written the outcome says so', () => {
     const scheduler = new TestScheduler(() => {});
     const outcomes: string[] = [];
     const sink = fakeSink(scheduler, () => throwError(() => new Permanent('bad')));
-    const lane = openLane('b', sink, OPTIONS, withoutDisk(testContext(scheduler)));
+    const context = testContext(scheduler);
+    const lane = openLane('b', sink, OPTIONS, withoutDisk(context));
     lane.outcome$.subscribe(({ ending, reason }) => outcomes.push(`${ending} ${reason}`));
     lane.offer(delivery([1]));
     expect(outcomes).toEqual(['dead_lettered permanent_unwritten']);
+    expect(context.log.lines.map(({ text }) => text)).toEqual([
+      'Messages were refused for good, and no dead letters of them are kept',
+    ]);
   });
 });
 
@@ -519,7 +523,23 @@ describe('stats', () => {
       retries: 0,
       abandoned: 0,
       lastError: '',
+      buriedAgoMs: Number.POSITIVE_INFINITY,
+      buriedError: '',
     });
+  });
+
+  test('and the log tell of messages that became dead letters, the log once a minute', () => {
+    const refusal = new Permanent('no such table', { scope: 'batch' });
+    const { stage } = play({ answers: [['#', refusal]] }, ({ lane, at }) => {
+      for (const ms of [0, 59_999, 60_000]) at(ms, () => lane.offer(delivery([1, 2])));
+      at(60_100, () => expect(lane.stats()).toMatchObject({ buriedAgoMs: 100 }));
+    });
+    const line = {
+      level: 'warn',
+      fields: { backend: 'b', reason: 'permanent', error: 'Permanent: no such table', messages: 2 },
+      text: 'Messages became dead letters; `sidecar dlq ls` counts them',
+    };
+    expect(stage.context.log.lines).toEqual([line, line]);
   });
 
   test('count what waits and what is being sent, from the oldest on', () => {

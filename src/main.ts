@@ -108,6 +108,9 @@ program
     });
     // The last resort for streams that an operator's author subscribes by hand: they cost a log line, not the process.
     rxjs.onUnhandledError = (error) => host.log.error({ err: error }, 'a stream failed that nobody watched');
+    const { createStrays } = await import('./route/strays.ts');
+    const isStray = createStrays(host, fileURLToPath(new URL('.', import.meta.url)));
+    process.on('uncaughtException', (error) => isStray(error) || fail(error));
     await exitWith(run({ config: options.config, overrides, human: isHuman(options.format) }, host));
   });
 
@@ -244,6 +247,13 @@ const SAME_SIGNAL_MS = 250;
 function endAtOnce(): void {
   process.stderr.write('ended at once; what was not delivered is lost\n');
   process.exitCode = EXIT.lost;
+  end();
+}
+
+/** A fault of the sidecar itself: what it would do from here on is unknown. */
+function fail(error: Error): void {
+  process.stderr.write(`${error.stack ?? String(error)}\n`);
+  process.exitCode = EXIT.failed;
   end();
 }
 

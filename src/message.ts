@@ -177,12 +177,17 @@ export function withData(message: Message, data: JsonObject): Message {
   return withRecord(message, { ...recordOf(message), data });
 }
 
+const NO_RECORD = 'withRecord and withData take an object with at least one member';
+
 /**
  * A copy of `message` whose sender sent `record` instead; what the sidecar added, the id included, stays. Nothing but
- * the JSON text changes: fields of the envelope, such as `source`, stay what they are. For operators.
+ * the JSON text changes: fields of the envelope, such as `source`, stay what they are. Throws TypeError
+ * for what is no record. For operators.
  */
 export function withRecord(message: Message, record: JsonObject): Message {
-  const head = JSON.stringify(record).slice(0, -1);
+  const json = JSON.stringify(record) ?? '';
+  if (json[0] !== '{' || json === '{}') throw new TypeError(NO_RECORD);
+  const head = json.slice(0, -1);
   const { text, start, bytes, headBytes } = message;
   const first = startLine(mostBytes(head) + bytes - headBytes);
   addText(head);
@@ -232,8 +237,9 @@ export function gatherLines(messages: readonly Message[]): Buffer {
   let last = 0;
   let end = 0;
   for (const message of messages) {
-    // What was written in a row is copied in one piece.
-    if (message.text !== from || message.start !== last) {
+    // What was written in a row is copied in one piece, but of what was gathered just now, for a message that is here
+    // more than once, the piece must be there before it is copied.
+    if (message.text !== from || message.start !== last || from === gathered) {
       if (from !== undefined) end += from.copy(gathered, end, first, last);
       from = message.text;
       first = message.start;

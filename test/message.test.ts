@@ -55,6 +55,13 @@ describe('a message', () => {
     expect(recordOf(changed)).toEqual({ größe: '🎉'.repeat(30_000) });
   });
 
+  test.each([{}, [1], 'text', 7, null, undefined, { toJSON: () => [1] }])(
+    'takes no %p for another record',
+    (record) => {
+      expect(() => withRecord(messageOf(ID), record as never)).toThrow(TypeError);
+    },
+  );
+
   test.each([1, 10, 70_000])(
     'is linked, be its text the last that was written or not, %d characters long',
     (length) => {

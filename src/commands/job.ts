@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { visible, visibleJson } from '../visible.ts';
-import type { Out } from './host.ts';
+import { EXIT, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
 
 export interface JobOptions {
@@ -9,10 +9,6 @@ export interface JobOptions {
   /** Print the sidecar's answer instead of the tree. */
   readonly json: boolean;
 }
-
-const FOUND = 0;
-const NOT_FOUND = 1;
-const UNREACHABLE = 2;
 
 /** What the tree needs of a `JobView`. */
 const jobShape = z.object({
@@ -37,7 +33,7 @@ const problemShape = z.object({ error: z.string(), hint: z.string() });
 type Job = z.output<typeof jobShape>;
 type Service = Job['services'][number];
 
-/** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found, 2 unreachable. */
+/** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found or no answer. */
 export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
   const answer = await ask(options.url, '/api/v1/jobs', { id }).catch(({ message }: Error) => message);
   const from = visible(options.url);
@@ -45,25 +41,25 @@ export async function job(id: string, options: JobOptions, out: Out): Promise<nu
     out.write(
       `${from} does not answer: ${visible(answer)}.\nIs the sidecar running? Start it, or give its address with --url.\n`,
     );
-    return UNREACHABLE;
+    return EXIT.failed;
   }
   const found = answer.status === 200 && jobShape.safeParse(answer.body);
   if (found !== false && found.success) {
     out.write(
       options.json ? printed(answer.body) : draw(found.data, out.columns ?? Number.POSITIVE_INFINITY),
     );
-    return FOUND;
+    return EXIT.ok;
   }
   const { data: problem } = problemShape.safeParse(answer.body);
   if (answer.status === 404 && problem) {
     out.write(options.json ? printed(answer.body) : `${visible(problem.error)}: ${visible(problem.hint)}.\n`);
-    return NOT_FOUND;
+    return EXIT.failed;
   }
   const said = problem ? `${visible(problem.error)}; ${visible(problem.hint)}` : 'which no sidecar says';
   out.write(
     `${from} answers with status ${answer.status}, ${said}.\nGive the sidecar's HTTP address with --url.\n`,
   );
-  return UNREACHABLE;
+  return EXIT.failed;
 }
 
 const printed = (body: unknown) =>

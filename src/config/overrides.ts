@@ -36,7 +36,7 @@ export function applyOverrides(
     const tree = plainTree(source.root, surroundings, path);
     for (const [key, value] of tree.interpolated) interpolated.set(key, value);
     const problems = [...source.findings, ...tree.findings].map(({ message }) => ({ path, message }));
-    if (problems.length === 0 && !put(raw, path, tree.value)) {
+    if (problems.length === 0 && !put(raw, path, tree.value, paths)) {
       problems.push({
         path,
         message: 'there is no such place: a value above it is neither a map nor a list',
@@ -47,9 +47,13 @@ export function applyOverrides(
   return { paths, interpolated, findings };
 }
 
-function put(raw: Record<string, unknown>, path: Path, value: unknown): boolean {
+/** Puts `value` in its place; maps that are made for it join `made`. */
+function put(raw: Record<string, unknown>, path: Path, value: unknown, made: Path[]): boolean {
   for (let depth = 1; depth < path.length; depth++) {
-    if (valueAt(raw, path.slice(0, depth)) === undefined && !set(raw, path.slice(0, depth), {})) return false;
+    const above = path.slice(0, depth);
+    if (valueAt(raw, above) !== undefined) continue;
+    if (!set(raw, above, {})) return false;
+    made.push(above);
   }
   return set(raw, path, value);
 }

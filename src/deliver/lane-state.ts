@@ -96,6 +96,11 @@ export interface LaneState {
   /** What closing leaves to the spool. */
   readonly left: Job[];
   lastError: string;
+  /** When messages became dead letters last, and when the log said so last, epoch milliseconds. */
+  buriedMs: number;
+  buriedLoggedMs: number;
+  /** Why they did. */
+  buriedError: string;
 }
 
 /** What the lane itself holds in memory. */
@@ -129,7 +134,20 @@ export function bury(
   });
   emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages);
   ended(job, messages.length);
+  lane.buriedMs = context.scheduler.now();
+  lane.buriedError = errorText(error);
+  if (lane.buriedMs - lane.buriedLoggedMs < BURIED_EVERY_MS) return;
+  lane.buriedLoggedMs = lane.buriedMs;
+  context.log.warn(
+    { backend, reason, error: lane.buriedError, messages: messages.length },
+    written
+      ? 'Messages became dead letters; `sidecar dlq ls` counts them'
+      : 'Messages were refused for good, and no dead letters of them are kept',
+  );
 }
+
+/** One line a minute: a backend may refuse everything. */
+const BURIED_EVERY_MS = 60_000;
 
 /** The reason of messages that should have become dead letters and could not be written. */
 export const unwritten = (reason: string): string => `${reason}_unwritten`;

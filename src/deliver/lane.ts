@@ -53,6 +53,10 @@ export interface LaneStats {
   readonly abandoned: number;
   /** `''` if no send failed yet. */
   readonly lastError: string;
+  /** Milliseconds since messages became dead letters last; Infinity if none did. */
+  readonly buriedAgoMs: number;
+  /** Why they did; `''` if none did. */
+  readonly buriedError: string;
 }
 
 const STALL_AFTER_MS = 1000;
@@ -135,6 +139,9 @@ function createState(
     abandoned: 0,
     left: [],
     lastError: '',
+    buriedMs: Number.NEGATIVE_INFINITY,
+    buriedLoggedMs: Number.NEGATIVE_INFINITY,
+    buriedError: '',
   };
   return lane;
 }
@@ -218,6 +225,8 @@ function statsOf(lane: LaneState): LaneStats {
     retries,
     abandoned,
     lastError,
+    buriedAgoMs: context.scheduler.now() - lane.buriedMs,
+    buriedError: lane.buriedError,
   };
 }
 

@@ -57,3 +57,13 @@ export const isSource = (source: string) => SOURCE.test(source);
 
 /** Whether a type may be routed: 1–64 printable characters, known or not. */
 export const isType = (type: string) => type.length <= 64 && SOURCE.test(type);
+
+/** What a record has to be changed for to be taken; for one that is refused. */
+export function faultOf({ source, type }: JsonObject): string {
+  if (source === undefined) return 'it has no source';
+  if (typeof source !== 'string' || !isSource(source))
+    return 'its source is not 1 to 128 printable characters';
+  if (type === undefined) return 'it has no type';
+  if (typeof type !== 'string' || !isType(type)) return 'its type is not 1 to 64 printable characters';
+  return 'its data is not an object';
+}

@@ -7,8 +7,10 @@ import { memoise } from '../flow/memoise.ts';
 import { ENDING_BYTES, type Message, messageOf } from '../message.ts';
 import type { Canonical } from './canonical.ts';
 import { canonicalise } from './canonicalise.ts';
+import { faultOf } from './envelope.ts';
 import { createIds, type Ids } from './ids.ts';
 import type { Frame } from './record.ts';
+import { rejectRecord } from './rejections.ts';
 import { createStamp } from './stamp.ts';
 
 export interface NormaliseOptions {
@@ -38,8 +40,9 @@ export function normalise(
 function createNormaliser(
   { host, tags }: NormaliseOptions,
   ids: Ids,
-  { scheduler, counters }: Context,
+  context: Context,
 ): (frame: Frame) => Message | undefined {
+  const { scheduler, counters } = context;
   const hostMember = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
   const tagsMember = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
   const plain = createStamp(ids, hostMember + tagsMember);
@@ -50,7 +53,7 @@ function createNormaliser(
     const receivedMs = scheduler.now();
     const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
     if (record === undefined) {
-      counters.rejected('schema');
+      rejectRecord(faultOf(frame.value ?? {}), context);
       return undefined;
     }
     let more = record.flags;

@@ -5,6 +5,7 @@ export const REJECTIONS = {
   utf8: 'a frame is not valid UTF-8 and was discarded',
   json: 'a frame is not valid JSON and was discarded',
   not_object: 'a frame is not a JSON object or a MessagePack map and was discarded',
+  schema: 'a record is not as it must be and was discarded',
   too_large: 'a frame exceeds max_frame and was discarded',
   too_deep: 'a record is nested too deeply',
   too_many: 'a MessagePack record declares more than 65,536 elements',
@@ -47,6 +48,14 @@ export function rejectionsOf(connection: { id: number; remote: string }, context
     }
     if (isNew) explained = [...explained, reason];
   };
+}
+
+/** Counts and explains the refusal of a record, for which no connection is known any more; `cause` says what it lacks. */
+export function rejectRecord(cause: string, context: Context): void {
+  const reason = 'schema';
+  context.counters.rejected(reason);
+  const level = mayWarn(reason, context) ? 'warn' : 'debug';
+  context.log[level]({ reason, cause }, `ingest: ${REJECTIONS[reason]}`);
 }
 
 const NONE: Rejection[] = [];

@@ -8,6 +8,8 @@ import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
 export interface Scan {
   /** Takes the bytes that are read next, valid UTF-8; false if they are more than fit. */
   load(bytes: Buffer): boolean;
+  /** Whether `bytes` are what was loaded last: readers share a scan, and one may be called while another emits. */
+  has(bytes: Buffer): boolean;
   /**
    * The record that starts at `from` of what was loaded and ends at `to`, or at the first LF or CR LF, without blanks
    * around. `undefined` for what is invalid, or canonical only once it is changed: `JSON.parse` has to decide. What
@@ -56,7 +58,7 @@ function instantiate(): Program {
   return new WebAssembly.Instance(compiled).exports as unknown as Program;
 }
 
-/** Not to be shared by readers that interleave `load` and `read`. */
+/** Shared by readers that ask whether it still `has` theirs, after they were interrupted. */
 export function createScan(): Scan {
   const program = instantiate();
   const memory = Buffer.from(program.memory.buffer);
@@ -67,6 +69,7 @@ export function createScan(): Scan {
   const numbers = new Float64Array(memory.buffer, program.NUMBERS.value, 2);
   const minuteMs = new Float64Array(memory.buffer, program.MINUTE_MS.value, 1);
   let end = -1;
+  let loaded: Buffer | undefined;
 
   /** What is known of the values in a table: made once each, so that equal ones are the identical string. */
   const valuesOf = <V>(result: number, make: (text: string) => V) => {
@@ -105,10 +108,12 @@ export function createScan(): Scan {
   return {
     load(bytes) {
       if (bytes.length > inputSize) return false;
+      loaded = bytes;
       memory.set(bytes, input);
       memory[input + bytes.length] = 0;
       return true;
     },
+    has: (bytes) => bytes === loaded,
     read(from, to) {
       end = program.read(from, to);
       if (end < 0) return undefined;

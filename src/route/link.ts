@@ -2,6 +2,7 @@ import type { Context } from '../context.ts';
 import type { Ending } from '../deliver/outcome.ts';
 import type { Message } from '../message.ts';
 import { createAccount } from './account.ts';
+import { isMessage } from './is-message.ts';
 import type { LoadedOperator } from './load-operators.ts';
 import { createRun, kindOf, type OperatorRun, textOf } from './operator-run.ts';
 
@@ -170,17 +171,4 @@ function createReports({ name, file }: LoadedOperator, { log, counters, schedule
       log.error({ operator: name, file }, `operator ${file} ${what}`);
     },
   };
-}
-
-/** Whether an operator emitted something that was built as a message. */
-function isMessage(value: unknown): value is Message {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, source, text, start, bytes } = value as Partial<Message>;
-  return (
-    typeof id === 'string' &&
-    typeof source === 'string' &&
-    Buffer.isBuffer(text) &&
-    typeof start === 'number' &&
-    typeof bytes === 'number'
-  );
 }

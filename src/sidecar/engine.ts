@@ -30,6 +30,8 @@ export interface EngineOptions {
   readonly spools?: Spools | undefined;
   /** Absolute folder for the sidecar's own state. */
   readonly dataDir: string;
+  /** Where the web page is at the moment; '' if there is none. */
+  readonly pageUrl?: () => string;
 }
 
 /** The flow without its sockets: everything that a reload keeps, and the plan that it replaces. */
@@ -60,7 +62,7 @@ type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
-  const { sinks: definitions, deadLetters, spools, dataDir } = options;
+  const { sinks: definitions, deadLetters, spools, dataDir, pageUrl } = options;
   const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
 
@@ -138,7 +140,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       pipeline(
         {
           connection$,
-          decode: () => decodeOptions(inForce.get().config),
+          decode: () => decodeOptions(inForce.get().config, pageUrl?.()),
           normalise$: setting$(normaliseOptions),
           batch$: setting$(batchLimits),
           plan$: plan$.pipe(map((plan) => ({ run: (batch$) => track(plan, plan.run(batch$)) }))),

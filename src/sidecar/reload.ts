@@ -1,4 +1,4 @@
-import { concatMap, type Observable } from 'rxjs';
+import { concatMap, defer, type Observable } from 'rxjs';
 import { type ConfigIssue, formatIssue } from '../config/issue.ts';
 import type { Reading } from '../config/watch.ts';
 import type { Context } from '../context.ts';
@@ -30,13 +30,20 @@ export const reload = (
   options: ReloadOptions,
   context: Context,
 ): Observable<ReloadView> =>
-  reading$.pipe(
-    // concatMap: a configuration is in force before the next is looked at
-    concatMap(async (reading) => {
-      const { result, errors } = await put(reading, options, context);
-      return { time: isoTime(context.scheduler.now()), result, errors };
-    }),
-  );
+  defer(() => {
+    let wasRejected = false;
+    return reading$.pipe(
+      // concatMap: a configuration is in force before the next is looked at
+      concatMap(async (reading) => {
+        const { result, errors } = await put(reading, options, context);
+        if (wasRejected && result === 'unchanged') context.log.info({ file: options.path }, MENDED);
+        wasRejected = result === 'rejected';
+        return { time: isoTime(context.scheduler.now()), result, errors };
+      }),
+    );
+  });
+
+const MENDED = 'the configuration on disk is the one in force again';
 
 async function put(
   reading: Reading,

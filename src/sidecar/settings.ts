@@ -55,11 +55,11 @@ export const journalLimits = ({ journal }: Config): JournalLimits => ({
   maxBytes: journal.max_bytes,
 });
 
-/** Bounds of what a client may send. */
-export const decodeOptions = ({ limits, http }: Config): DecodeOptions => ({
+/** Bounds of what a client may send; `pageUrl` is where the web page really is, '' if there is none. */
+export const decodeOptions = ({ limits }: Config, pageUrl = ''): DecodeOptions => ({
   maxFrameBytes: limits.max_frame,
   frameTimeoutMs: limits.frame_timeout,
-  pageUrl: http.enabled ? `http://${http.host}:${http.port}/` : '',
+  pageUrl,
 });
 
 /** Sends at a time where neither the configuration nor the sink says otherwise. */

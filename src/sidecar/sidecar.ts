@@ -22,7 +22,7 @@ import { planEdit, rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
-import { createWeb } from './web.ts';
+import { createWeb, pageUrlOf } from './web.ts';
 
 export interface SidecarOptions extends DraftOptions {
   /** The configuration file. */
@@ -76,7 +76,9 @@ export async function startSidecar(
     context,
   );
   const spools = await openSpools({ dir: join(dataDir, 'spool') }, context);
-  const engine = createEngine(first, { sinks: options.sinks, deadLetters, spools, dataDir }, context);
+  const pageUrl = () => pageUrlOf(web);
+  const { sinks } = options;
+  const engine = createEngine(first, { sinks, deadLetters, spools, dataDir, pageUrl }, context);
   const listeners = createListeners(engine.pause$, context);
   const loaded = () => isoTime(scheduler.now());
   const state = broadcastState<State>({

@@ -15,6 +15,9 @@ export interface State {
   readonly lastReload: ReloadView | null;
 }
 
+/** For how long refused messages deserve attention. */
+const REFUSED_MS = 60_000;
+
 /** Whether the sidecar takes and delivers messages, and what deserves attention. */
 export function readiness(
   { phase, lastReload }: State,
@@ -23,6 +26,9 @@ export function readiness(
   spools: readonly SpoolGauge[] = [],
 ): Readiness {
   const open = [...lanes].filter(([, { breaker }]) => breaker !== 'closed');
+  const refusing = [...lanes].filter(
+    ([, { breaker, buriedAgoMs }]) => breaker === 'closed' && buriedAgoMs < REFUSED_MS,
+  );
   const allDown = open.length > 0 && open.length === lanes.size;
   return {
     ready: phase === 'running' && !allDown,
@@ -33,6 +39,10 @@ export function readiness(
     warnings: [
       ...exposed.map((address) => `everyone who reaches ${address} may send`),
       ...open.map(([backend, { lastError }]) => `backend ${backend} fails: ${lastError}`),
+      ...refusing.map(
+        ([backend, { buriedError }]) =>
+          `backend ${backend} refused messages, which are dead letters now: ${buriedError}`,
+      ),
       ...spools
         .filter(({ messages }) => messages > 0)
         .map(({ backend, messages }) => `backend ${backend}: ${messages} messages wait on disk`),

@@ -31,3 +31,9 @@ export function createWeb(sources: HttpSources, context: Context): Web {
     close: async () => server?.close(),
   };
 }
+
+/** Where its page is; '' while it is off. */
+export function pageUrlOf(web: Web): string {
+  const address = web.address();
+  return address === undefined ? '' : `${address}/`;
+}

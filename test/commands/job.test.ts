@@ -196,15 +196,15 @@ describe('no tree', () => {
     expect(lost.text).not.toContain('\x1b');
   });
 
-  test('an id that is no text is 2, not a crash', async () => {
-    expect(await run('\ud800', [JOB])).toMatchObject({ code: 2 });
+  test('an id that is no text is 1, not a crash', async () => {
+    expect(await run('\ud800', [JOB])).toMatchObject({ code: 1 });
   });
 
   test.each(['.', '..', ''])('the id %j, which no URL can hold, is not found', async (id) => {
     expect(await run(id, [JOB])).toMatchObject({ code: 1 });
   });
 
-  test('nobody listening is 2 and says what to do', async () => {
+  test('nobody listening is 1 and says what to do', async () => {
     const listener = createTcpServer().listen(0, '127.0.0.1');
     await once(listener, 'listening');
     const { port } = listener.address() as AddressInfo;
@@ -212,7 +212,7 @@ describe('no tree', () => {
     await once(listener, 'close');
     for (const json of [false, true]) {
       const { code, text } = await ask('job-12345', `http://127.0.0.1:${port}`, json);
-      expect(code).toBe(2);
+      expect(code).toBe(1);
       expect(text).toContain(`http://127.0.0.1:${port} does not answer: connect ECONNREFUSED`);
       expect(text).toContain('--url');
     }
@@ -225,10 +225,10 @@ describe('no tree', () => {
   });
 
   test.each(['nonsense', 'ftp://127.0.0.1', 'http://127.0.0.1:1', '\x1b[2J'])(
-    'the address %j is 2',
+    'the address %j is 1',
     async (url) => {
       const { code, text } = await ask('job-12345', url);
-      expect(code).toBe(2);
+      expect(code).toBe(1);
       expect(text).not.toContain('\x1b');
     },
   );
@@ -242,7 +242,7 @@ describe('no tree', () => {
     [500, 'application/json', '{"error":"the sidecar failed to answer","hint":"its log says why"}'],
     [302, 'text/plain', ''],
     [500, 'text/plain', '\x1b[2J'],
-  ])('a program that answers %s %s %s is 2', async (status, type, body) => {
+  ])('a program that answers %s %s %s is 1', async (status, type, body) => {
     const other = createServer((_, response) => {
       response.writeHead(status, { 'Content-Type': type, Location: 'http://127.0.0.1:1/' }).end(body);
     }).listen(0, '127.0.0.1');
@@ -251,16 +251,16 @@ describe('no tree', () => {
     const { code, text } = await ask('job-12345', `http://127.0.0.1:${port}`);
     other.close();
     other.closeAllConnections();
-    expect(code).toBe(2);
+    expect(code).toBe(1);
     expect(text).toContain(`answers with status ${status}`);
     expect(text).not.toContain('\x1b');
   });
 
-  test('a listener that closes at once is 2', async () => {
+  test('a listener that closes at once is 1', async () => {
     const other = createTcpServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    expect(await ask('job-12345', `http://127.0.0.1:${port}`)).toMatchObject({ code: 2 });
+    expect(await ask('job-12345', `http://127.0.0.1:${port}`)).toMatchObject({ code: 1 });
     other.close();
   });
 });

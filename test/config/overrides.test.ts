@@ -65,6 +65,7 @@ describe('an override is set', () => {
 describe('an error names the command line, not the file', () => {
   test.each<[string, string, string]>([
     ['tcp.port', 'x', '--set tcp.port: expected a number or false, not text'],
+    ['foo.bar', '1', '--set foo: unknown key "foo"'],
     ['tcp.prot', '1', '--set tcp.prot: unknown key "prot"; did you mean "port"?'],
     [
       'routing.default[0].backend',

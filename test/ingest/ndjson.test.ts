@@ -1,15 +1,39 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { Subject } from 'rxjs';
 import { codec } from '../../src/ingest/codecs/ndjson.ts';
+import { decode } from '../../src/ingest/detect.ts';
 import { MAX_JSON_DEPTH } from '../../src/ingest/json.ts';
 import { createScan } from '../../src/ingest/scan.ts';
-import { cutAt, decodeAll, line, record } from './harness.ts';
+import { createRecording, cutAt, decodeAll, line, OPTIONS, record, textOf } from './harness.ts';
 
 const one = (text: string, options = {}) => decodeAll([Buffer.from(text)], options);
 const decodeBytes = (...parts: (string | number[])[]) =>
   decodeAll([
     Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part)))),
   ]);
+
+test('a connection that is read while another emits leaves what is left of that alone', () => {
+  const { context } = createRecording();
+  const [lines, others] = [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+  ].map((ns) => ns.map((n) => line(record(n)))) as [Buffer[], Buffer[]];
+  const textsOf = (bytes: readonly Buffer[]) => bytes.map((each) => each.toString().trimEnd());
+  const chunks = [1, 2].map(() => new Subject<Buffer>());
+  const texts: string[][] = [[], []];
+  const decodeOne = decode(() => OPTIONS, context);
+  for (const [at, chunk$] of chunks.entries()) {
+    const connection = { id: at, remote: '', chunk$, clockMs: () => 0, refuse() {} };
+    decodeOne(connection).subscribe((frame) => {
+      texts[at]?.push(textOf(frame));
+      if (at === 0) chunks[1]?.next(Buffer.concat(others));
+    });
+  }
+  chunks[0]?.next(Buffer.concat(lines));
+  expect(texts[0]).toEqual(textsOf(lines));
+  expect(texts[1]).toEqual(Array(4).fill(textsOf(others)).flat());
+});
 
 describe('lines', () => {
   test('each line is a record, its text as it was sent', () => {

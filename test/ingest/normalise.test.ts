@@ -25,7 +25,13 @@ function normaliser(options: Partial<NormaliseOptions> = {}) {
   const options$ = new BehaviorSubject<NormaliseOptions>({ host: '', tags: {}, ...options });
   const messages: Message[] = [];
   const counted: string[] = [];
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const logged: string[] = [];
+  const log = {
+    debug: (fields: object) => logged.push(`debug ${JSON.stringify(fields)}`),
+    info() {},
+    warn: (fields: object) => logged.push(`warn ${JSON.stringify(fields)}`),
+    error() {},
+  };
   const counters = {
     received: (source: string, type: string) => counted.push(`${source} ${type}`),
     rejected: (reason: string) => counted.push(reason),
@@ -36,7 +42,7 @@ function normaliser(options: Partial<NormaliseOptions> = {}) {
   frame$
     .pipe(normalise(options$, { scheduler, log, counters, random: () => 0.25 }))
     .subscribe((message) => messages.push(message));
-  return { frame$, options$, messages, counted };
+  return { frame$, options$, messages, counted, logged };
 }
 
 function delivered(frame: Frame, options: Partial<NormaliseOptions> = {}) {
@@ -80,6 +86,29 @@ describe('normalise', () => {
     for (const text of ['{}', '{"source":"s"}', JSON.stringify(BASE)]) frame$.next(byText(text));
     expect(counted).toEqual(['schema', 'schema', 's event']);
     expect(messages).toHaveLength(1);
+  });
+
+  test('says what a record lacks: as a warning once in ten seconds', () => {
+    const { frame$, logged } = normaliser();
+    for (const over of [
+      { source: undefined },
+      { source: '' },
+      { type: undefined },
+      { type: 'x'.repeat(65) },
+      { data: [] },
+    ]) {
+      frame$.next(byText(JSON.stringify({ ...BASE, ...over })));
+    }
+    const causes = [
+      'it has no source',
+      'its source is not 1 to 128 printable characters',
+      'it has no type',
+      'its type is not 1 to 64 printable characters',
+      'its data is not an object',
+    ];
+    expect(logged).toEqual(
+      causes.map((cause, at) => `${at === 0 ? 'warn' : 'debug'} {"reason":"schema","cause":"${cause}"}`),
+    );
   });
 
   test('flags a time over 24 hours off, in either direction', () => {

@@ -126,6 +126,7 @@ test('a bad edit keeps the running rules and says where and why, everywhere', as
     async () => (await sidecar.get('/readyz')).warnings.length === 0,
     'the warning goes when the file is right again',
   );
+  expect(sidecar.hasLogged('info', 'is the one in force again')).toBe(true);
   const sent = await sender.stop();
   expect(sender.isCut()).toBe(false);
   expect(await sidecar.stop()).toBe(0);
@@ -195,15 +196,18 @@ test('the port moves live: the new one is open, the old connection goes on, the 
   }
 });
 
-test('the HTTP port moves live', async () => {
+test('the HTTP port moves live, and a browser on the wrong port is told of it', async () => {
   const [first, second] = [await freePort(), await freePort()];
   const at = (port: number) => `${ONE_FILE}\nhttp: { port: ${port} }\n`;
   const sidecar = await startSidecar({ yaml: at(first), set: ['tcp.port=0'] });
   expect(await sidecar.get('/healthz')).toEqual({ status: 'ok' });
+  const hint = async () => (await fetch(`http://127.0.0.1:${sidecar.port}/`)).text();
+  expect(await hint()).toContain(`http://127.0.0.1:${first}/`);
   writeFileSync(sidecar.path, inFolder(at(second), sidecar.folder));
   await until(() => applied(sidecar)() === 1, 'the edit is applied', sidecar.stderr);
   const answer = await fetch(`http://127.0.0.1:${second}/healthz`);
   expect(await answer.json()).toEqual({ status: 'ok' });
+  expect(await hint()).toContain(`http://127.0.0.1:${second}/`);
   await until(
     () =>
       fetch(`http://127.0.0.1:${first}/healthz`).then(

@@ -63,11 +63,9 @@ test('listeners', () => {
   ).toEqual([{ address: { path: '/run/s', mode: 0o600 }, maxConnections: 5 }]);
 });
 
-test('the web page, and the hint at it', () => {
+test('the web page', () => {
   expect(webAddress(configOf({ http: { port: 5 } }))).toEqual({ host: '127.0.0.1', port: 5 });
-  expect(decodeOptions(configOf({ http: { port: 5 } })).pageUrl).toBe('http://127.0.0.1:5/');
-  const off = configOf({ http: { enabled: false } });
-  expect([webAddress(off), decodeOptions(off).pageUrl]).toEqual([undefined, '']);
+  expect(webAddress(configOf({ http: { enabled: false } }))).toBeUndefined();
 });
 
 test('bounds', () => {

@@ -13,6 +13,8 @@ const stats = (breaker: LaneStats['breaker']): LaneStats => ({
   retries: 0,
   abandoned: 0,
   lastError: 'refused',
+  buriedAgoMs: Number.POSITIVE_INFINITY,
+  buriedError: 'bad value',
 });
 const state = (over: Partial<State> = {}): State => ({
   phase: 'running',
@@ -55,6 +57,15 @@ describe('a sidecar', () => {
       'everyone who reaches 0.0.0.0:1 may send',
       'the configuration on disk was rejected',
     ]);
+  });
+
+  test('warns for a minute of a backend that answers, but refuses messages', () => {
+    const refusing = (buriedAgoMs: number) => new Map([['a', { ...stats('closed'), buriedAgoMs }]]);
+    expect(readiness(state(), refusing(59_999), [])).toMatchObject({
+      ready: true,
+      warnings: ['backend a refused messages, which are dead letters now: bad value'],
+    });
+    expect(readiness(state(), refusing(60_000), []).warnings).toEqual([]);
   });
 
   test('tells of what waits on disk', () => {

@@ -570,6 +570,7 @@ describe('prove and record', () => {
   test('a message that the sidecar does not take fails the test', async () => {
     expect(await faultsOf({ messages: { a: { source: 5 } }, in: '-a' })).toEqual([
       'message a at 1ms: the sidecar does not take it: its source or type is not usable, or its data is no map',
+      'log: warn: ingest: a record is not as it must be and was discarded reason="schema" cause="its source is not 1 to 128 printable characters"',
     ]);
     const long = { a: { source: 'web', data: { message: 'x'.repeat(2 ** 21) } } };
     expect((await faultsOf({ messages: long, in: 'a' }))[0]).toBe(

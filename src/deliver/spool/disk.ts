@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, utimes } from 'node:fs/promises';
 
 /** A file that is being written. */
 export interface SpoolFile {
@@ -25,6 +25,8 @@ export interface SpoolDisk {
   read(path: string, from: number, to: number): Promise<Buffer>;
   /** Puts a file with this content in place of another, never a part of it. */
   replace(path: string, bytes: Buffer): Promise<void>;
+  /** Takes away what lies beyond `length` of a file. */
+  cut(path: string, length: number): Promise<void>;
   /** Removes a file; no matter if there is none. */
   remove(path: string): Promise<void>;
   /** Resolves once names in a folder would survive a power cut. */
@@ -69,6 +71,7 @@ export const realDisk: SpoolDisk = {
     }
     await rename(draft, path);
   },
+  cut: (path, length) => truncate(path, length),
   remove: (path) => rm(path, { force: true }),
   syncDir: async (dir) => {
     const folder = await open(dir, 'r');

@@ -46,8 +46,19 @@ export function giveUp(state: SpoolState, segment: Segment, reason: LossReason):
       'Messages of the spool are given up',
     );
     state.events.lost(reason, unread);
+    if (reason !== 'spool_corrupt') cutBehindTaken(state, segment);
   }
   removeIfConsumed(state, segment);
+}
+
+/** What was taken and has no outcome keeps a segment that was given up; the rest of it must not come back. */
+function cutBehindTaken({ disk }: SpoolState, segment: Segment): void {
+  const last = segment.outstanding.at(-1);
+  if (last === undefined || !segment.sealed) return;
+  segment.size = last.end;
+  segment.readOffset = last.end;
+  // If that fails, what was counted as lost is delivered after a restart.
+  disk.cut(segment.path, last.end).catch(() => {});
 }
 
 /** Removes a segment that is of no use any more. */

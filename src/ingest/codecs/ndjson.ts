@@ -126,9 +126,11 @@ function readLine(line: Buffer, io: CodecIo): Frame | Rejection | undefined {
  */
 function decodeLines(block: Buffer, io: CodecIo): void {
   const { scan } = io;
-  const isLoaded = scan.load(block);
+  let isLoaded = scan.load(block);
   const hasBreaks = block.includes(CR);
   for (let start = 0; start < block.length && !io.isHopeless(); ) {
+    // While a record was emitted, another connection may have been read.
+    if (isLoaded && !scan.has(block)) isLoaded = scan.load(block);
     const record = isLoaded ? scan.read(start, block.length) : undefined;
     if (record !== undefined && !(hasBreaks && hasBreakBefore(block, start, scan.end()))) {
       const end = scan.end();

@@ -108,6 +108,12 @@ export function memoryDisk(): MemoryDisk {
       await attempt('replace');
       files.set(path, { bytes: Buffer.from(bytes), durableBytes: 0, touchedMs: 0 });
     },
+    cut: async (path, length) => {
+      await attempt('write');
+      const cut = file(path);
+      cut.bytes = cut.bytes.subarray(0, length);
+      cut.durableBytes = Math.min(cut.durableBytes, length);
+    },
     remove: async (path) => {
       await undefined;
       files.delete(path);

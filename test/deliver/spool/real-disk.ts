@@ -70,6 +70,7 @@ export function faultyRealDisk(dir: string): FaultyDisk {
             attempt('replace');
             await realDisk.replace(path, bytes);
           }),
+        cut: (path, length) => unlessDead(() => realDisk.cut(path, length)),
         remove: (path) => unlessDead(() => realDisk.remove(path)),
         syncDir: (path) => unlessDead(() => realDisk.syncDir(path)),
         touch: (path, ms) => unlessDead(() => realDisk.touch(path, ms)),

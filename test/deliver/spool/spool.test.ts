@@ -118,6 +118,27 @@ describe('bounds', () => {
     expect(dropped).toBeGreaterThan(10);
   });
 
+  test('what was counted as dropped does not come back, though its segment still had what is being sent', async () => {
+    const disk = memoryDisk();
+    const { spool, lost, time } = rig(disk, { maxBytes: 4000 });
+    spool.append(item([0]));
+    await spool.flush();
+    spool.take();
+    for (let n = 1; n < 30; n++) {
+      spool.append(item([n]));
+      await spool.flush();
+    }
+    const dropped = lost.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0);
+    await spool.close();
+    const again = rig(disk, {}, time);
+    await again.spool.flush();
+    expect(dropped).toBeGreaterThan(10);
+    expect(await again.drain()).toEqual([
+      0,
+      ...Array.from({ length: 29 - dropped }, (_, n) => n + 1 + dropped),
+    ]);
+  });
+
   test('what must not be dropped waits in memory until there is room', async () => {
     const { spool, drain, lost } = rig(memoryDisk(), { maxBytes: 2000, segmentBytes: 500 });
     for (let n = 0; n < 22; n++) {
