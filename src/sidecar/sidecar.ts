@@ -11,6 +11,8 @@ import type { Outcome } from '../deliver/outcome.ts';
 import { openSpools, type Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
+import { openMarks } from '../ingest/session/marks.ts';
+import { openSessions } from '../ingest/session/sessions.ts';
 import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
 import { isoTime } from '../message.ts';
@@ -68,15 +70,24 @@ export async function startSidecar(
     scheduler,
   );
   const journal = createJournal(journalLimits(first.config), scheduler);
-  const context: Context = { ...surroundings, counters: metrics, journal };
   const dataDir = resolve(first.config.data_dir);
+  const sessions = await openSessions(
+    (known) => openMarks(join(dataDir, 'sessions'), known, surroundings),
+    surroundings,
+  );
+  const { receipts } = sessions;
+  const context: Context = { ...surroundings, counters: metrics, journal, receipts };
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
     context,
   );
   const spools = await openSpools({ dir: join(dataDir, 'spool') }, context);
-  const engine = createEngine(first, { sinks: options.sinks, deadLetters, spools, dataDir }, context);
+  const engine = createEngine(
+    first,
+    { sinks: options.sinks, deadLetters, spools, sessions, dataDir },
+    context,
+  );
   const listeners = createListeners(engine.pause$, context);
   const loaded = () => isoTime(scheduler.now());
   const state = broadcastState<State>({
@@ -126,6 +137,7 @@ export async function startSidecar(
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
+    await sessions.close();
     await web.close();
     deadLetters.close().subscribe();
     metrics.close();

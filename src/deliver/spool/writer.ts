@@ -160,9 +160,10 @@ async function writeGroup(state: SpoolState): Promise<void> {
     state.pendingMessages -= item.batch.messages.length;
     if (state.freshBytes + item.batch.bytes > state.options.freshBytes) continue;
     state.freshBytes += item.batch.bytes;
-    state.fresh.push({ segment: active.segment, at, end, item });
+    state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: durable } });
   }
   state.pending.splice(0, group.length);
+  if (durable) tellStored(state, group);
 }
 
 /** What was in memory and is older than everything on disk gets a segment of its own before the others. */
@@ -196,6 +197,11 @@ async function writeFront(state: SpoolState): Promise<void> {
     state.pendingMessages -= batch.messages.length;
   }
   state.front = state.front.filter((item) => !writing.includes(item));
+  tellStored(state, writing);
+}
+
+function tellStored({ events }: SpoolState, items: readonly Item[]): void {
+  for (const { batch, stored } of items) if (stored !== true) events.stored(batch.messages);
 }
 
 interface Open {
@@ -224,7 +230,7 @@ async function write(
   const ends: number[] = [];
   const buffers: Buffer[] = [];
   for (const item of items) {
-    for (const buffer of frameOf(encodeItem(item), factsOf(item))) {
+    for (const buffer of frameOf(encodeItem(item, durable), factsOf(item))) {
       buffers.push(buffer);
       end += buffer.length;
     }
