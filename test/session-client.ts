@@ -15,7 +15,7 @@ export interface Talker {
   readonly said: readonly Said[];
   /** The latest of a type. */
   last(type: string): Said['data'] | undefined;
-  send(text: string): void;
+  write(text: string): void;
   /** Ends our half. */
   end(): void;
   destroy(): void;
@@ -42,7 +42,7 @@ export async function openTalker(port: number): Promise<Talker> {
   return {
     said,
     last: (type) => said.findLast((one) => one.type === type)?.data,
-    send: (text) => void socket.write(text),
+    write: (text) => void socket.write(text),
     end: () => void socket.end(),
     destroy: () => socket.destroy(),
     isEnded: () => isEnded,
@@ -79,15 +79,15 @@ export async function sendAll(
       await pause(50);
       continue;
     }
-    talker.send(control('hello', { v: 1, session, ack }));
+    talker.write(control('hello', { v: 1, session, ack }));
     await until(() => talker.said.length > 0 || talker.isEnded() || talker.isClosed(), 'a welcome');
     const welcome = talker.last('welcome');
     acked = Math.max(acked, welcome?.last_seq ?? 0);
     let sent = acked;
     while (welcome !== undefined && acked < count && !talker.isEnded() && !talker.isClosed()) {
       const to = Math.min(count, sent + 50, acked + welcome.window);
-      if (to > sent) talker.send(records(sent + 1, to));
-      if (to === count && sent < count) talker.send(control('ping'));
+      if (to > sent) talker.write(records(sent + 1, to));
+      if (to === count && sent < count) talker.write(control('ping'));
       sent = Math.max(sent, to);
       await pause(2);
       acked = Math.max(acked, talker.last('ack')?.seq ?? 0);
