@@ -22,7 +22,12 @@ sub client { return Monitoring::SDK->new(source => 'ack-' . $number++, tcp_port 
 
 sub accepted {
     my $sdk = shift;
-    return eventually(sub { $sdk->flush(0.01) if $sdk; return accept(my $peer, $LISTENER) && do { $peer->blocking(0); $peer } });
+    return eventually(sub {
+        $sdk->flush(0.01) if $sdk;
+        accept my $peer, $LISTENER or return;
+        $peer->blocking(0);
+        return $peer;
+    });
 }
 
 # What a peer has received so far; waits for $count lines.

@@ -86,7 +86,7 @@ sub drain {
         elsif ($control)        { substr $self->{control}, 0, $bytes, ''; $self->_up }
         else                    { $self->_taken($bytes) }
     }
-    return unless $self->{losing};
+    return if !$self->{losing} || $self->{queued};
     my ($then, $now) = (delete $self->{losing}, $self->{dropped});
     $self->{loss} = { map { $_ => $now->{$_} - $then->{$_} } keys %$now };
     return $self->{notice}->("delivering again; $self->{loss}{full} records were dropped");
