@@ -58,6 +58,8 @@ export async function openMarks(
     const next = await open(join(dir, name), 'wx', 0o640);
     const known = all();
     await next.appendFile(known.map(lineOf).join(''));
+    // Those before it are only removed once it would survive a power cut.
+    await next.datasync();
     await file?.close().catch(() => {});
     file = next;
     lines = 0;
@@ -85,8 +87,8 @@ export async function openMarks(
     save: (marks) =>
       guard(async () => {
         lines += marks.length;
-        if (file === undefined || lines > mostLines) await begin();
-        else await file.appendFile(marks.map(lineOf).join(''));
+        const to = file === undefined || lines > mostLines ? await begin() : file;
+        await to.appendFile(marks.map(lineOf).join(''));
       }),
     close: () =>
       guard(async () => {

@@ -72,18 +72,23 @@ export async function openSessions(
     else if (!alarm.isSet) alarm.set(ACK_MS);
   };
   /** The mark is saved first, so that a client never knows more than the next process. */
-  const flush = async (): Promise<void> => {
-    if (saving !== undefined) return saving;
+  const run = async () => {
+    // What comes of one batch is told as one.
+    await undefined;
     alarm.clear();
-    for (const session of due) session.told = session.mark;
-    const told = [...due].map((session) => ({ session, seq: session.told }));
+    const told = [...due].map((session) => ({ session, seq: session.mark }));
     due.clear();
-    saving = marks.save(told.map(({ session, seq }) => markOf(session, seq)));
-    await saving;
-    saving = undefined;
+    for (const { session, seq } of told) session.told = seq;
+    await marks.save(told.map(({ session, seq }) => markOf(session, seq)));
     for (const { session, seq } of told) session.peer?.ack(seq);
-    if ([...due].some(isUrgent)) void flush();
-    else if (due.size > 0 && !alarm.isSet) alarm.set(ACK_MS);
+  };
+  const flush = (): Promise<void> => {
+    saving ??= run().finally(() => {
+      saving = undefined;
+      if ([...due].some(isUrgent)) void flush();
+      else if (due.size > 0 && !alarm.isSet) alarm.set(ACK_MS);
+    });
+    return saving;
   };
   const alarm = createAlarm(scheduler, () => void flush());
 
@@ -149,7 +154,7 @@ export async function openSessions(
       if (session.peer === peer) session.peer = undefined;
     },
     async close() {
-      while (due.size > 0 || saving !== undefined) await (saving ?? flush());
+      while (due.size > 0 || saving !== undefined) await flush();
       alarm.clear();
       await marks.close();
     },
