@@ -68,6 +68,8 @@ export interface Receipts {
   admitted(messages: readonly Message[]): void;
   /** They would survive a power cut, or their way ended before. */
   safe(messages: readonly Message[]): void;
+  /** Whether a sender waits until they are safe. */
+  isAwaited(messages: readonly Message[]): boolean;
 }
 
 /** Everything impure that a stage may touch; a test replaces all of it. */

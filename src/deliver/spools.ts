@@ -97,6 +97,7 @@ export async function openSpools(
       },
       lost: (reason: LossReason, messages: number) => lost(backend, reason, messages),
       stored: (messages: readonly Message[]) => context.receipts?.safe(messages),
+      isAwaited: (messages: readonly Message[]) => context.receipts?.isAwaited(messages) === true,
       recovered: (messages: number) => {
         shared.recovered = messages;
         shared.isUnknown = false;

@@ -31,6 +31,8 @@ export interface SpoolEvents {
   readonly lost: (reason: LossReason, messages: number) => void;
   /** These are on disk and synced now. */
   readonly stored: (messages: readonly Message[]) => void;
+  /** Whether somebody waits until they are: then they are synced although the spool is not `durable`. */
+  readonly isAwaited: (messages: readonly Message[]) => boolean;
   /** Once, after recovery: messages that were left by an earlier process. */
   readonly recovered: (messages: number) => void;
 }

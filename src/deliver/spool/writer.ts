@@ -142,7 +142,8 @@ async function writeGroup(state: SpoolState): Promise<void> {
   }
   const group = groupOf(state);
   state.writing = group.length;
-  const ends = await write(state, active, group, durable)
+  const isSynced = durable || group.some(({ batch }) => state.events.isAwaited(batch.messages));
+  const ends = await write(state, active, group, isSynced)
     .catch(async (error: unknown) => {
       // What reached the disk all the same is of no use, and would be there a second time after a restart.
       await active.file.cut(active.segment.size).catch(() => {});
@@ -160,10 +161,10 @@ async function writeGroup(state: SpoolState): Promise<void> {
     state.pendingMessages -= item.batch.messages.length;
     if (state.freshBytes + item.batch.bytes > state.options.freshBytes) continue;
     state.freshBytes += item.batch.bytes;
-    state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: durable } });
+    state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: isSynced } });
   }
   state.pending.splice(0, group.length);
-  if (durable) tellStored(state, group);
+  if (isSynced) tellStored(state, group);
 }
 
 /** What was in memory and is older than everything on disk gets a segment of its own before the others. */

@@ -56,15 +56,16 @@ export async function openMarks(
     await mkdir(dir, { recursive: true, mode: 0o750 });
     const name = `marks.${++generation}`;
     const next = await open(join(dir, name), 'wx', 0o640);
+    await file?.close().catch(() => {});
+    file = next;
+    older.push(name);
     const known = all();
     await next.appendFile(known.map(lineOf).join(''));
     // Those before it are only removed once it would survive a power cut.
     await next.datasync();
-    await file?.close().catch(() => {});
-    file = next;
     lines = 0;
     mostLines = 2 * known.length + SPARE_LINES;
-    for (const old of older) await rm(join(dir, old), { force: true });
+    for (const old of older) if (old !== name) await rm(join(dir, old), { force: true });
     older = [name];
     return next;
   };

@@ -59,6 +59,7 @@ export function createOrigin(
   };
   const told = {
     ack: (seq: number) => {
+      acked = seq;
       peer.say({ type: 'ack', data: { seq } });
       finishIfDone(seq);
     },
@@ -66,6 +67,7 @@ export function createOrigin(
   };
   const session: Session = sessions.enter(id, ack, told);
   const welcomed = session.mark;
+  let acked = welcomed;
   const leave = () => sessions.leave(session, told);
 
   const isInOrder = (seq: number) => at === undefined || seq <= at + discarded + 1;
@@ -104,8 +106,8 @@ export function createOrigin(
     hurry: () => sessions.hurry(session, source),
     end(done) {
       onDone = done;
-      if (session.told >= (at ?? 0) && session.peer === told) finishIfDone(session.told);
-      else sessions.hurry(session, source);
+      if (acked < (at ?? 0)) sessions.hurry(session, source);
+      else finishIfDone(acked);
     },
     leave,
   };

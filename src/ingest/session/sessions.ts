@@ -105,6 +105,10 @@ export async function openSessions(
       settle(session, seqIn(id), ways);
     }
   };
+  const isAwaited = (id: string) => {
+    const session = isOfSession(id) ? sessions.get(prefixIn(id)) : undefined;
+    return session?.level === 'disk' && session.open.has(seqIn(id));
+  };
   const forget = () => {
     const oldestMs = scheduler.now() - MAX_IDLE_MS;
     for (const [prefix, { usedMs, open, peer }] of sessions) {
@@ -120,6 +124,7 @@ export async function openSessions(
       routed: (messages, ways) => each(messages, undefined, ways),
       admitted: (messages) => each(messages, 'memory', -1),
       safe: (messages) => each(messages, 'disk', -1),
+      isAwaited: (messages) => openRecords > 0 && messages.some(({ id }) => isAwaited(id)),
     },
     hurry$,
     enter(id, level, peer) {

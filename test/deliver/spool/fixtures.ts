@@ -68,6 +68,7 @@ export function rig(
     {
       changed: () => {},
       lost: (reason, messages) => lost.push(`${reason} ${messages}`),
+      isAwaited: () => false,
       stored: (messages) => stored.push(...messages.map(({ id }) => id)),
       recovered: (messages) => recovered.push(messages),
     },
