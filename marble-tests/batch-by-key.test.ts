@@ -359,3 +359,13 @@ describe('batchByKey on random input', () => {
     );
   });
 });
+
+test('a key that is hurried is sent at once, others wait', () => {
+  run(({ hot, expectObservable }, scheduler) => {
+    const limits$ = merge(of(LIMITS), NEVER);
+    const hurry$ = hot('--x---x-|');
+    const source$ = hot('aA----------|');
+    const out$ = source$.pipe(batchByKey({ ...options(scheduler, limits$), hurry$ }), map(show));
+    expectObservable(out$).toBe('--a---b-----|', { a: 'a 10 flush', b: 'A 10 age' });
+  });
+});

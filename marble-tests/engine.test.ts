@@ -21,6 +21,7 @@ import type { Operator } from '../src/route/operator.ts';
 import type { Draft } from '../src/sidecar/draft.ts';
 import { createEngine } from '../src/sidecar/engine.ts';
 import { laneOptions } from '../src/sidecar/settings.ts';
+import { MUTE } from '../test/ingest/harness.ts';
 import { loaded, routing, type Send, sinkOf, typesOf } from '../test/route/planned.ts';
 import { recordingContext } from '../test/route/support.ts';
 
@@ -90,7 +91,14 @@ function stage(first: Config, { send = () => () => EMPTY }: StageOptions = {}) {
   const deadLetters = memoryDeadLetters();
   const engine = createEngine(draftOf(first), { sinks, deadLetters, dataDir: '/tmp' }, context);
   const chunk$ = new Subject<Buffer>();
-  const connection: Connection = { id: 1, remote: 'test', chunk$, clockMs: () => 0, refuse: () => {} };
+  const connection: Connection = {
+    id: 1,
+    remote: 'test',
+    chunk$,
+    clockMs: () => 0,
+    ...MUTE,
+    refuse: () => {},
+  };
   const outcomes: Record<string, number> = {};
   const results: string[] = [];
   let completed = false;

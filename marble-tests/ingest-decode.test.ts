@@ -3,7 +3,7 @@ import { concat, map, NEVER, type Observable, of } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import type { Connection } from '../src/ingest/connection.ts';
 import { decode } from '../src/ingest/detect.ts';
-import { createRecording, OPTIONS, textOf } from '../test/ingest/harness.ts';
+import { createRecording, MUTE, OPTIONS, textOf } from '../test/ingest/harness.ts';
 
 type Helpers = Parameters<Parameters<TestScheduler['run']>[0]>[0];
 
@@ -46,7 +46,8 @@ function connector(scheduler: TestScheduler, { cold }: Helpers) {
       remote: 'marble',
       chunk$: bytes$ ?? chunk$.pipe(map((text) => Buffer.from(text, 'latin1'))),
       clockMs,
-      refuse: (reply) => refusals.push(reply),
+      ...MUTE,
+      refuse: (reply) => refusals.push(reply?.toString()),
     };
     const name$: Observable<string> = decode(
       () => OPTIONS,

@@ -19,11 +19,12 @@ export interface Batch {
   ndjson: Buffer | undefined;
 }
 
-/** Batches messages by source; a critical one (`isUrgent`) sends its source's batch at once. */
+/** Batches messages by source; a critical one (`isUrgent`), or `hurry$`, sends its source's batch at once. */
 export const batch =
   (
     limits$: Observable<BatchLimits<Message>>,
     { scheduler, counters, journal }: Context,
+    hurry$?: Observable<string>,
   ): OperatorFunction<Message, Batch> =>
   (message$) =>
     message$.pipe(
@@ -31,6 +32,7 @@ export const batch =
         key: (message) => message.source,
         bytes: (message) => message.bytes,
         limits$,
+        hurry$,
         scheduler,
       }),
       map(({ items, bytes, reason }) => createBatch(items, bytes, reason)),

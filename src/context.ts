@@ -56,6 +56,22 @@ export interface Journal {
   note(step: Step, messages: readonly Message[]): void;
 }
 
+/**
+ * Learns what becomes of messages whose senders wait to hear of them. A message goes a number of ways, one for each
+ * backend's rule; of each way it is told once that it was `admitted` and once that it is `safe`. Never throws; what
+ * nobody waits for costs it nanoseconds a batch.
+ */
+export interface Receipts {
+  /** They go so many ways, of which all that is told below is one. */
+  routed(messages: readonly Message[], ways: number): void;
+  /** They are in a lane, or their way ended before. */
+  admitted(messages: readonly Message[]): void;
+  /** They would survive a power cut, or their way ended before. */
+  safe(messages: readonly Message[]): void;
+  /** Whether a sender waits until they are safe. */
+  isAwaited(messages: readonly Message[]): boolean;
+}
+
 /** Everything impure that a stage may touch; a test replaces all of it. */
 export interface Context {
   /** The only clock and timer: `scheduler.now()` is epoch milliseconds. */
@@ -66,6 +82,8 @@ export interface Context {
   readonly random: () => number;
   /** Absent where nobody will ask. */
   readonly journal?: Journal | undefined;
+  /** Absent where no sender waits. */
+  readonly receipts?: Receipts | undefined;
 }
 
 /** Counts nothing, for where nothing flows. */

@@ -22,7 +22,7 @@ export interface JsonObject {
  * `recordOf` and `jsonOf`, never through the internal fields.
  */
 export interface Message {
-  /** UUIDv7 (RFC 9562), unique and ordered by arrival. */
+  /** UUIDv7 (RFC 9562), unique and ordered by arrival; of a session's record UUIDv8, the same whenever it is sent. */
   readonly id: string;
   readonly source: string;
   readonly type: string;

@@ -11,6 +11,7 @@ import { drainingSwitchMap } from './flow/draining-switch-map.ts';
 import type { Connection } from './ingest/connection.ts';
 import { type DecodeOptions, decode } from './ingest/detect.ts';
 import { type NormaliseOptions, normalise } from './ingest/normalise.ts';
+import type { Sessions } from './ingest/session/sessions.ts';
 import type { Message } from './message.ts';
 
 /** What the flow is made of. Settings are streams that emit on subscription and again after every reload, or
@@ -19,6 +20,8 @@ export interface Flow {
   /** Clients; each is a stream of bytes. Its completion is the shutdown. */
   readonly connection$: Observable<Connection>;
   readonly decode: () => DecodeOptions;
+  /** Absent where no client may begin one. */
+  readonly sessions?: Sessions | undefined;
   readonly normalise$: Observable<NormaliseOptions>;
   readonly batch$: Observable<BatchLimits<Message>>;
   readonly plan$: Observable<RunnablePlan>;
@@ -42,10 +45,10 @@ export interface RunnablePlan {
 export const pipeline = (flow: Flow, context: Context): Observable<Outcome> =>
   flow.connection$.pipe(
     // mergeMap: clients are independent of each other
-    mergeMap(decode(flow.decode, context)),
+    mergeMap(decode(flow.decode, context, flow.sessions)),
     normalise(flow.normalise$, context),
     correlate(flow.traces),
-    batch(flow.batch$, context),
+    batch(flow.batch$, context, flow.sessions?.hurry$),
     drainingSwitchMap(flow.plan$, (plan, batch$) => plan.run(batch$), {
       drainMs: flow.drainMs,
       scheduler: context.scheduler,

@@ -42,9 +42,10 @@ export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): vo
       message: 'needs tls.ca, the authority that signs them',
     });
   }
-  if (tcp.port === false || isLoopback(tcp.host) || tls?.client_certificates === 'required') return;
+  const isGuarded = auth.token !== undefined || tls?.client_certificates === 'required';
+  if (tcp.port === false || isLoopback(tcp.host) || isGuarded) return;
   const open = `"${tcp.host}" takes records from everybody who can reach this host`;
-  const remedy = 'listen on 127.0.0.1, or set tls.client_certificates: required';
+  const remedy = 'listen on 127.0.0.1, or set auth.token or tls.client_certificates: required';
   if (auth.required)
     draft.errors.push({ path: ['auth', 'required'], message: `tcp.host ${open}; ${remedy}` });
   else draft.warnings.push({ path: ['tcp', 'host'], message: `${open}; ${remedy}` });

@@ -25,7 +25,7 @@ const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(sh
 const tcp = section({
   host: host
     .default('127.0.0.1')
-    .describe('The address to listen on. Beyond loopback, ask for client certificates.'),
+    .describe('The address to listen on. Beyond loopback, ask for a token or client certificates.'),
   port: z
     .union([port, z.literal(false)])
     .default(17_000)
@@ -73,10 +73,19 @@ const shape = {
   tcp: tcp.describe('Where instrumented programs send to.'),
   tls: tls.optional().describe('TLS on the TCP port. The files are read again on every reload.'),
   auth: section({
+    token: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'What a client has to say in a `hello`, its first frame, within 5 s. Best taken from an environment variable or a file.',
+      ),
     required: z
       .boolean()
       .default(false)
-      .describe('Refuse to listen beyond loopback without client certificates, instead of a warning.'),
+      .describe(
+        'Refuse to listen beyond loopback without a token or client certificates, instead of a warning.',
+      ),
   }).describe('Who may send.'),
   limits: limits.describe('Bounds of what a client may ask for.'),
   http: section({

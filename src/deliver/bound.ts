@@ -69,7 +69,7 @@ function stallsInMs(lane: LaneState, nowMs: number): number {
 function shed(lane: LaneState, nowMs: number): void {
   const { queueMaxBytes } = lane.options;
   lane.queue.shed(ownBytes(lane) - queueMaxBytes * RELIEF, nowMs, (job, messages) => {
-    emit(lane, 'shed', 'queue_full', messages);
+    emit(lane, 'shed', 'queue_full', messages, job.stored);
     ended(job, messages.length);
   });
   if (ownBytes(lane) <= queueMaxBytes * RESERVE) return;

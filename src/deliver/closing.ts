@@ -46,9 +46,9 @@ function giveUp(lane: LaneState, jobs: readonly Job[]): void {
     lane.left.push(...jobs);
     return;
   }
-  for (const { batch } of jobs) {
+  for (const { batch, stored } of jobs) {
     lane.abandoned += batch.messages.length;
-    emit(lane, 'shed', 'shutdown', batch.messages);
+    emit(lane, 'shed', 'shutdown', batch.messages, stored);
   }
 }
 

@@ -147,7 +147,7 @@ function accepted(lane: LaneState, job: Job, nowMs: number): void {
 
 function delivered(lane: LaneState, job: Job, messages: readonly Message[]): void {
   lane.sent += messages.length;
-  emit(lane, 'delivered', 'ok', messages);
+  emit(lane, 'delivered', 'ok', messages, job.stored);
   ended(job, messages.length);
 }
 

@@ -17,6 +17,8 @@ export interface Job {
   readonly sends: number;
   /** Transient failures so far. */
   readonly failures: number;
+  /** Whether it is on disk and synced; absent: not. */
+  readonly stored?: boolean | undefined;
   /** Set if it came from the spool. All parts of a job share it. */
   readonly spooled?: Spooled | undefined;
 }
@@ -40,7 +42,9 @@ export function mergeJobs(jobs: readonly Job[]): Job | undefined {
   const [first] = jobs;
   if (first === undefined || jobs.length === 1) return first;
   const batch = mergeBatches(jobs.map((job) => job.batch));
-  return first.spooled === undefined ? { ...first, batch } : { ...first, batch, spooled: together(jobs) };
+  const stored = jobs.every((job) => job.stored === true);
+  const merged = { ...first, batch, stored };
+  return first.spooled === undefined ? merged : { ...merged, spooled: together(jobs) };
 }
 
 /** Says that messages of the job have their outcome; the last ones are not needed in the spool any more. */

@@ -109,9 +109,17 @@ export const ownBytes = (lane: LaneState): number => lane.queue.bytes + lane.sen
 /** What counts against the lane's bound: that, and what is on its way to the disk. */
 export const heldBytes = (lane: LaneState): number => ownBytes(lane) + (lane.spool?.pendingBytes ?? 0);
 
-/** Says what became of messages at the lane's backend. */
-export function emit(lane: LaneState, ending: Ending, reason: string, messages: readonly Message[]): void {
+/** Says what became of messages at the lane's backend; of those that are `stored` it was said already that they are safe. */
+export function emit(
+  lane: LaneState,
+  ending: Ending,
+  reason: string,
+  messages: readonly Message[],
+  stored: boolean | undefined,
+): void {
   lane.outcome.next(outcome(ending, lane.backend, reason, messages));
+  // Whoever sent what is given up now may send it again after the restart.
+  if (stored !== true && reason !== 'shutdown') lane.context.receipts?.safe(messages);
 }
 
 /** Writes messages of a job to the dead letters and says so. */
@@ -132,7 +140,7 @@ export function bury(
     target: job.target.key,
     messages,
   });
-  emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages);
+  emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages, job.stored);
   ended(job, messages.length);
   lane.buriedMs = context.scheduler.now();
   lane.buriedError = errorText(error);

@@ -153,7 +153,7 @@ function offer(lane: LaneState, delivery: Delivery): void {
       return;
     }
     lane.abandoned += delivery.batch.messages.length;
-    emit(lane, 'shed', 'shutdown', delivery.batch.messages);
+    emit(lane, 'shed', 'shutdown', delivery.batch.messages, false);
     return;
   }
   const nowMs = lane.context.scheduler.now();

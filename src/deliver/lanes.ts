@@ -105,6 +105,7 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
     } else {
       const dead = outcome('dead_lettered', backend, 'no_backend', batch.messages);
       outcomes.next(bury(dead, 'no backend of this name is configured', target.key));
+      context.receipts?.safe(batch.messages);
     }
   };
 
@@ -126,9 +127,14 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
       return new Map([...current].map(([name, { sink }]) => [name, sink]));
     },
     accept: (routed) => {
-      if (routed.kind === 'delivery') offer(routed);
-      else if (routed.ending !== 'dead_lettered') outcomes.next(routed);
-      else outcomes.next(bury(routed, routed.reason, ''));
+      if (routed.kind === 'delivery') {
+        context.receipts?.admitted(routed.batch.messages);
+        offer(routed);
+        return;
+      }
+      outcomes.next(routed.ending === 'dead_lettered' ? bury(routed, routed.reason, '') : routed);
+      context.receipts?.admitted(routed.messages);
+      context.receipts?.safe(routed.messages);
     },
     offer,
     stats: () => {

@@ -48,8 +48,8 @@ export function spill(lane: LaneState, nowMs: number): void {
 
 /** While the disk refuses and the lane is at its bound, the oldest of what waits for the disk is given up. */
 export function dropUnwritten(lane: LaneState, bytes: number): void {
-  for (const { batch } of lane.spool?.dropPending(bytes) ?? []) {
-    emit(lane, 'shed', 'spool_failed', batch.messages);
+  for (const { batch, stored } of lane.spool?.dropPending(bytes) ?? []) {
+    emit(lane, 'shed', 'spool_failed', batch.messages, stored);
   }
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Context } from '../context.ts';
+import type { Message } from '../message.ts';
 import type { Job } from './job.ts';
 import { errorText } from './retry.ts';
 import { codeOf, realDisk, type SpoolDisk } from './spool/disk.ts';
@@ -84,7 +85,7 @@ const UNBOUNDED: SpoolOptions = {
 /** Looks for what earlier processes left, and recovers it in the background. Never rejects. */
 export async function openSpools(
   { dir, disk = realDisk, processes = linuxProcesses }: SpoolsOptions,
-  context: Pick<Context, 'scheduler' | 'log' | 'random'>,
+  context: Pick<Context, 'scheduler' | 'log' | 'random' | 'receipts'>,
 ): Promise<Spools> {
   const all = new Map<string, Shared>();
   let lost: (backend: string, reason: LossReason, messages: number) => void = () => {};
@@ -95,6 +96,8 @@ export async function openSpools(
         for (const { changed } of [...shared.users]) changed();
       },
       lost: (reason: LossReason, messages: number) => lost(backend, reason, messages),
+      stored: (messages: readonly Message[]) => context.receipts?.safe(messages),
+      isAwaited: (messages: readonly Message[]) => context.receipts?.isAwaited(messages) === true,
       recovered: (messages: number) => {
         shared.recovered = messages;
         shared.isUnknown = false;

@@ -17,6 +17,8 @@ export interface BatchByKeyOptions<T, K> {
   readonly bytes: (item: T) => number;
   /** The limits in force; must emit on subscription, a later value holds for open batches too. */
   readonly limits$: Observable<BatchLimits<T>>;
+  /** Keys whose open batches close at once, for reason `flush`. */
+  readonly hurry$?: Observable<K> | undefined;
   readonly scheduler: SchedulerLike;
 }
 
@@ -52,7 +54,7 @@ const MAX_IDLE_KEYS = 10_000;
  * was in them until its next full collection.
  */
 export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunction<T, Keyed<T>> {
-  const { key, bytes, limits$, scheduler } = options;
+  const { key, bytes, limits$, hurry$, scheduler } = options;
   return (source$) =>
     new Observable((subscriber) => {
       const slots = new Map<K, Slot<T>>();
@@ -142,6 +144,12 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
           limits = next;
           closeEach(reasonToClose);
           arm();
+        }),
+      );
+      subscriber.add(
+        hurry$?.subscribe((k) => {
+          const slot = slots.get(k);
+          if (slot !== undefined && slot.items.length > 0) close(slot, 'flush');
         }),
       );
       subscriber.add(

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../message.ts';
 import type { Frame } from './record.ts';
 import type { Rejection } from './rejections.ts';
 import type { Scan } from './scan.ts';
@@ -21,6 +22,8 @@ export interface Codec {
   end(): void;
   /** Bytes received so far of a frame that is not complete yet; 0 between frames. */
   pending(): number;
+  /** A message to the client, framed as the client frames its own. */
+  encode(message: JsonObject): Buffer;
 }
 
 /** The export `codec` of every file in `codecs/`. */

@@ -18,8 +18,14 @@ export interface Connection {
   readonly chunk$: Observable<Buffer>;
   /** A clock in milliseconds that stands while reading is paused. */
   clockMs(): number;
-  /** Completes `chunk$` and closes, after `reply` if there is one. A client of telemetry is never replied to. */
-  refuse(reply?: string): void;
+  /** Completes `chunk$` and closes, after `reply` if there is one. Who does not expect a reply gets none. */
+  refuse(reply?: string | Buffer): void;
+  /** Sends something to a client that expects it; nothing while that does not read. */
+  say(bytes: Buffer): void;
+  /** Keeps our half open when the client ends its own, until `finish`. */
+  hold(): void;
+  /** Ends our half. */
+  finish(): void;
 }
 
 /** A connection as its listener sees it. */
@@ -42,9 +48,10 @@ export function openConnection(
 ): OpenConnection {
   const remote = remoteOf(socket);
   const { chunk$, end, flush, quietMs, restartQuiet } = createInlet(socket, turns);
+  let isHeld = false;
   socket.on('end', () => {
     end();
-    socket.end();
+    if (!isHeld) socket.end();
   });
   socket.on('error', ({ message }) => rejectionsOf({ id, remote }, context)('connection_error', message));
   socket.on('close', () => {
@@ -62,6 +69,15 @@ export function openConnection(
       if (reply === undefined) socket.destroy();
       else endWith(reply, socket, context);
     },
+    say(bytes) {
+      if (socket.writable && socket.writableLength < MAX_UNSAID_BYTES) socket.write(bytes);
+    },
+    hold() {
+      isHeld = true;
+    },
+    finish() {
+      socket.end();
+    },
     halfClose() {
       restartQuiet();
       socket.end();
@@ -73,11 +89,13 @@ export function openConnection(
   };
 }
 
+/** What a client does not read is kept up to here: acknowledgements are cumulative, and another will come. */
+const MAX_UNSAID_BYTES = 65_536;
 /** How long a client that was replied to may take to close. */
 const LINGER_MS = 1_000;
 
 /** Replies, then discards what still comes, so that the reply is not lost to a reset. */
-function endWith(reply: string, socket: Socket, { scheduler }: Context): void {
+function endWith(reply: string | Buffer, socket: Socket, { scheduler }: Context): void {
   socket.removeAllListeners('readable');
   socket.end(reply);
   socket.resume();

@@ -8,9 +8,11 @@ import { codec as ndjson } from './codecs/ndjson.ts';
 import type { Connection } from './connection.ts';
 import { isBlank } from './json.ts';
 import { createPatience, type Patience } from './patience.ts';
-import type { Frame } from './record.ts';
+import type { Frame, SentFrame } from './record.ts';
 import { type Reject, type Rejection, rejectionsOf } from './rejections.ts';
 import { createScan, type Scan } from './scan.ts';
+import type { Sessions } from './session/sessions.ts';
+import { createTalk, type Talk } from './session/talk.ts';
 
 /** Every framing, each of a file in `codecs/`. */
 export const CODECS: readonly CodecDefinition[] = [ndjson, msgpack, framed];
@@ -22,49 +24,72 @@ export interface DecodeOptions {
   readonly frameTimeoutMs: number;
   /** Where a browser that calls this port by mistake finds the web page; '' if there is none. */
   readonly pageUrl: string;
+  /** What a client has to say in its first frame; '' or absent: nothing. */
+  readonly token?: string;
 }
 
 /**
- * The records of one connection, in order. The first byte that is not blank fixes the framing. What is refused is
- * counted with its reason; a connection that cannot be read on is closed. Emits synchronously with each chunk,
- * completes with the connection, never errors. A connection keeps the options that it started with.
+ * The records of one connection, in order. The first byte that is not blank fixes the framing; the first frame may
+ * begin a session, one of `sessions`. What is refused is counted with its reason; a connection that cannot be read on
+ * is closed. Emits synchronously with each chunk, completes with the connection, never errors. A connection keeps the
+ * options that it started with.
  */
 export function decode(
   optionsOf: () => DecodeOptions,
   context: Context,
-): (connection: Connection) => Observable<Frame> {
+  sessions?: Sessions,
+): (connection: Connection) => Observable<SentFrame> {
   const scan = createScan();
   return (connection) =>
     new Observable((subscriber) => {
-      const options = optionsOf();
-      const reject = rejectionsOf(connection, context);
-      const codec = createCodec(subscriber, reject, options.maxFrameBytes, scan, context.scheduler);
-      subscriber.add(
-        feed(connection, codec, options, context.scheduler, reject, () => subscriber.complete()),
-      );
+      subscriber.add(feed(connection, subscriber, optionsOf(), scan, sessions, context));
     });
 }
 
-/** Feeds a connection's chunks to its codec until either has enough; then calls `onEnd`. */
+/** Feeds a connection's chunks to its codec, and what that finds to `subscriber`, until one of them has enough. */
 function feed(
   connection: Connection,
-  codec: Codec,
-  { frameTimeoutMs, pageUrl }: DecodeOptions,
-  scheduler: SchedulerLike,
-  reject: Reject,
-  onEnd: () => void,
+  subscriber: Subscriber<SentFrame>,
+  options: DecodeOptions,
+  scan: Scan,
+  sessions: Sessions | undefined,
+  context: Context,
 ): Subscription {
+  const { maxFrameBytes, frameTimeoutMs, pageUrl, token = '' } = options;
+  const { scheduler } = context;
+  const reject = rejectionsOf(connection, context);
   const subscriptions = new Subscription();
   let isClosing = false;
-  const close = (reason: Rejection) => {
+  const close = (reason: Rejection, reply?: string | Buffer, cause?: string) => {
+    if (isClosing) return;
     isClosing = true;
-    reject(reason);
-    connection.refuse(reason === 'http' ? httpReply(pageUrl) : undefined);
-    onEnd();
+    reject(reason, cause);
+    connection.refuse(reply);
+    subscriber.complete();
+  };
+  const talk = createTalk({
+    sessions,
+    context,
+    maxFrameBytes,
+    token,
+    emit: (frame) => subscriber.next(frame),
+    say: (message) => connection.say(codec.encode(message)),
+    hold: connection.hold,
+    finish: connection.finish,
+    close: (reason, cause, message) => close(reason, codec.encode(message), cause),
+    drop: () => close('session', undefined, 'another connection has its session'),
+  });
+  const codec = createCodec(talk, () => isClosing, reject, maxFrameBytes, scan, scheduler);
+  const closeFor = (reason: Rejection) => {
+    if (!isClosing) talk.discarded(reason);
+    close(reason, reason === 'http' ? httpReply(pageUrl) : undefined);
   };
   const end = () => {
-    if (!isClosing) codec.end();
-    onEnd();
+    if (!isClosing) {
+      codec.end();
+      talk.ended();
+    }
+    subscriber.complete();
   };
   /** Made at the first incomplete frame: most connections never have one. */
   let patience: Patience | undefined;
@@ -74,11 +99,12 @@ function feed(
     subscriptions.add(patience);
     return patience;
   };
+  if (token !== '') subscriptions.add(awaitHello(connection, talk, scheduler));
   const chunks = connection.chunk$.subscribe({
     next(chunk) {
       if (isClosing) return;
       const reason = codec.push(chunk);
-      if (reason !== undefined) close(reason);
+      if (reason !== undefined) closeFor(reason);
       else if (codec.pending() > 0) (patience ?? startPatience()).watch(chunk.length);
     },
     complete: end,
@@ -88,9 +114,25 @@ function feed(
   return subscriptions;
 }
 
+/** How long a client may take to show its token, while it is read. */
+const HELLO_MS = 5000;
+
+function awaitHello({ clockMs }: Connection, talk: Talk, scheduler: SchedulerLike): Subscription {
+  const sinceMs = clockMs();
+  const timer = new Subscription();
+  const check = () => {
+    const leftMs = HELLO_MS - (clockMs() - sinceMs);
+    if (leftMs <= 0) talk.late();
+    else timer.add(scheduler.schedule(check, leftMs));
+  };
+  timer.add(scheduler.schedule(check, HELLO_MS));
+  return timer;
+}
+
 /** A codec that chooses itself by the first byte. */
 function createCodec(
-  subscriber: Subscriber<Frame>,
+  talk: Talk,
+  isOver: () => boolean,
   count: Reject,
   maxFrameBytes: number,
   scan: Scan,
@@ -99,19 +141,23 @@ function createCodec(
   let good = 0;
   let codec: Codec | undefined;
   let badLines: BadLines | undefined;
+  let take = (frame: Frame): void => {
+    take = talk.first(frame);
+  };
   const io: CodecIo = {
     maxFrameBytes,
     scan,
     emit(frame) {
       good++;
-      subscriber.next(frame);
+      take(frame);
     },
     reject(reason) {
       badLines ??= createBadLines(() => scheduler.now());
       badLines.add(good);
       count(reason);
+      if (reason !== 'truncated') talk.discarded(reason);
     },
-    isHopeless: () => badLines?.isHopeless() === true,
+    isHopeless: () => badLines?.isHopeless() === true || isOver(),
   };
   const open = (chunk: Buffer): Rejection | undefined => {
     const start = chunk.findIndex((byte) => !isBlank(byte));
@@ -124,6 +170,7 @@ function createCodec(
     push: (chunk) => (codec === undefined ? open(chunk) : codec.push(chunk)),
     end: () => codec?.end(),
     pending: () => codec?.pending() ?? 0,
+    encode: (message) => codec?.encode(message) ?? Buffer.from(`${JSON.stringify(message)}\n`),
   };
 }
 

@@ -13,13 +13,15 @@ export interface ListenOptions {
   readonly tls?: TlsOptions;
   /** Connections beyond it are closed at once, and counted. */
   readonly maxConnections: number;
+  /** Whether its clients have to show a token. */
+  readonly isGuarded?: boolean;
 }
 
 /** An open port or Unix socket. */
 export interface Listener {
   /** What is really bound: `host:port`, or the socket's path. */
   readonly address: string;
-  /** Whether anyone on the network may send: neither loopback nor a Unix socket, and no client certificates. */
+  /** Whether anyone on the network may send: neither loopback nor a Unix socket, and neither token nor client certificates. */
   readonly isExposed: boolean;
   /**
    * Clients as they come, for one subscriber; those that come before it wait. Completes when the port is closed
@@ -65,7 +67,8 @@ export async function openListener(
   });
   countRefused(server, context);
   clients.gone$.subscribe(() => turns.close());
-  const isExposed = isRemote(options.address) && options.tls?.clientCertificates !== 'required';
+  const isGuarded = options.isGuarded === true || options.tls?.clientCertificates === 'required';
+  const isExposed = isRemote(options.address) && !isGuarded;
   if (isExposed) context.log.warn({ address }, EXPOSED);
   return {
     address,
@@ -77,7 +80,7 @@ export async function openListener(
 }
 
 const EXPOSED =
-  'ingest: everyone who reaches this address may send; listen on 127.0.0.1, or require client certificates';
+  'ingest: everyone who reaches this address may send; listen on 127.0.0.1, or require a token or client certificates';
 
 const QUIET_MS = 1_000;
 const CHECK_EVERY_MS = 100;

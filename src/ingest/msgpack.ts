@@ -1,3 +1,4 @@
+import { Packr } from 'msgpackr/pack';
 import { Unpackr } from 'msgpackr/unpack';
 import type { JsonObject } from '../message.ts';
 import { transcribe } from './msgpack-text.ts';
@@ -9,6 +10,11 @@ import type { Rejection } from './rejections.ts';
  * own extensions get any (records, pointers, regular expressions): a plain record has none.
  */
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+
+/** A message to a client, as a MessagePack map. */
+export const packMessage = (message: JsonObject): Buffer => packr.pack(message);
 
 /** The record in `bytes[start, end)`, a map whose boundaries a scanner has found and called plain or not. */
 export function unpackRecord(bytes: Buffer, start: number, end: number, plain: boolean): Frame | Rejection {

@@ -4,12 +4,12 @@ import type { Context } from '../context.ts';
 import { keepDefined } from '../flow/keep-defined.ts';
 import { mapWith } from '../flow/map-with.ts';
 import { memoise } from '../flow/memoise.ts';
-import { ENDING_BYTES, type Message, messageOf } from '../message.ts';
+import { ENDING_BYTES, isoTime, type JsonObject, type Message, messageOf } from '../message.ts';
 import type { Canonical } from './canonical.ts';
 import { canonicalise } from './canonicalise.ts';
 import { faultOf } from './envelope.ts';
 import { createIds, type Ids } from './ids.ts';
-import type { Frame } from './record.ts';
+import type { SentFrame, SessionFrame } from './record.ts';
 import { rejectRecord } from './rejections.ts';
 import { createStamp } from './stamp.ts';
 
@@ -31,7 +31,7 @@ const jobMember = memoise(MAX_MEMBERS, (jobId: string) => Buffer.from(`,"job_id"
 export function normalise(
   options$: Observable<NormaliseOptions>,
   context: Context,
-): OperatorFunction<Frame, Message> {
+): OperatorFunction<SentFrame, Message> {
   const ids = createIds(context.random);
   const toMessage$ = options$.pipe(map((options) => createNormaliser(options, ids, context)));
   return (frame$) => frame$.pipe(mapWith(toMessage$), keepDefined());
@@ -41,7 +41,7 @@ function createNormaliser(
   { host, tags }: NormaliseOptions,
   ids: Ids,
   context: Context,
-): (frame: Frame) => Message | undefined {
+): (frame: SentFrame) => Message | undefined {
   const { scheduler, counters } = context;
   const hostMember = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
   const tagsMember = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
@@ -49,22 +49,21 @@ function createNormaliser(
   /** For records that have a host or tags already. */
   const bare = createStamp(ids, '');
 
-  return (frame) => {
-    const receivedMs = scheduler.now();
-    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
-    if (record === undefined) {
-      rejectRecord(faultOf(frame.value ?? {}), context);
-      return undefined;
-    }
-    let more = record.flags;
+  /** A record as a message whose stamp has the members that are always the same, or none of them. */
+  const build = (
+    record: Canonical,
+    receivedMs: number,
+    id: string,
+    stamp: Buffer,
+    isPlain: boolean,
+    also: string,
+  ) => {
+    let more = record.flags + also;
     if (Math.abs(record.timeMs - receivedMs) > DAY_MS) more += ',"ts_skewed":true';
-    const isPlain = !record.hasHost && !record.hasTags;
     if (!isPlain && !record.hasHost) more += hostMember;
     if (!isPlain && !record.hasTags) more += tagsMember;
     const job = record.jobIdLifted ? jobMember(record.jobId) : NONE;
     counters.received(record.source, record.type);
-    const id = ids.next(receivedMs);
-    const stamp = (isPlain ? plain : bare).bytes(id, receivedMs);
     const start = startLine(mostBytesOf(record) + stamp.length + job.length + mostBytes(more) + ENDING_BYTES);
     addHead(record);
     const headBytes = arenaEnd() - start;
@@ -74,6 +73,44 @@ function createNormaliser(
     endLine();
     return messageOf(record, id, receivedMs, start, headBytes, record.value);
   };
+
+  /** Of a client that has said hello: its record may be a duplicate, and has an id that says so. */
+  const ofSession = ({ frame, origin }: SessionFrame, receivedMs: number) => {
+    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
+    if (record === undefined) {
+      rejectRecord(faultOf(frame.value ?? {}), context);
+      origin.discarded('schema');
+      return undefined;
+    }
+    const admission = origin.admit(record.seq);
+    if (admission === 'duplicate') counters.rejected('duplicate');
+    if (admission !== 'new') return undefined;
+    const id = origin.idOf(record.seq) ?? ids.next(receivedMs);
+    const stamp = Buffer.from(`,"id":"${id}","received_at":"${isoTime(receivedMs)}"`);
+    return build(record, receivedMs, id, stamp, false, namesSession(record) ? '' : origin.member);
+  };
+
+  return (frame) => {
+    const receivedMs = scheduler.now();
+    if (frame.head === undefined && frame.origin !== undefined) return ofSession(frame, receivedMs);
+    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
+    if (record === undefined) {
+      rejectRecord(faultOf(frame.value ?? {}), context);
+      return undefined;
+    }
+    const isPlain = !record.hasHost && !record.hasTags;
+    const id = ids.next(receivedMs);
+    const stamp = (isPlain ? plain : bare).bytes(id, receivedMs);
+    return build(record, receivedMs, id, stamp, isPlain, '');
+  };
+}
+
+/** Whether a record has a `session` of its own, which wins. */
+function namesSession({ value, head, from, to }: Canonical): boolean {
+  if (value !== undefined) return value.session !== undefined;
+  const text = typeof head === 'string' ? head : head.toString('utf8', from, to);
+  if (!text.includes('session') && !text.includes('\\u')) return false;
+  return (JSON.parse(`${text}}`) as JsonObject).session !== undefined;
 }
 
 const mostBytesOf = ({ head, from, to }: Canonical) =>

@@ -13,6 +13,9 @@ export const REJECTIONS = {
   truncated: 'the connection ended inside a frame, which was discarded',
   bad_length: 'a length prefix exceeds max_frame; the connection is closed',
   bad_lines: 'more than 100 lines and more than half of all were bad within 10 s; the connection is closed',
+  auth: 'a client did not say hello with the token of `auth.token`; the connection is closed',
+  session: 'a client broke the rules of its session; the connection is closed',
+  duplicate: 'a record was sent again and ignored: its session had sent it before',
   frame_timeout: 'a frame was not completed in time; the connection is closed',
   first_byte:
     'the first byte opens none of NDJSON, MessagePack and length-prefixed frames; the connection is closed',

@@ -23,8 +23,9 @@ export function dispatch(
   batch: Batch,
   way: Way,
   emit: (routed: Routed) => void,
-  { counters, journal }: Pick<Context, 'counters' | 'journal'>,
+  { counters, journal, receipts }: Pick<Context, 'counters' | 'journal' | 'receipts'>,
 ): void {
+  receipts?.routed(batch.messages, way.unrouted.length + way.routes.length);
   for (const backend of way.unrouted) emit(outcome('filtered', backend, 'not_routed', batch.messages));
   const served = new Set<string>();
   // Rules with the same filter share its result, and so the encoded batch.

@@ -9,6 +9,7 @@ import type { SinkDefinition } from '../deliver/sink.ts';
 import type { Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import type { Connection } from '../ingest/connection.ts';
+import type { Sessions } from '../ingest/session/sessions.ts';
 import { pipeline } from '../pipeline.ts';
 import { compile, type Plan } from '../route/plan.ts';
 import type { Draft } from './draft.ts';
@@ -28,6 +29,8 @@ export interface EngineOptions {
   readonly deadLetters: DeadLetters;
   /** Where what cannot be delivered yet is kept; absent: nowhere. */
   readonly spools?: Spools | undefined;
+  /** Absent where no client may begin one. */
+  readonly sessions?: Sessions | undefined;
   /** Absolute folder for the sidecar's own state. */
   readonly dataDir: string;
   /** Where the web page is at the moment; '' if there is none. */
@@ -62,7 +65,7 @@ type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
-  const { sinks: definitions, deadLetters, spools, dataDir, pageUrl } = options;
+  const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl } = options;
   const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
 
@@ -140,6 +143,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       pipeline(
         {
           connection$,
+          sessions,
           decode: () => decodeOptions(inForce.get().config, pageUrl?.()),
           normalise$: setting$(normaliseOptions),
           batch$: setting$(batchLimits),

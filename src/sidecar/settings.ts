@@ -56,9 +56,10 @@ export const journalLimits = ({ journal }: Config): JournalLimits => ({
 });
 
 /** Bounds of what a client may send; `pageUrl` is where the web page really is, '' if there is none. */
-export const decodeOptions = ({ limits }: Config, pageUrl = ''): DecodeOptions => ({
+export const decodeOptions = ({ limits, auth }: Config, pageUrl = ''): DecodeOptions => ({
   maxFrameBytes: limits.max_frame,
   frameTimeoutMs: limits.frame_timeout,
+  token: auth.token ?? '',
   pageUrl,
 });
 
@@ -102,8 +103,9 @@ export const spoolUse = ({ spool, queue, durability }: BackendConfig): Omit<Spoo
 });
 
 /** What the ingest side listens on. */
-export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOptions[] {
+export function listenOptions({ tcp, tls, limits, auth }: Config): readonly ListenOptions[] {
   const { max_connections: maxConnections } = limits;
+  const guarded = auth.token !== undefined && { isGuarded: true };
   const secured = tls && {
     tls: {
       cert: tls.cert,
@@ -115,7 +117,7 @@ export function listenOptions({ tcp, tls, limits }: Config): readonly ListenOpti
   return [
     ...(tcp.port === false
       ? []
-      : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...secured }]),
+      : [{ address: { host: tcp.host, port: tcp.port }, maxConnections, ...guarded, ...secured }]),
     ...(tcp.socket === undefined
       ? []
       : [{ address: { path: tcp.socket, mode: tcp.socket_mode }, maxConnections }]),

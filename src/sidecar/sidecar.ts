@@ -11,6 +11,8 @@ import type { Outcome } from '../deliver/outcome.ts';
 import { openSpools, type Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
+import { openMarks } from '../ingest/session/marks.ts';
+import { openSessions } from '../ingest/session/sessions.ts';
 import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
 import { isoTime } from '../message.ts';
@@ -68,8 +70,13 @@ export async function startSidecar(
     scheduler,
   );
   const journal = createJournal(journalLimits(first.config), scheduler);
-  const context: Context = { ...surroundings, counters: metrics, journal };
   const dataDir = resolve(first.config.data_dir);
+  const sessions = await openSessions(
+    (known) => openMarks(join(dataDir, 'sessions'), known, surroundings),
+    surroundings,
+  );
+  const { receipts } = sessions;
+  const context: Context = { ...surroundings, counters: metrics, journal, receipts };
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
@@ -77,8 +84,11 @@ export async function startSidecar(
   );
   const spools = await openSpools({ dir: join(dataDir, 'spool') }, context);
   const pageUrl = () => pageUrlOf(web);
-  const { sinks } = options;
-  const engine = createEngine(first, { sinks, deadLetters, spools, dataDir, pageUrl }, context);
+  const engine = createEngine(
+    first,
+    { sinks: options.sinks, deadLetters, spools, sessions, dataDir, pageUrl },
+    context,
+  );
   const listeners = createListeners(engine.pause$, context);
   const loaded = () => isoTime(scheduler.now());
   const state = broadcastState<State>({
@@ -128,6 +138,7 @@ export async function startSidecar(
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
+    await sessions.close();
     await web.close();
     deadLetters.close().subscribe();
     metrics.close();

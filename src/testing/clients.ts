@@ -34,6 +34,9 @@ export function createClients(nowMs: () => number): Clients {
       remote: source,
       chunk$: chunks.value$,
       clockMs: nowMs,
+      say: () => {},
+      hold: () => {},
+      finish: () => {},
       refuse: () => {
         open.delete(source);
         chunks.complete();

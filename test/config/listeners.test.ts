@@ -56,15 +56,17 @@ describe('an open port', () => {
 
   test('is a warning', () => {
     expect(lines(accepted(minimal(open)).warnings)).toEqual([
-      'config/x.yaml:1:14 tcp.host: "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set tls.client_certificates: required',
+      'config/x.yaml:1:14 tcp.host: "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set auth.token or tls.client_certificates: required',
     ]);
   });
 
   test('is an error where authentication is required', () => {
     expect(errorOf(`${open}\nauth: { required: true }`)).toEqual([
-      'auth.required: tcp.host "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set tls.client_certificates: required',
+      'auth.required: tcp.host "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set auth.token or tls.client_certificates: required',
     ]);
     expect(errorOf('auth: { required: true }')).toEqual([]);
+    expect(errorOf(`${open}\nauth: { required: true, token: t }`)).toEqual([]);
+    expect(accepted(minimal(`${open}\nauth: { token: t }`)).warnings).toEqual([]);
     expect(errorOf('tcp: { host: 0.0.0.0, port: false, socket: /s }\nauth: { required: true }')).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Job } from '../../src/deliver/job.ts';
 import { openSpools, type Spools, type SpoolUse } from '../../src/deliver/spools.ts';
+import type { Message } from '../../src/message.ts';
 import { numbersOf, testContext } from './fixtures.ts';
 import { item, PROCESSES, turns } from './spool/fixtures.ts';
 import { type ManualTime, manualTime } from './spool/manual-time.ts';
@@ -168,5 +169,42 @@ describe('losses', () => {
     const [job] = await lane.takeAll();
     expect(numbers([job!])).toEqual([1]);
     expect(job?.spooled).toBeUndefined();
+  });
+});
+
+describe('what is on disk and synced', () => {
+  const told = async (durable: boolean, awaited: number) => {
+    const safe: number[] = [];
+    const unused = () => {};
+    const receipts = {
+      routed: unused,
+      admitted: unused,
+      isAwaited: (messages: readonly Message[]) => numbersOf(messages).includes(awaited),
+      safe: (messages: readonly Message[]) => safe.push(...numbersOf(messages)),
+    };
+    const disk = memoryDisk();
+    const time = manualTime();
+    const context = { ...testContext(time, () => 0.5), receipts };
+    const spools = await openSpools({ dir: '/data/spool', disk, processes: PROCESSES }, context);
+    const { spool, takeAll } = enter(spools, 'b', { durable });
+    spool.append(item([1]));
+    spool.append(item([2]));
+    const early = [...safe];
+    await turns();
+    time.advance(10);
+    const jobs = await takeAll();
+    return { early, safe, stored: jobs.map(({ stored }) => stored) };
+  };
+
+  test('is said once, as soon as it is', async () => {
+    expect(await told(true, 0)).toEqual({ early: [], safe: [1, 2], stored: [true, true] });
+  });
+
+  test('is also what somebody waits for', async () => {
+    expect(await told(false, 2)).toEqual({ early: [], safe: [1, 2], stored: [true, true] });
+  });
+
+  test('is not said of what was only written', async () => {
+    expect(await told(false, 0)).toEqual({ early: [], safe: [], stored: [false, false] });
   });
 });

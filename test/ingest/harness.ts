@@ -5,7 +5,7 @@ import type { Context } from '../../src/context.ts';
 import type { Connection } from '../../src/ingest/connection.ts';
 import { type DecodeOptions, decode } from '../../src/ingest/detect.ts';
 import { type Listener, type ListenOptions, openListener } from '../../src/ingest/listen.ts';
-import type { Frame } from '../../src/ingest/record.ts';
+import type { Frame, SentFrame } from '../../src/ingest/record.ts';
 
 /** A context that remembers what was counted and logged. */
 export interface Recording {
@@ -60,6 +60,9 @@ export interface Decoded {
   readonly completed: boolean;
 }
 
+/** The replies of a connection that nobody hears. */
+export const MUTE = { say: () => {}, hold: () => {}, finish: () => {} };
+
 /** Decodes one connection's chunks, in real time but synchronously. */
 export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOptions> = {}): Decoded {
   const { context, rejected } = createRecording();
@@ -70,9 +73,10 @@ export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOpti
     remote: '127.0.0.1:1',
     chunk$,
     clockMs: () => 0,
+    ...MUTE,
     refuse(reply) {
       out.refused = true;
-      out.reply = reply;
+      out.reply = reply?.toString();
       chunk$.complete();
     },
   };
@@ -85,7 +89,7 @@ export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOpti
     // at once: the bytes of a frame are those of the next one later
     next: (frame) => {
       texts.push(textOf(frame));
-      parsed.push(frame.value);
+      parsed.push(plainOf(frame).value);
     },
     error: (error: unknown) => {
       throw new Error('decode must not fail', { cause: error });
@@ -100,8 +104,12 @@ export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOpti
   return { texts, parsed, values: texts.map((text) => JSON.parse(text)), rejected, ...out };
 }
 
+/** The frame itself, of a session's one too. */
+const plainOf = (frame: SentFrame): Frame => ('frame' in frame ? frame.frame : frame);
+
 /** A frame's whole JSON text. */
-export function textOf(frame: Frame): string {
+export function textOf(sent: SentFrame): string {
+  const frame = plainOf(sent);
   if (frame.head === undefined) return frame.text;
   const { head, from, to } = frame;
   return `${typeof head === 'string' ? head : head.toString('utf8', from, to)}}`;

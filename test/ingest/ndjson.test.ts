@@ -5,7 +5,7 @@ import { codec } from '../../src/ingest/codecs/ndjson.ts';
 import { decode } from '../../src/ingest/detect.ts';
 import { MAX_JSON_DEPTH } from '../../src/ingest/json.ts';
 import { createScan } from '../../src/ingest/scan.ts';
-import { createRecording, cutAt, decodeAll, line, OPTIONS, record, textOf } from './harness.ts';
+import { createRecording, cutAt, decodeAll, line, MUTE, OPTIONS, record, textOf } from './harness.ts';
 
 const one = (text: string, options = {}) => decodeAll([Buffer.from(text)], options);
 const decodeBytes = (...parts: (string | number[])[]) =>
@@ -24,7 +24,7 @@ test('a connection that is read while another emits leaves what is left of that 
   const texts: string[][] = [[], []];
   const decodeOne = decode(() => OPTIONS, context);
   for (const [at, chunk$] of chunks.entries()) {
-    const connection = { id: at, remote: '', chunk$, clockMs: () => 0, refuse() {} };
+    const connection = { id: at, remote: '', chunk$, clockMs: () => 0, ...MUTE, refuse() {} };
     decodeOne(connection).subscribe((frame) => {
       texts[at]?.push(textOf(frame));
       if (at === 0) chunks[1]?.next(Buffer.concat(others));

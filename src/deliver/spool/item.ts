@@ -19,6 +19,7 @@ interface Head {
   readonly offeredMs: number;
   readonly sends: number;
   readonly failures: number;
+  readonly stored: boolean;
   readonly count: number;
   readonly sources: Column<string>;
   readonly types: Column<string>;
@@ -36,13 +37,13 @@ interface Head {
 
 const LENGTH_BYTES = 4;
 
-/** An item as bytes: length of its head, the head as JSON, then the batch's NDJSON, which is shared with the sinks. */
-export function encodeItem(item: Item): Buffer[] {
+/** An item as bytes, `stored` if it will be synced: length of its head, the head as JSON, then the batch's NDJSON, which is shared with the sinks. */
+export function encodeItem(item: Item, stored: boolean): Buffer[] {
   const { batch, target, priority, whenFull, offeredMs, sends, failures } = item;
   const { messages, source, reason } = batch;
   const column = <T>(of: (message: Message) => T): Column<T> => columnOf(messages, of);
   const head: Head = {
-    ...{ source, reason, target, priority, whenFull, offeredMs, sends, failures },
+    ...{ source, reason, target, priority, whenFull, offeredMs, sends, failures, stored },
     count: messages.length,
     sources: column((message) => message.source),
     types: column((message) => message.type),
@@ -66,12 +67,12 @@ export function encodeItem(item: Item): Buffer[] {
 export function decodeItem(payload: Buffer): Item {
   const bodyAt = LENGTH_BYTES + payload.readUInt32LE(0);
   const head = JSON.parse(payload.toString('utf8', LENGTH_BYTES, bodyAt)) as Head;
-  const { source, reason, target, priority, whenFull, offeredMs, sends, failures } = head;
+  const { source, reason, target, priority, whenFull, offeredMs, sends, failures, stored } = head;
   const messages = messagesOf(head, payload.subarray(bodyAt));
   const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
   // This is where the text moves to memory of its own.
   const batch: Batch = { ...createBatch(messages, bytes, reason), source };
-  return { batch, target, priority, whenFull, offeredMs, sends, failures };
+  return { batch, target, priority, whenFull, offeredMs, sends, failures, stored };
 }
 
 function messagesOf(head: Head, text: Buffer): readonly Message[] {

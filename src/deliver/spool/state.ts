@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts';
 import { type Alarm, createAlarm } from '../../flow/alarm.ts';
+import type { Message } from '../../message.ts';
 import type { SpoolDisk, SpoolFile } from './disk.ts';
 import type { Item } from './item.ts';
 import type { Lock } from './lock.ts';
@@ -28,6 +29,10 @@ export interface SpoolEvents {
   /** There may be more to take, less in memory, or another state of the disk. Never called inside a call. */
   readonly changed: () => void;
   readonly lost: (reason: LossReason, messages: number) => void;
+  /** These are on disk and synced now. */
+  readonly stored: (messages: readonly Message[]) => void;
+  /** Whether somebody waits until they are: then they are synced although the spool is not `durable`. */
+  readonly isAwaited: (messages: readonly Message[]) => boolean;
   /** Once, after recovery: messages that were left by an earlier process. */
   readonly recovered: (messages: number) => void;
 }

@@ -142,7 +142,8 @@ async function writeGroup(state: SpoolState): Promise<void> {
   }
   const group = groupOf(state);
   state.writing = group.length;
-  const ends = await write(state, active, group, durable)
+  const isSynced = durable || group.some(({ batch }) => state.events.isAwaited(batch.messages));
+  const ends = await write(state, active, group, isSynced)
     .catch(async (error: unknown) => {
       // What reached the disk all the same is of no use, and would be there a second time after a restart.
       await active.file.cut(active.segment.size).catch(() => {});
@@ -160,9 +161,10 @@ async function writeGroup(state: SpoolState): Promise<void> {
     state.pendingMessages -= item.batch.messages.length;
     if (state.freshBytes + item.batch.bytes > state.options.freshBytes) continue;
     state.freshBytes += item.batch.bytes;
-    state.fresh.push({ segment: active.segment, at, end, item });
+    state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: isSynced } });
   }
   state.pending.splice(0, group.length);
+  if (isSynced) tellStored(state, group);
 }
 
 /** What was in memory and is older than everything on disk gets a segment of its own before the others. */
@@ -196,6 +198,11 @@ async function writeFront(state: SpoolState): Promise<void> {
     state.pendingMessages -= batch.messages.length;
   }
   state.front = state.front.filter((item) => !writing.includes(item));
+  tellStored(state, writing);
+}
+
+function tellStored({ events }: SpoolState, items: readonly Item[]): void {
+  for (const { batch, stored } of items) if (stored !== true) events.stored(batch.messages);
 }
 
 interface Open {
@@ -224,7 +231,7 @@ async function write(
   const ends: number[] = [];
   const buffers: Buffer[] = [];
   for (const item of items) {
-    for (const buffer of frameOf(encodeItem(item), factsOf(item))) {
+    for (const buffer of frameOf(encodeItem(item, durable), factsOf(item))) {
       buffers.push(buffer);
       end += buffer.length;
     }

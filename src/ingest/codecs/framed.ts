@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Codec, CodecDefinition, CodecIo } from '../codec.ts';
 import { createHeld } from '../held.ts';
 import { readRecord } from '../json.ts';
-import { unpackRecord } from '../msgpack.ts';
+import { packMessage, unpackRecord } from '../msgpack.ts';
 import { createScanner, isMap, type Scanner } from '../msgpack-scan.ts';
 import type { Frame } from '../record.ts';
 import type { Rejection } from '../rejections.ts';
@@ -21,6 +21,8 @@ export const codec: CodecDefinition = {
 function open(io: CodecIo): Codec {
   const held = createHeld();
   const scanner = createScanner(io.maxFrameBytes);
+  /** Whether the latest payload is JSON. */
+  let isJson = true;
 
   /** Emits the frames of `bytes`; the position after the last one, or why there is none. */
   const decode = (bytes: Buffer): number | Rejection => {
@@ -30,7 +32,11 @@ function open(io: CodecIo): Codec {
       if (length > io.maxFrameBytes) return 'bad_length';
       const end = start + HEADER_BYTES + length;
       if (end > bytes.length) break;
-      if (length > 0) take(decodePayload(bytes.subarray(start + HEADER_BYTES, end), scanner, io.scan));
+      if (length > 0) {
+        const payload = bytes.subarray(start + HEADER_BYTES, end);
+        isJson = payload[0] === OPEN_BRACE;
+        take(decodePayload(payload, scanner, io.scan));
+      }
       start = end;
     }
     return start;
@@ -47,6 +53,12 @@ function open(io: CodecIo): Codec {
       held.clear();
     },
     pending: held.length,
+    encode(message) {
+      const payload = isJson ? Buffer.from(JSON.stringify(message)) : packMessage(message);
+      const header = Buffer.alloc(HEADER_BYTES);
+      header.writeUInt32BE(payload.length);
+      return Buffer.concat([header, payload]);
+    },
   };
 }
 

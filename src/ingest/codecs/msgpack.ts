@@ -1,6 +1,6 @@
 import type { Codec, CodecDefinition, CodecIo } from '../codec.ts';
 import { createHeld } from '../held.ts';
-import { unpackRecord } from '../msgpack.ts';
+import { packMessage, unpackRecord } from '../msgpack.ts';
 import { createScanner, isMap } from '../msgpack-scan.ts';
 import type { Rejection } from '../rejections.ts';
 
@@ -34,5 +34,6 @@ function open(io: CodecIo): Codec {
       held.clear();
     },
     pending: held.length,
+    encode: packMessage,
   };
 }

@@ -38,6 +38,7 @@ function open(io: CodecIo): Codec {
     },
     end: () => partial?.end(),
     pending: () => partial?.pending() ?? 0,
+    encode: (message) => Buffer.from(`${JSON.stringify(message)}\n`),
   };
 }
 

@@ -68,7 +68,7 @@ export function rowOf(message: Message): Row {
     jobId: orNull(message.jobId),
     traceId: orNull(message.traceId),
     spanId: orNull(message.spanId),
-    session: sent.session,
+    session: sent.session ?? added.session,
     seq: message.seq > 0 ? message.seq : null,
     host: sent.host ?? added.host,
     data: jsonbText(sent.data),

@@ -39,6 +39,8 @@ export interface Rig {
   readonly log: ReturnType<typeof recordingLog>;
   /** `reason count`. */
   readonly lost: string[];
+  /** Ids of messages that were said to be on disk. */
+  readonly stored: string[];
   readonly recovered: number[];
   /** Takes all there is, in order; `ack` says which are done with. */
   drain(ack?: (first: number) => boolean): Promise<number[]>;
@@ -53,6 +55,7 @@ export function rig(
 ): Rig {
   const log = recordingLog();
   const lost: string[] = [];
+  const stored: string[] = [];
   const recovered: number[] = [];
   let seed = 1;
   const random = () => {
@@ -65,6 +68,8 @@ export function rig(
     {
       changed: () => {},
       lost: (reason, messages) => lost.push(`${reason} ${messages}`),
+      isAwaited: () => false,
+      stored: (messages) => stored.push(...messages.map(({ id }) => id)),
       recovered: (messages) => recovered.push(messages),
     },
     { scheduler: time, log, random },
@@ -85,7 +90,7 @@ export function rig(
     }
     return numbers;
   };
-  return { spool, time, log, lost, recovered, drain };
+  return { spool, time, log, lost, stored, recovered, drain };
 }
 
 /** Lets promises that wait for nothing but each other come to an end. */

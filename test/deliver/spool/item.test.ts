@@ -55,9 +55,9 @@ test('an item comes back as it was, whatever its messages hold', () => {
           sends: 1,
           failures: 2,
         } as const;
-        const bytes = Buffer.concat(encodeItem(item));
+        const bytes = Buffer.concat(encodeItem(item, true));
         const back = decodeItem(bytes);
-        expect(back).toEqual({ ...item, batch: { ...batch, ndjson: expect.anything() } });
+        expect(back).toEqual({ ...item, stored: true, batch: { ...batch, ndjson: expect.anything() } });
         expect(ndjsonOf(back.batch).equals(ndjsonOf(batch))).toBe(true);
         bytes.fill(0);
         expect(ndjsonOf(back.batch).equals(ndjsonOf(batch))).toBe(true);

@@ -26,7 +26,7 @@ my %RANK = (
 );
 my %DEFAULT = (
     source => undef, tcp_host => '127.0.0.1', tcp_port => 17_000, level => 'trace', buffer_bytes => 2**20,
-    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0
+    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, ack => '', token => ''
 );
 my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
 my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
@@ -82,7 +82,7 @@ sub close {
     return 1 if !ref $self || $self->{disabled} || $self->{closed};
     my $flushed = _finish($self, looks_like_number($timeout_s) ? $timeout_s : CLOSE_S);
     $self->{closed} = 1;
-    _safely($self, sub { $self->{link}->end });
+    _safely($self, sub { $self->{ping} && $self->{link}->ask($self->{ping}->('bye')) && $self->{link}->drain; $self->{link}->end });
     return $flushed;
 }
 
@@ -90,7 +90,7 @@ sub stats {
     my $self  = ref $_[0] ? shift : {};
     my $link  = $self->{link} || {};
     my %stats = map { $_ => $link->{$_} || 0 } qw(accepted sent queued connects);
-    $stats{dropped} = { map { $_ => $link->{dropped}{$_} || 0 } qw(full encode oversize closed forked) };
+    $stats{dropped} = { map { $_ => $link->{dropped}{$_} || 0 } qw(full encode oversize refused closed forked) };
     my %state = (queued_bytes => length($link->{backlog} // ''), connected => $link->{up} ? 1 : 0);
     return { %stats, %state, unknown_spans => $self->{unknown_spans} || 0 };
 }
@@ -163,8 +163,13 @@ sub _flush {
     return 1 if !ref $self || $self->{disabled};
     my ($link, $start_s) = ($self->{link}, clock_gettime(CLOCK_MONOTONIC));
     $link->{next_s} = 0 if $link->{tried_s} + 0.1 < $start_s;
+    my $asked;
     while (1) {
-        _safely($self, sub { $link->drain });
+        _safely($self, sub {
+            $link->drain;
+            return if $asked || !$link->{queued} || !$self->{ping};
+            $asked = $link->ask($self->{ping}->('ping')) and $link->drain;
+        });
         return 1 unless $link->{queued};
         my $passed_s = clock_gettime(CLOCK_MONOTONIC) - $start_s;
         return 0 unless $passed_s < $timeout_s && ($link->{up} || $passed_s < $absent_s);
@@ -186,15 +191,29 @@ sub _configure {
     $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet);
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
-    my @link = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice);
+    my ($ack) = lc($self->{ack}) =~ /\A(memory|disk)\z/;
+    my ($head, $token) = ('{"source":' . json_text($name), $self->{token});
+    my $hello = $ack || length $token ? sub { return _hello($head, $ack, $token, shift) } : undef;
+    my @link  = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
+    @$self{qw(ack ping)} = ($ack // '', $ack && sub { return "$head" . _timestamps() . qq(,"type":"$_[0]","data":{}}\n) });
     $self->{link} = Monitoring::SDK::Link->new(@link) unless $self->{disabled};
-    @$self{qw(head rank env_job)} = ('{"source":' . json_text($name), $RANK{ lc $self->{level} }, $self->{job_id});
+    @$self{qw(head rank env_job)} = ($head, $RANK{ lc $self->{level} }, $self->{job_id});
     $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
     my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
     $self->{context} = { map { $_ => json_kept($tags{$_}) } keys %tags };
     my @unknown = grep { !exists $DEFAULT{$_} } sort keys %$given;
     $notice->("unknown option @unknown; known are @{[sort keys %DEFAULT]}") if @unknown;
     return $self;
+}
+
+# The first line of a connection whose client has a token to show, or wants to hear of its records.
+sub _hello {
+    my ($head, $ack, $token, $link) = @_;
+    $link->{session} //= new_id(16, $$ + $THREAD);
+    my %data = (v => 1, sdk => "perl/$VERSION", pid => $$);
+    @data{qw(session ack)} = ($link->{session}, $ack) if $ack;
+    $data{token} = $token if length $token;
+    return $head . _timestamps() . ',"type":"hello","data":' . json_value(\%data) . "}\n";
 }
 
 sub _notice {
@@ -411,6 +430,8 @@ The same arguments give the same client. An option that is not given comes from 
     export_env    MONITORING_EXPORT_ENV                     0: leave %ENV alone
     disabled      MONITORING_DISABLED, OTEL_SDK_DISABLED    1: no socket, every call returns at once
     quiet         MONITORING_QUIET                          1: say nothing on stderr
+    ack           MONITORING_ACK                            memory or disk: keep records until they are acknowledged
+    token         MONITORING_TOKEN                          what the sidecar wants to hear from its clients
 
 By position, too: C<< Monitoring::SDK->init($source, $tcp_host, $tcp_port) >>. A C<TRACEPARENT> (W3C Trace Context) in
 the environment is continued.
@@ -467,7 +488,7 @@ A copy of C<%ENV> with the four variables above; the code runs with it.
 
 =head2 flush($timeout_s)
 
-1 when the kernel has everything, 0 when the time (1 s) is over.
+1 when the kernel has everything, with C<ack> when the sidecar has acknowledged it; 0 when the time (1 s) is over.
 
 =head2 close($timeout_s)
 
@@ -476,8 +497,16 @@ as much by itself, except in forked children that did not use the client.
 
 =head2 stats
 
-A hash: accepted = sent + queued + dropped{full, encode, oversize, closed, forked}; besides queued_bytes, connected,
+A hash: accepted = sent + queued + dropped{full, encode, oversize, refused, closed, forked}; besides queued_bytes, connected,
 connects, unknown_spans.
+
+=head1 ACKNOWLEDGEMENTS
+
+Without C<ack> a record counts as sent once the kernel has it, and the sidecar says nothing. With C<ack> it stays in
+the backlog until the sidecar has it: C<memory>, in the queue of every backend; C<disk>, synced to disk or delivered.
+After a lost connection, what is not acknowledged is sent again, and the sidecar ignores what it has already: records
+arrive once, even if the sidecar is killed. Acknowledgements are read by later calls, C<flush> and C<close>; no call
+waits for one but these two. The backlog has to hold what is out meanwhile: raise C<buffer_bytes> for high rates.
 
 =head1 VALUES
 
