@@ -83,6 +83,8 @@ async function atFullRate({ rounds, messages, warmUp }, say) {
   return [...plain, ...hanging];
 }
 
+const quantiles = ({ latency }) => `p50 ${milliseconds(latency.p50)}, p90 ${milliseconds(latency.p90)}`;
+
 function atFixedRate(rate, alone, hanging) {
   const at = `at ${grouped(rate)}/s`;
   const rows = Object.entries(hanging).flatMap(([name, found]) => {
@@ -101,17 +103,18 @@ function atFixedRate(rate, alone, hanging) {
         value: milliseconds(found.latency.p99),
         target: `≤ ${LATENCY_RATIO} ×`,
         reached: ratio <= LATENCY_RATIO || found.latency.p99 <= QUICK_US,
-        note: `${ratio.toFixed(2)} × of alone, ${milliseconds(alone.latency.p99)}; p50 ${milliseconds(found.latency.p50)}, alone ${milliseconds(alone.latency.p50)}`,
+        note: `${ratio.toFixed(2)} × of alone, ${milliseconds(alone.latency.p99)}; ${quantiles(found)}, alone ${quantiles(alone)}`,
       },
     ];
   });
   const { healed, sent } = hanging.spilling;
-  const isWhole = healed.lines === sent && healed.lost + healed.disordered + healed.duplicated === 0;
+  // A send that timed out while it hung had brought a part of its lines into the pipe: at least once, not exactly.
+  const distinct = healed.lines - healed.duplicated;
   rows.push({
     name: 'after healing, its own messages',
-    value: `${grouped(healed.lines)} of ${grouped(sent)}`,
+    value: `${grouped(distinct)} of ${grouped(sent)}`,
     target: 'all, in order',
-    reached: isWhole,
+    reached: distinct === sent && healed.lost + healed.disordered === 0,
     note: `${healed.lost} lost, ${healed.duplicated} twice, ${healed.disordered} out of order; in ${healed.seconds.toFixed(1)} s`,
   });
   return rows;

@@ -45,8 +45,8 @@ const SOURCE = /^\{"source":"([^"]+)"/;
 const SEQ = /"n":(\d{10})\}/;
 
 /**
- * What was found of what a generator in mode checked has sent; disordered: after a later one of its source in the same
- * place; foreign: lines that nobody sent.
+ * What was found of what a generator in mode checked has sent; disordered: there for the first time after a later one of
+ * its source in the same place; foreign: lines that nobody sent.
  * @typedef {{ lines: number, lost: number, duplicated: number, disordered: number, foreign: number }} Comparison
  */
 
@@ -70,7 +70,10 @@ export function createComparison(bySource) {
       const times = seqs?.[place];
       if (seqs === undefined || times === undefined) found.foreign += 1;
       else seqs[place] = times + 1;
-      if (times) found.duplicated += 1;
+      if (times) {
+        found.duplicated += 1;
+        return;
+      }
       if (place < (latest.get(source) ?? 0)) found.disordered += 1;
       latest.set(source, place);
     },
