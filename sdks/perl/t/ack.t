@@ -124,6 +124,18 @@ sub balanced {
     $sdk->close;
 }
 
+# ---- a backlog beyond any window ----
+{
+    my $gone = FakeSidecar->start;
+    my $sdk  = Monitoring::SDK->new(source => 'large', tcp_port => $gone->port, buffer_bytes => 4e6);
+    $gone->murder;
+    $sdk->log_event('info', 'x' x 8000) for 1 .. 300;
+    my $next = $gone->again;
+    is($sdk->flush(30), 1, 'without ack a backlog of any size is sent');
+    cmp_ok($sdk->stats->{sent}, '>', 250, 'all of it');
+    $sdk->close;
+}
+
 # ---- limits ----
 {
     my $sdk = client(buffer_bytes => 20_000);

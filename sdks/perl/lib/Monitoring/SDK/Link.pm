@@ -96,6 +96,7 @@ sub drain {
 sub _sendable {
     my $self = shift;
     my $all  = length($self->{control}) + length($self->{backlog}) - $self->{offset};
+    return $all unless $self->{ack};
     my ($ends, $limit) = ($self->{ends}, $self->{window_bytes});
     return $all if $all <= 0 || @$ends <= $self->{window} && length $self->{backlog} <= $limit;
     my ($bytes, $count) = (0, 0);
