@@ -28,6 +28,8 @@ export interface Queue {
   readonly messages: number;
   /** The part of `bytes` that may not be shed because its rule says `block`. */
   readonly blockingBytes: number;
+  /** Jobs whose rule says `spill`. */
+  readonly spillable: number;
   /** Position of the next delivery among all. */
   readonly order: number;
   add(delivery: Delivery, nowMs: number): void;
@@ -64,12 +66,14 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
   let bytes = 0;
   let messages = 0;
   let blockingBytes = 0;
+  let spillable = 0;
   let order = 0;
 
   const count = ({ job, messages: n, bytes: size }: Entry, sign: 1 | -1) => {
     bytes += sign * size;
     messages += sign * n;
     if (job.whenFull === 'block') blockingBytes += sign * size;
+    if (job.whenFull === 'spill') spillable += sign;
   };
 
   const shed =
@@ -99,6 +103,9 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
     },
     get blockingBytes() {
       return blockingBytes;
+    },
+    get spillable() {
+      return spillable;
     },
     get order() {
       return order;

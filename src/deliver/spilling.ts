@@ -30,7 +30,8 @@ export function slowInMs(lane: LaneState, nowMs: number): number {
  * behind. What is being sent stays in memory; so does what was being sent when the lane began to spill the last time.
  */
 export function spill(lane: LaneState, nowMs: number): void {
-  if (!maySpill(lane) || lane.spilling) return;
+  // Looking through the queue is too much for each batch that a stuck backend is offered.
+  if (!maySpill(lane) || lane.spilling || lane.queue.spillable === 0) return;
   const { spooledOrder } = lane;
   const jobs = lane.queue.takeOut(
     ({ whenFull, spooled, order }) => whenFull === 'spill' && spooled === undefined && order >= spooledOrder,
