@@ -68,6 +68,8 @@ test('with a spool too, every message has one outcome or is kept, and none overt
       const offered = new Map<number, { readonly target: string; readonly whenFull: string }>();
       const attempts: Attempts = new Map();
       const ended: number[] = [];
+      const safe: number[] = [];
+      const tellSafe = (messages: readonly Message[]) => safe.push(...messages.map(numberOf));
       const spooled: { now?: MemorySpool } = {};
       const left = backlog ? BACKLOG.map((n) => jobOf(delivery([n], { whenFull: 'spill' }), 0, 0)) : [];
       if (backlog) for (const n of BACKLOG) offered.set(n, { target: 't', whenFull: 'spill' });
@@ -83,6 +85,7 @@ test('with a spool too, every message has one outcome or is kept, and none overt
             note(batch, target);
             return answer(script[(nth - 1) % script.length], batch, scheduler!);
           },
+          safe: tellSafe,
           merge: { maxMessages: 6, maxBytes: 10_000 },
           options: {
             queueMaxBytes: 1000,
@@ -94,7 +97,7 @@ test('with a spool too, every message has one outcome or is kept, and none overt
           },
           spool: (virtual) => {
             scheduler = virtual;
-            spooled.now = memorySpool(virtual, writeMs, left, durability === 'disk');
+            spooled.now = memorySpool(virtual, writeMs, left, durability === 'disk', tellSafe);
             return spooled.now.open;
           },
         },
@@ -114,6 +117,9 @@ test('with a spool too, every message has one outcome or is kept, and none overt
         },
       );
       const kept = spooled.now?.kept() ?? [];
+      // Of each it is said once that it is safe: when it is on disk, or when its way has ended.
+      expect(new Set(safe).size).toBe(safe.length);
+      expect(ended.filter((n) => !safe.includes(n))).toEqual([]);
       expect(stage.lane.stats().inFlightMessages).toBe(0);
       expect(new Set(ended).size).toBe(ended.length);
       expect(new Set([...ended, ...kept])).toEqual(new Set(offered.keys()));

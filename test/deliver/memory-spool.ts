@@ -2,6 +2,7 @@ import type { SchedulerLike } from 'rxjs';
 import type { Job } from '../../src/deliver/job.ts';
 import type { OpenSpool } from '../../src/deliver/lane.ts';
 import type { Item } from '../../src/deliver/spool/item.ts';
+import type { Message } from '../../src/message.ts';
 import { numberOf } from './fixtures.ts';
 
 export interface MemorySpool {
@@ -23,6 +24,7 @@ export function memorySpool(
   writeMs = 1,
   left: readonly Loose[] = [],
   durable = false,
+  stored: (messages: readonly Message[]) => void = () => {},
 ): MemorySpool {
   let failing = false;
   let front: Loose[] = [];
@@ -36,8 +38,10 @@ export function memorySpool(
 
   const write = () => {
     if (failing || pending.length === 0) return;
-    written = [...written, ...pending];
+    written = [...written, ...pending.map((job) => ({ ...job, stored: durable }))];
+    const now = pending;
     pending = [];
+    if (durable) for (const { batch } of now) stored(batch.messages);
     for (const changed of [...users]) changed();
   };
 

@@ -4,6 +4,7 @@ import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../../src/batch.ts';
 import { type Lane, type LaneOptions, type OpenSpool, openLane } from '../../src/deliver/lane.ts';
 import type { MergeLimits, Target } from '../../src/deliver/sink.ts';
+import type { Message } from '../../src/message.ts';
 import { type FakeSink, fakeSink, numbersOf, OPTIONS, type TestContext, testContext } from './fixtures.ts';
 
 /** How a sink answers its sends: a marble diagram each (the last one for all others), or a function. */
@@ -48,17 +49,21 @@ export interface Scene {
   readonly random?: () => number;
   /** Where the lane spills to. */
   readonly spool?: (scheduler: TestScheduler) => OpenSpool;
+  /** Is told of messages that are safe. */
+  readonly safe?: (messages: readonly Message[]) => void;
 }
 
 /** Runs a lane in virtual time. */
 export function play(
-  { options, answers, merge, close, stallAfterMs, random, spool }: Scene,
+  { options, answers, merge, close, stallAfterMs, random, spool, safe = () => {} }: Scene,
   script: (stage: Stage) => void,
 ): Record {
   const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
   let record: Record | undefined;
   scheduler.run(({ cold }) => {
-    const context = testContext(scheduler, random);
+    const unused = () => {};
+    const receipts = { routed: unused, admitted: unused, safe, isAwaited: () => false };
+    const context = { ...testContext(scheduler, random), receipts };
     const answer = (batch: Batch, target: Target, nth: number) => {
       if (typeof answers === 'function') return answers(batch, target, nth, cold as never);
       const [marbles, error] = [answers[Math.min(nth, answers.length) - 1] ?? '|'].flat() as [
