@@ -94,9 +94,19 @@ sub _serve {
     my ($selector, %file, $draining) = (IO::Select->new($listener));
     local $SIG{TERM} = sub { $draining = 1 };
     my ($number, $run) = (0, time);
+    my $take = sub {
+        accept my $client, $listener or return;
+        $selector->add($client) if $self->{reads};
+        open $file{$client}, '>:raw', sprintf '%s/%.6f-%05d', $self->{dir}, $run, $number++;
+        $file{$client}->autoflush(1);
+        push @{ $self->{held} }, $client;
+        return;
+    };
     while (1) {
         if ($draining && $listener) {
             $selector->remove($listener);
+            # Clients that have connected already are answered, too: closing would reset them.
+            $take->() while IO::Select->new($listener)->can_read(0);
             close $listener;
             undef $listener;
             shutdown $_, 1 for $selector->handles;
@@ -104,11 +114,7 @@ sub _serve {
         POSIX::_exit(0) if $draining && !$selector->count || getppid != $self->{owner};
         for my $handle ($selector->can_read(0.05)) {
             if ($listener && $handle == $listener) {
-                accept my $client, $listener or next;
-                $selector->add($client) if $self->{reads};
-                open $file{$client}, '>:raw', sprintf '%s/%.6f-%05d', $self->{dir}, $run, $number++;
-                $file{$client}->autoflush(1);
-                push @{ $self->{held} }, $client;
+                $take->();
                 next;
             }
             if (sysread $handle, my $bytes, 65_536) {
