@@ -26,7 +26,7 @@ describe("the brief's file", () => {
     });
     expect(hash).toMatch(/^[0-9a-f]{12}$/);
     expect(lines(warnings)).toEqual([
-      'config/x.yaml:3:9 tcp.host: "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set tls.client_certificates: required',
+      'config/x.yaml:3:9 tcp.host: "0.0.0.0" takes records from everybody who can reach this host; listen on 127.0.0.1, or set auth.token or tls.client_certificates: required',
     ]);
   });
 
@@ -164,7 +164,7 @@ describe('wrong values', () => {
     ],
     ['batc: {}', 'batc: unknown key "batc"; did you mean "batch"?'],
     ['kafka: {}', 'kafka: unknown key "kafka"'],
-    ['auth: { token: x }', 'auth.token: unknown key "token"'],
+    ['auth: { tokens: x }', 'auth.tokens: unknown key "tokens"; did you mean "token"?'],
     ['tls: {}', 'tls.cert: is missing; expected text'],
   ])('%s', (yaml, message) => expect(errorOf(yaml)).toContain(message));
 
