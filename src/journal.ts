@@ -95,7 +95,9 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     if (messages.length === 0) return;
     if (step.kind === 'batched') sampling.kept(newest.receivedMs, messages.length);
     const isFirst = step.kind === 'batched' || isAny;
-    add({ atMs, step, ids: messages.map(({ id }) => id), messages: isFirst ? messages : undefined });
+    // Copies: a few messages of a batch must not keep all of its text in memory.
+    const kept = isFirst ? messages.map(ownCopyOf) : undefined;
+    add({ atMs, step, ids: messages.map(({ id }) => id), messages: kept });
   };
 
   return {
