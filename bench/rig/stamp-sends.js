@@ -40,12 +40,13 @@ export function stamped(definition) {
 
 function noteSend(batch) {
   const us = nowUs();
-  for (const { severity, head } of batch.messages) {
+  for (const { severity, text, start, bytes } of batch.messages) {
     if (severity < 5) continue;
-    const key = keyOf(head);
+    const line = text.toString('latin1', start, start + bytes);
+    const key = keyOf(line);
     const arrivedUs = arrivals.get(key);
     if (arrivedUs === undefined || !arrivals.delete(key)) continue;
-    samples.push([arrivedUs, us - arrivedUs, us - Number(SENT.exec(head)?.[1])]);
+    samples.push([arrivedUs, us - arrivedUs, us - Number(SENT.exec(line)?.[1])]);
   }
   return batch;
 }
