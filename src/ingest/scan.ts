@@ -4,7 +4,7 @@ import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
 
-/** Reads records whose bytes are canonical as they were sent, at a fifth of the cost of `JSON.parse`. */
+/** Reads records whose bytes are canonical as they were sent, at a third of the cost of `JSON.parse`. */
 export interface Scan {
   /** Takes the bytes that are read next, valid UTF-8; false if they are more than fit. */
   load(bytes: Buffer): boolean;
