@@ -70,7 +70,7 @@ export function createMessage(fields: MessageFields): Message {
   const headBytes = arenaEnd() - start;
   addText(added);
   endLine();
-  return messageOf(fields, id, receivedMs, start, headBytes, parsed);
+  return messageOf(fields, id, start, headBytes, parsed);
 }
 
 /** Brace and LF. */
@@ -78,9 +78,8 @@ export const ENDING_BYTES = 2;
 
 /** The message whose line was written last. The only place where one is made, so that all share one hidden class. */
 export function messageOf(
-  e: Omit<Envelope, 'id' | 'receivedMs'>,
+  e: Omit<Envelope, 'id'>,
   id: string,
-  receivedMs: number,
   start: number,
   headBytes: number,
   parsed: JsonObject | undefined,
@@ -90,7 +89,7 @@ export function messageOf(
     source: e.source,
     type: e.type,
     timeMs: e.timeMs,
-    receivedMs,
+    receivedMs: e.receivedMs,
     traceId: e.traceId,
     spanId: e.spanId,
     jobId: e.jobId,
@@ -193,7 +192,7 @@ export function withRecord(message: Message, record: JsonObject): Message {
   addText(head);
   const newHeadBytes = arenaEnd() - first;
   addBytes(text, start + headBytes, start + bytes);
-  return messageOf(message, message.id, message.receivedMs, first, newHeadBytes, record);
+  return messageOf(message, message.id, first, newHeadBytes, record);
 }
 
 /**
