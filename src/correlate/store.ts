@@ -41,6 +41,8 @@ export interface TraceStore {
 const MAX_LINKS = 64;
 /** Messages a second that may be kept in full; in a flood of more, only jobs' sums are kept up, so that it costs little. */
 const MAX_KEPT_PER_SECOND = 10_000;
+/** The same in a second after one with more: what is kept longer tells more than what is replaced twice a second. */
+const KEPT_IN_FLOOD = 2_000;
 
 /** Jobs or traces. */
 interface Kind {
@@ -109,13 +111,16 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     story.folded += oldest.length;
   };
 
-  let second = 0;
-  let kept = 0;
+  let secondMs = 0;
+  let seen = 0;
+  let allowed = MAX_KEPT_PER_SECOND;
   const mayKeep = (nowMs: number) => {
-    const now = Math.floor(nowMs / 1000);
-    if (now !== second) kept = 0;
-    second = now;
-    return kept++ < MAX_KEPT_PER_SECOND;
+    if (nowMs - secondMs >= 1000 || nowMs < secondMs) {
+      secondMs = nowMs;
+      allowed = seen > MAX_KEPT_PER_SECOND ? KEPT_IN_FLOOD : MAX_KEPT_PER_SECOND;
+      seen = 0;
+    }
+    return seen++ < allowed;
   };
 
   /** Traces go first: a job is what people ask for. */
