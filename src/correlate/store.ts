@@ -41,8 +41,10 @@ export interface TraceStore {
 const MAX_LINKS = 64;
 /** Messages a second that are kept in full. More would be replaced within seconds, and cost more to collect than all else. */
 const KEPT_PER_SECOND = 2_000;
-/** Messages a second whose data is looked at; in a flood of more, only what the envelopes say of jobs is summed up. */
+/** Messages a second whose data is looked at; of a flood of more, only what the envelopes say of jobs is summed up. */
 const FOLDED_PER_SECOND = 10_000;
+/** Messages that are kept, and no more looked at, in a second after a flood: what is kept longer tells more. */
+const KEPT_IN_FLOOD = 500;
 
 /** The story of `id`, made if need be; for '', that of `linked`, if there is one. Used now in either case. */
 function storyOf(
@@ -114,9 +116,14 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
 
   let secondMs = 0;
   let seen = 0;
+  let keptAtMost = KEPT_PER_SECOND;
+  let foldedAtMost = FOLDED_PER_SECOND;
   /** How many came in this second, this one included. */
   const countIn = (nowMs: number) => {
     if (nowMs - secondMs >= 1000 || nowMs < secondMs) {
+      const isFlood = seen > FOLDED_PER_SECOND;
+      keptAtMost = isFlood ? KEPT_IN_FLOOD : KEPT_PER_SECOND;
+      foldedAtMost = isFlood ? KEPT_IN_FLOOD : FOLDED_PER_SECOND;
       secondMs = nowMs;
       seen = 0;
     }
@@ -176,8 +183,8 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
         name(message, job, trace);
       }
       const nth = countIn(receivedMs);
-      if (nth <= KEPT_PER_SECOND) keepIn(job, trace, message);
-      else if (nth > FOLDED_PER_SECOND) sumUp(job, trace, message);
+      if (nth <= keptAtMost) keepIn(job, trace, message);
+      else if (nth > foldedAtMost) sumUp(job, trace, message);
       else foldIn(job, trace, message);
     },
     job: jobs.peek,

@@ -167,6 +167,10 @@ describe('the store', () => {
     const story = store.job('j')!;
     expect(story).toMatchObject({ folded: 23_000, approximate: true });
     expect(summarise(story, partsOf(story), 0)).toMatchObject({ messages: 25_000, truncated: true });
+    for (let n = 0; n < 1000; n++) store.add(of('j', '', 2000 + n / 100));
+    expect([story.messages.length, story.folded]).toEqual([2500, 23_500]);
+    for (let n = 0; n < 1000; n++) store.add(of('j', '', 3000 + n / 100));
+    expect([story.messages.length, story.folded]).toEqual([3500, 23_500]);
   });
 
   test('bounds the sources of one story', () => {
