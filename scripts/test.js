@@ -19,6 +19,7 @@ const PROGRAMS = [
   },
   { name: 'prove', probe: ['prove', ['--version']], package: 'perl' },
   { name: 'openssl', probe: ['openssl', ['version']], package: 'openssl' },
+  { name: 'R', probe: ['R', ['--version']], package: 'r-base-core' },
   { name: 'nc', probe: ['nc', ['-h']], package: 'netcat-openbsd' },
   {
     name: 'moto_server',
