@@ -49,12 +49,19 @@ function createHost(format: Format, level: string): Host {
     reload$: fromEvent(process, 'SIGHUP'),
     version,
     shippedPipelines: fileURLToPath(new URL('../pipelines', import.meta.url)),
+    // Also where `main.ts` itself runs, in a checkout.
+    shippedUi: fileURLToPath(new URL('../dist/ui', import.meta.url)),
   };
 }
 
 const URL_OPTION = new Option('--url <url>', "the running sidecar's HTTP address")
   .env('SIDECAR_URL')
   .default('http://127.0.0.1:17001');
+
+const TOKEN_OPTION = new Option(
+  '--token <token>',
+  'what the sidecar asks for; without it, that of http-token in its data_dir is used',
+).env('SIDECAR_TOKEN');
 
 const program = new Command('sidecar')
   .description(
@@ -138,6 +145,7 @@ program
   .description('what would change if the running sidecar’s configuration were this; changes nothing')
   .argument('<file>', 'the new configuration')
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .addHelpText(
     'after',
@@ -156,6 +164,7 @@ program
   .description('what happened to a message: its rules, batch, attempts, and where it is or why it is not')
   .argument('<id>', "a message's id, a job's, a trace's, or source:seq")
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .addHelpText(
     'after',
@@ -175,6 +184,7 @@ function dlqCommand(name: string, description: string): Command {
     .command(name)
     .description(description)
     .addOption(URL_OPTION)
+    .addOption(TOKEN_OPTION)
     .option('--data-dir <dir>', "the sidecar's folder, for one that does not run")
     .option('--backend <name>', 'of this backend')
     .option('--reason <reason>', 'of this reason, such as permanent or retries_exhausted')
@@ -233,6 +243,7 @@ program
   .description('show a job: its services, their times and the total')
   .argument('<id>')
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .action(async (id, options) => {
     const { job } = await import('./commands/job.ts');

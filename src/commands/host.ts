@@ -22,6 +22,8 @@ export interface Host {
   readonly version: string;
   /** Folder of the operators that come with the package. */
   readonly shippedPipelines: string;
+  /** Folder of the web page that comes with the package. */
+  readonly shippedUi: string;
 }
 
 /** Exit codes of every command. */

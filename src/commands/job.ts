@@ -6,6 +6,8 @@ import { ask } from './http/ask.ts';
 export interface JobOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
   readonly url: string;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
   /** Print the sidecar's answer instead of the tree. */
   readonly json: boolean;
 }
@@ -35,7 +37,7 @@ type Service = Job['services'][number];
 
 /** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found or no answer. */
 export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
-  const answer = await ask(options.url, '/api/v1/jobs', { id }).catch(({ message }: Error) => message);
+  const answer = await ask(options.url, '/api/v1/jobs', { id, token: options.token }).catch(({ message }: Error) => message);
   const from = visible(options.url);
   if (typeof answer === 'string') {
     out.write(

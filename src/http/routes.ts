@@ -3,8 +3,10 @@ import { bodyLimit } from 'hono/body-limit';
 import { MAX_FILE_BYTES } from '../config/document.ts';
 import type { Log } from '../context.ts';
 import { JOB_STATES, type JobState } from '../correlate/view.ts';
+import { type Access, access } from './access.ts';
 import { refuse } from './answer.ts';
 import { guard, PLAN_PATH } from './guard.ts';
+import { createPages, isPage } from './pages.ts';
 import type { HttpSources } from './sources.ts';
 
 interface Route {
@@ -40,14 +42,29 @@ const ROUTES: readonly Route[] = [
 
 const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path.padEnd(20)}  ${shows}\n`).join('')}`;
 
-/** All routes behind the guard. @param host as in a URL, the one that the server is bound to. */
-export function createRoutes(host: string, sources: HttpSources, log: Log): Hono {
+/** Where and for whom. */
+export interface Serving {
+  /** As in a URL, the one that the server is bound to. */
+  readonly host: string;
+  readonly access: Access;
+  /** Folder of the built page. */
+  readonly pages: string;
+}
+
+/** All routes behind the guard, and the page for browsers. */
+export function createRoutes(serving: Serving, sources: HttpSources, log: Log): Hono {
   const app = new Hono();
-  app.use(guard(host));
+  const pages = createPages(serving.pages);
+  app.use(guard(serving.host));
+  app.use(access(serving.access));
+  // Before the routes: a browser's `/metrics` is a page.
+  app.use(async (call, next) => (isPage(call) ? pages(call) : next()));
   app.use(PLAN_PATH, bodyLimit({ maxSize: MAX_FILE_BYTES, onError: tooLarge }));
   for (const { method = 'GET', path, answer } of ROUTES)
     app.on(method, path, (call) => answer(call, sources));
-  app.notFound((call) => {
+  app.notFound(async (call) => {
+    const found = await pages(call);
+    if (found !== undefined) return found;
     const routes = ROUTES.map(({ path }) => path);
     return call.json({ error: 'there is nothing at this path', hint: 'see routes', routes }, 404);
   });

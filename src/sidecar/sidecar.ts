@@ -24,6 +24,7 @@ import { planEdit, rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { configView, laneGauge, readiness, type State } from './status.ts';
+import { openToken } from './token.ts';
 import { createWeb, pageUrlOf } from './web.ts';
 
 export interface SidecarOptions extends DraftOptions {
@@ -32,6 +33,8 @@ export interface SidecarOptions extends DraftOptions {
   /** Its text, as it was found at the start. */
   readonly text: string;
   readonly version: string;
+  /** Folder of the built web page. */
+  readonly shippedUi: string;
   /** Emits when the configuration is to be read again, changed or not (SIGHUP). */
   readonly reload$: Observable<unknown>;
 }
@@ -43,6 +46,8 @@ export interface Sidecar {
   readonly listening: readonly string[];
   /** `http://host:port`; `undefined` where it is off. */
   readonly http: string | undefined;
+  /** A link to the page that lets its reader in; `undefined` where it is off. */
+  readonly link: string | undefined;
   /** Stops from the top: no new clients, reads what they sent, flushes, delivers. Resolves to what was lost. */
   close(): Promise<Loss>;
 }
@@ -118,6 +123,8 @@ export async function startSidecar(
       config: () =>
         configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
     },
+    await openToken(dataDir, log),
+    options.shippedUi,
     context,
   );
   watchGauges(metrics, engine, spools, listeners);
@@ -161,6 +168,7 @@ export async function startSidecar(
     config: first.config,
     listening: listeners.addresses(),
     http: web.address(),
+    link: web.link(),
     close: () => {
       state.set({ ...state.get(), phase: 'stopping' });
       watching.unsubscribe();

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
 import type { JobPage, JobState, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import type { Access } from '../../src/http/access.ts';
 import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
 import type { HttpSources } from '../../src/http/sources.ts';
 
@@ -126,13 +127,22 @@ export function createLogged() {
 
 const opened: HttpServer[] = [];
 
+/** Everybody may read: for tests of something else. */
+export const UNGUARDED: Access = { token: () => '', tokenFile: '' };
+/** No page is built here. */
+export const NO_PAGES = '/nonexistent/pages';
+
 /** Opens a server on a free port; `closeAll` closes it. */
 export async function open(
   sources = sourcesOf(),
   options: Partial<HttpOptions> = {},
   logged = createLogged(),
 ) {
-  const server = await openHttp({ host: '127.0.0.1', port: 0, ...options }, sources, logged.context);
+  const server = await openHttp(
+    { host: '127.0.0.1', port: 0, access: UNGUARDED, pages: NO_PAGES, ...options },
+    sources,
+    logged.context,
+  );
   opened.push(server);
   return server;
 }
