@@ -23,6 +23,8 @@ const ROUTES: readonly Route[] = [
   { path: '/healthz', shows: 'whether the process is alive', answer: (call) => call.json({ status: 'ok' }) },
   { path: '/readyz', shows: 'whether it takes and delivers messages, and warnings', answer: ready },
   { path: '/metrics', shows: 'metrics in the Prometheus text format', answer: metrics },
+  { path: '/api/v1/overview', shows: 'what runs, what failed, rates, drops, backends', answer: overview },
+  { path: '/api/v1/health', shows: 'backends, ingest and process', answer: health },
   { path: '/api/v1/jobs', shows: 'jobs, newest first: ?limit=50 &state=failed &cursor=…', answer: jobs },
   { path: '/api/v1/jobs/:id', shows: 'one job: its services, times and messages', answer: job },
   { path: '/api/v1/traces/:id', shows: 'one trace, likewise', answer: trace },
@@ -83,6 +85,14 @@ function ready(call: Call, sources: HttpSources): Response {
 async function metrics(call: Call, sources: HttpSources): Promise<Response> {
   const text = await sources.metrics.text();
   return call.body(text, 200, { 'Content-Type': sources.metrics.contentType });
+}
+
+function overview(call: Call, sources: HttpSources): Response {
+  return call.json(sources.overview());
+}
+
+function health(call: Call, sources: HttpSources): Response {
+  return call.json(sources.health());
 }
 
 const DEFAULT_LIMIT = 50;

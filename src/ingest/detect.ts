@@ -76,6 +76,7 @@ function feed(
     say: (message) => connection.say(codec.encode(message)),
     hold: connection.hold,
     finish: connection.finish,
+    introduce: connection.introduce,
     close: (reason, cause, message) => close(reason, codec.encode(message), cause),
     drop: () => close('session', undefined, 'another connection has its session'),
   });

@@ -57,3 +57,28 @@ export function createEventLoopLag(scheduler: SchedulerLike): EventLoopLag {
     },
   };
 }
+
+/** What the process itself uses. */
+export interface Usage {
+  readonly node: string;
+  readonly pid: number;
+  readonly uptimeS: number;
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
+  /** How late timers run, by quantile, milliseconds. */
+  readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
+}
+
+/** Asks the process what it uses now. */
+export function usageOf(lag: EventLoopLag): Usage {
+  const { rss, heapUsed } = process.memoryUsage();
+  const lags = new Map(lag.rows().map(([[quantile], seconds]) => [quantile, seconds * 1000]));
+  return {
+    node: process.version,
+    pid: process.pid,
+    uptimeS: process.uptime(),
+    rssBytes: rss,
+    heapUsedBytes: heapUsed,
+    lagMs: { p50: lags.get('0.5') ?? 0, p99: lags.get('0.99') ?? 0, max: lags.get('1') ?? 0 },
+  };
+}

@@ -15,11 +15,16 @@ import { openMarks } from '../ingest/session/marks.ts';
 import { openSessions } from '../ingest/session/sessions.ts';
 import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
+import { createLive } from './live.ts';
+import { createRedaction } from '../live/redaction.ts';
+import { createTaps } from '../live/taps.ts';
 import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { createHealth } from './health.ts';
+import { createHistory } from './history.ts';
 import { planEdit, rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
@@ -81,7 +86,9 @@ export async function startSidecar(
     surroundings,
   );
   const { receipts } = sessions;
-  const context: Context = { ...surroundings, counters: metrics, journal, receipts };
+  const taps = createTaps();
+  const context: Context = { ...surroundings, counters: metrics, journal: taps.journal(journal), receipts };
+  let redact = createRedaction(first.config.http.redact);
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
@@ -91,7 +98,7 @@ export async function startSidecar(
   const pageUrl = () => pageUrlOf(web);
   const engine = createEngine(
     first,
-    { sinks: options.sinks, deadLetters, spools, sessions, dataDir, pageUrl },
+    { sinks: options.sinks, deadLetters, spools, sessions, dataDir, pageUrl, watch$: taps.ingest$ },
     context,
   );
   const listeners = createListeners(engine.pause$, context);
@@ -102,11 +109,47 @@ export async function startSidecar(
     loaded: loaded(),
     lastReload: null,
   });
+  const history = createHistory(
+    { time: loaded(), result: 'applied', hash: first.hash, errors: [], problems: [], text: options.text },
+    path,
+  );
+  const traces = createTraces(engine.traces, scheduler);
+  const ready = () => readiness(state.get(), engine.lanes.stats(), listeners.exposed(), spools.stats());
+  const health = createHealth(
+    {
+      version: options.version,
+      metrics,
+      traces,
+      state: state.get,
+      lanes: engine.lanes.stats,
+      spools: spools.stats,
+      listening: listeners.addresses,
+      sdks: listeners.sdks,
+      bytesRead: listeners.bytesRead,
+      sdkDropped: () => 0,
+      ready,
+    },
+    scheduler,
+  );
+  const config = () =>
+    configView(state.get(), {
+      file: path,
+      data_dir: dataDir,
+      listening: listeners.addresses(),
+      history: history.entries(),
+    });
+  const live = createLive(
+    { overview: health.overview, health: health.health, config, traces, journal, taps, redact: () => redact },
+    scheduler,
+  );
   const web = createWeb(
     {
-      ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed(), spools.stats()),
+      ...live,
+      ready,
       metrics,
-      traces: createTraces(engine.traces, scheduler),
+      traces,
+      overview: health.overview,
+      health: health.health,
       why: createWhy(journal),
       plan: (text) =>
         planEdit(
@@ -120,8 +163,7 @@ export async function startSidecar(
           },
           context,
         ),
-      config: () =>
-        configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
+      config,
     },
     await openToken(dataDir, log),
     options.shippedUi,
@@ -140,14 +182,17 @@ export async function startSidecar(
     engine.apply(next);
     boundsOf = (backend) => letterBounds(next.config, backend);
     journal.setLimits(journalLimits(next.config));
+    redact = createRedaction(next.config.http.redact);
     metrics.planned(engine.plan().backends);
     state.set({ ...state.get(), draft: next, loaded: loaded() });
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
     await sessions.close();
+    live.streams.end();
     await web.close();
     deadLetters.close().subscribe();
+    health.close();
     metrics.close();
     return lost;
   };
@@ -160,7 +205,9 @@ export async function startSidecar(
   }
   const watching = watchConfig(options, apply, engine, () => state.get().draft, context).subscribe((last) => {
     if (last.result !== 'unchanged') metrics.reloaded(last.result);
-    state.set({ ...state.get(), lastReload: last });
+    history.add(last);
+    const { time, result, errors } = last;
+    state.set({ ...state.get(), lastReload: { time, result, errors } });
   });
   state.set({ ...state.get(), phase: 'running' });
 

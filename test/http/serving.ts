@@ -108,6 +108,8 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
       listening: ['127.0.0.1:17000'],
       config: { tcp: { port: 17000 } },
       last_reload: null,
+      rejected_on_disk: false,
+      history: [],
     }),
     plan: async () => ({ errors: ['x.yaml:1:1 routing: wrong'] }),
     ...replaced,
