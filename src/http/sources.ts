@@ -66,6 +66,8 @@ export interface ReloadEntry extends ReloadView {
 
 /** What the HTTP side shows; every function is called a request and answers from memory. */
 export interface HttpSources {
+  /** The time, epoch milliseconds. */
+  nowMs(): number;
   ready(): Readiness;
   readonly metrics: {
     readonly contentType: string;

@@ -43,10 +43,15 @@ export function compileMatcher({ source, types, level, text, job, trace }: LiveF
   };
 }
 
+/** Whether a source has this name, or one that the glob takes. */
+export function compileSource(glob: string): (source: string) => boolean {
+  if (!/[*?[\]{}!()]/.test(glob)) return (source) => source === glob;
+  return picomatch(glob, { bash: true, dot: true, nonegate: true, flags: 's' });
+}
+
 /** A glob is matched once a source: messages of one come in a row. */
 function sourceTest(glob: string): Test {
-  if (!/[*?[\]{}!()]/.test(glob)) return ({ source }) => source === glob;
-  const isMatch = picomatch(glob, { bash: true, dot: true, nonegate: true, flags: 's' });
+  const isMatch = compileSource(glob);
   let last: string | undefined;
   let isLast = false;
   return ({ source }) => {

@@ -145,6 +145,7 @@ export async function startSidecar(
   const web = createWeb(
     {
       ...live,
+      nowMs: () => scheduler.now(),
       ready,
       metrics,
       traces,

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
-import type { JobPage, JobState, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import type { JobFilter, JobPage, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
 import type { Access } from '../../src/http/access.ts';
 import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
 import type { HttpSources } from '../../src/http/sources.ts';
@@ -77,9 +77,9 @@ export function summaryOf(job: JobView): JobSummary {
 
 /** Traces over fixed jobs; a cursor is the id of the last job shown. */
 export function tracesOf(jobs: readonly JobView[]): Traces {
-  const page = (limit: number, cursor?: string, state?: JobState): JobPage => {
+  const page = (limit: number, cursor?: string, { states }: JobFilter = {}): JobPage => {
     const from = cursor === undefined ? 0 : jobs.findIndex(({ job_id }) => job_id === cursor) + 1;
-    const left = jobs.slice(from).filter((job) => state === undefined || job.state === state);
+    const left = jobs.slice(from).filter(({ state }) => states?.includes(state) !== false);
     const shown = left.slice(0, limit).map(summaryOf);
     const next = shown.at(-1)?.job_id;
     return left.length > limit && next !== undefined ? { jobs: shown, next } : { jobs: shown };
