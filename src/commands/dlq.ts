@@ -74,7 +74,10 @@ export async function dlq(
 }
 
 /** Asks the running sidecar for what the command line does not say. */
-async function locate(action: DlqAction, { url, token, dataDir, to }: DlqOptions): Promise<RunningAt | undefined> {
+async function locate(
+  action: DlqAction,
+  { url, token, dataDir, to }: DlqOptions,
+): Promise<RunningAt | undefined> {
   const isKnown = dataDir !== undefined && (action !== 'retry' || to !== undefined);
   return isKnown ? undefined : findSidecar(url, token);
 }

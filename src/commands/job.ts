@@ -37,7 +37,9 @@ type Service = Job['services'][number];
 
 /** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found or no answer. */
 export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
-  const answer = await ask(options.url, '/api/v1/jobs', { id, token: options.token }).catch(({ message }: Error) => message);
+  const answer = await ask(options.url, '/api/v1/jobs', { id, token: options.token }).catch(
+    ({ message }: Error) => message,
+  );
   const from = visible(options.url);
   if (typeof answer === 'string') {
     out.write(

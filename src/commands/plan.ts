@@ -74,7 +74,11 @@ export async function plan(file: string, { url, json, token }: PlanOptions, out:
   } else if (rejected !== undefined) {
     say([...rejected.errors, 'It would be rejected, and the configuration in force would stay.']);
   } else {
-    say([status === 401 ? `${url} asks for its token: ${NEEDS_TOKEN}` : `${url} answers with status ${status}, which no sidecar says; use --url.`]);
+    say([
+      status === 401
+        ? `${url} asks for its token: ${NEEDS_TOKEN}`
+        : `${url} answers with status ${status}, which no sidecar says; use --url.`,
+    ]);
   }
   return planned === undefined ? EXIT.failed : EXIT.ok;
 }

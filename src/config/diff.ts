@@ -13,7 +13,9 @@ export function unifiedDiff(before: string, after: string, names: readonly [stri
   if (before === after) return '';
   const edits = editsOf(before.split('\n'), after.split('\n'));
   const hunks = hunksOf(edits);
-  return [`--- ${names[0]}`, `+++ ${names[1]}`, ...hunks.flatMap((hunk) => drawn(hunk, edits)), ''].join('\n');
+  return [`--- ${names[0]}`, `+++ ${names[1]}`, ...hunks.flatMap((hunk) => drawn(hunk, edits)), ''].join(
+    '\n',
+  );
 }
 
 function editsOf(before: readonly string[], after: readonly string[]): readonly Edit[] {
@@ -85,8 +87,5 @@ function drawn([from, to]: readonly [number, number], edits: readonly Edit[]): r
     const first = linesIn(edits.slice(0, from), without) + (count === 0 ? 0 : 1);
     return `${sign}${first}${count === 1 ? '' : `,${count}`}`;
   };
-  return [
-    `@@ ${range('+', '-')} ${range('-', '+')} @@`,
-    ...lines.map(([mark, line]) => `${mark}${line}`),
-  ];
+  return [`@@ ${range('+', '-')} ${range('-', '+')} @@`, ...lines.map(([mark, line]) => `${mark}${line}`)];
 }

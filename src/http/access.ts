@@ -37,8 +37,7 @@ export function access({ token, tokenFile }: Access): MiddlewareHandler {
   };
 }
 
-const isOpen = (call: Call) =>
-  OPEN.includes(call.req.path) || (call.req.path === METRICS && !isPage(call));
+const isOpen = (call: Call) => OPEN.includes(call.req.path) || (call.req.path === METRICS && !isPage(call));
 
 /** The tokens that a request has. */
 function shown(call: Call): readonly string[] {

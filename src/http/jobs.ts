@@ -12,17 +12,20 @@ const TIMELINE = { usual: 1000, most: 5000 };
 export function jobs(call: Call, sources: HttpSources): Response {
   const source = textParam(call, 'source');
   const filter = {
-    states: textParam(call, 'state')?.split(',').map(stateOf),
+    states: call.req.query('state')?.split(',').map(stateOf),
     isSource: source === undefined ? undefined : compileSource(source),
     text: textParam(call, 'text')?.toLowerCase(),
     sinceMs: timeParam(call, 'since', sources.nowMs()),
   };
-  return call.json(sources.traces.jobs(limitOf(call, JOBS.usual, JOBS.most), call.req.query('cursor'), filter));
+  return call.json(
+    sources.traces.jobs(limitOf(call, JOBS.usual, JOBS.most), call.req.query('cursor'), filter),
+  );
 }
 
 function stateOf(text: string): JobState {
   const state = JOB_STATES.find((known) => known === text);
-  if (state === undefined) throw new BadQuery('there is no such state', `use one of ${JOB_STATES.join(', ')}`);
+  if (state === undefined)
+    throw new BadQuery('there is no such state', `use one of ${JOB_STATES.join(', ')}`);
   return state;
 }
 

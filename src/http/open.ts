@@ -47,7 +47,11 @@ export async function openHttp(
 ): Promise<HttpServer> {
   const host = options.host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   if (host !== 'localhost' && !isLoopback(host)) throw notLoopback(options.host);
-  const routes = createRoutes({ host: inUrl(host), access: options.access, pages: options.pages }, sources, context.log);
+  const routes = createRoutes(
+    { host: inUrl(host), access: options.access, pages: options.pages },
+    sources,
+    context.log,
+  );
   const server = createServer(
     LIMITS,
     getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler }),

@@ -39,7 +39,8 @@ export function timeParam(call: Call, name: string, nowMs: number): number | und
   if (text === undefined) return undefined;
   const agoMs = parseDuration(text);
   const ms = agoMs === undefined ? Date.parse(text) : nowMs - agoMs;
-  if (Number.isNaN(ms)) throw new BadQuery(`${name} is no time`, 'write 30m, 2h, 1d, or 2025-10-20T10:30:00Z');
+  if (Number.isNaN(ms))
+    throw new BadQuery(`${name} is no time`, 'write 30m, 2h, 1d, or 2025-10-20T10:30:00Z');
   return ms;
 }
 

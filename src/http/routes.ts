@@ -7,8 +7,8 @@ import { refuse } from './answer.ts';
 import { guard, PLAN_PATH } from './guard.ts';
 import { job, jobs, trace } from './jobs.ts';
 import { messages } from './messages.ts';
-import { BadQuery } from './params.ts';
 import { createPages, isPage } from './pages.ts';
+import { BadQuery } from './params.ts';
 import type { HttpSources } from './sources.ts';
 import { stream } from './stream.ts';
 
@@ -29,7 +29,11 @@ export const ROUTES: readonly Route[] = [
   { path: '/metrics', shows: 'metrics in the Prometheus text format', answer: metrics },
   { path: '/api/v1/overview', shows: 'what runs, what failed, rates, drops, backends', answer: overview },
   { path: '/api/v1/health', shows: 'backends, ingest and process', answer: health },
-  { path: '/api/v1/jobs', shows: 'jobs, newest first: ?limit=50 &state=failed &source= &text= &since=1h &cursor=…', answer: jobs },
+  {
+    path: '/api/v1/jobs',
+    shows: 'jobs, newest first: ?limit=50 &state=failed &source= &text= &since=1h &cursor=…',
+    answer: jobs,
+  },
   { path: '/api/v1/jobs/:id', shows: 'one job: its services, times and messages', answer: job },
   { path: '/api/v1/traces/:id', shows: 'one trace, likewise', answer: trace },
   {
@@ -37,8 +41,16 @@ export const ROUTES: readonly Route[] = [
     shows: 'what happened to a message, to those of a job, or to source:seq',
     answer: why,
   },
-  { path: '/api/v1/messages', shows: 'recent messages, newest first: ?source= &type= &level= &text= …', answer: messages },
-  { path: '/api/v1/stream', shows: 'what happens, as server-sent events: ?topics=overview,tail …', answer: stream },
+  {
+    path: '/api/v1/messages',
+    shows: 'recent messages, newest first: ?source= &type= &level= &text= …',
+    answer: messages,
+  },
+  {
+    path: '/api/v1/stream',
+    shows: 'what happens, as server-sent events: ?topics=overview,tail …',
+    answer: stream,
+  },
   { path: '/api/v1/config', shows: 'the running configuration and the last reload', answer: config },
   {
     method: 'POST',

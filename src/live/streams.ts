@@ -146,9 +146,7 @@ export function createStreams(
       at,
       outbox: createOutbox(key),
       tail,
-      states: topics
-        .filter(({ name }) => name !== 'tail')
-        .map((topic) => followState(topic, states, read)),
+      states: topics.filter(({ name }) => name !== 'tail').map((topic) => followState(topic, states, read)),
       stopListening: tail === undefined ? () => {} : taps.listen(at, tail),
       reader: undefined,
       isOver: false,

@@ -52,7 +52,8 @@ export function createTail(
       items.push(describe(message, where));
     },
     flush() {
-      const all = unshown + (text === undefined || lookedAt === 0 ? seen : Math.round((matched * seen) / lookedAt));
+      const all =
+        unshown + (text === undefined || lookedAt === 0 ? seen : Math.round((matched * seen) / lookedAt));
       const messages = items;
       items = [];
       left = Math.min(left + SHOWN_PER_FLUSH, SHOWN_PER_S);

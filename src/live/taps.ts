@@ -39,7 +39,8 @@ export function createTaps(): Taps {
       for (const tail of routed) for (const message of messages) tail.take(message, { backend, rule });
     } else if (step.kind === 'ended' && ended.length > 0) {
       const { backend, ending: outcome, reason } = step;
-      for (const tail of ended) for (const message of messages) tail.take(message, { backend, outcome, reason });
+      for (const tail of ended)
+        for (const message of messages) tail.take(message, { backend, outcome, reason });
     }
   };
 

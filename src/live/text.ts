@@ -11,7 +11,11 @@ export function textOf(type: string, record: JsonObject): string {
     case 'metric':
       return words(data.name, '=', data.value, data.unit);
     case 'progress':
-      return words(typeof data.percent === 'number' ? `${data.percent} %` : undefined, data.status, data.message);
+      return words(
+        typeof data.percent === 'number' ? `${data.percent} %` : undefined,
+        data.status,
+        data.message,
+      );
     case 'resource':
       return Object.entries(data)
         .filter(([, value]) => typeof value === 'number')

@@ -49,7 +49,11 @@ export const topicText = (topic: Topic): string =>
 export type Changes = () => OutEvent | undefined;
 
 /** Follows a topic that is a state; `read` shares what is read in one second among all streams. */
-export function followState(topic: Topic, states: LiveStates, read: <T>(key: string, ask: () => T) => T): Changes {
+export function followState(
+  topic: Topic,
+  states: LiveStates,
+  read: <T>(key: string, ask: () => T) => T,
+): Changes {
   const name = topicText(topic);
   if (topic.name === 'jobs') return followJobs(() => read(name, states.jobs));
   let last = '';

@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { memoryUsage, pid, uptime, version } from 'node:process';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
 import type { Row } from './tally.ts';
@@ -71,12 +72,12 @@ export interface Usage {
 
 /** Asks the process what it uses now. */
 export function usageOf(lag: EventLoopLag): Usage {
-  const { rss, heapUsed } = process.memoryUsage();
+  const { rss, heapUsed } = memoryUsage();
   const lags = new Map(lag.rows().map(([[quantile], seconds]) => [quantile, seconds * 1000]));
   return {
-    node: process.version,
-    pid: process.pid,
-    uptimeS: process.uptime(),
+    node: version,
+    pid,
+    uptimeS: uptime(),
     rssBytes: rss,
     heapUsedBytes: heapUsed,
     lagMs: { p50: lags.get('0.5') ?? 0, p99: lags.get('0.99') ?? 0, max: lags.get('1') ?? 0 },

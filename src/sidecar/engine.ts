@@ -1,7 +1,7 @@
-import { defer, finalize, map, type Observable, of } from 'rxjs';
+import { defer, finalize, map, type Observable } from 'rxjs';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { Context } from '../context.ts';
-import type { Watch } from '../correlate/correlate.ts';
+import type { Watched } from '../correlate/correlate.ts';
 import { createTraceStore, type TraceStore } from '../correlate/store.ts';
 import type { DeadLetters } from '../deliver/dead-letters.ts';
 import { type LaneSpec, type Lanes, openLanes } from '../deliver/lanes.ts';
@@ -37,7 +37,7 @@ export interface EngineOptions {
   /** Where the web page is at the moment; '' if there is none. */
   readonly pageUrl?: () => string;
   /** Who looks at what comes in; absent: nobody. */
-  readonly watch$?: Observable<Watch | undefined>;
+  readonly watched?: Watched;
 }
 
 /** The flow without its sockets: everything that a reload keeps, and the plan that it replaces. */
@@ -68,7 +68,7 @@ type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
-  const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl, watch$ = of(undefined) } = options;
+  const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl, watched } = options;
   const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
 
@@ -152,7 +152,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
           batch$: setting$(batchLimits),
           plan$: plan$.pipe(map((plan) => ({ run: (batch$) => track(plan, plan.run(batch$)) }))),
           traces,
-          watch$,
+          watched,
           lanes,
           drainMs: () => 2 * inForce.get().config.reload.drain,
           closeMs,

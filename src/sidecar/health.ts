@@ -3,10 +3,10 @@ import type { Traces } from '../correlate/view.ts';
 import type { LaneStats } from '../deliver/lane.ts';
 import type { Circuit, HealthView, OverviewView } from '../http/health-view.ts';
 import { isoTime } from '../message.ts';
-import type { Metrics, SpoolGauge } from '../metrics.ts';
 import { labelOf } from '../metrics/label.ts';
 import { createRates, type Totals } from '../metrics/rates.ts';
 import type { Row } from '../metrics/tally.ts';
+import type { Metrics, SpoolGauge } from '../metrics.ts';
 import { jobsOfOverview } from './overview-jobs.ts';
 import { rejectedOnDisk, type State } from './status.ts';
 

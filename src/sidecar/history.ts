@@ -23,6 +23,8 @@ export function createHistory(first: Reloaded, file: string): History {
     add: (reloaded) => {
       const text = reloaded.text === undefined ? undefined : redactText(reloaded.text);
       const diff = text === undefined ? '' : unifiedDiff(inForce, text, ['in force', file]);
+      const isNews = reloaded.result !== 'unchanged' || diff !== '' || entries[0]?.result === 'rejected';
+      if (!isNews) return;
       // A text that means the same is in force as well.
       if (reloaded.result !== 'rejected') inForce = text ?? inForce;
       entries = [entryOf(reloaded, bounded(diff)), ...entries].slice(0, MAX_ENTRIES);

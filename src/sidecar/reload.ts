@@ -62,14 +62,13 @@ export const reload = (
 
 const MENDED = 'the configuration on disk is the one in force again';
 
-async function put(
-  reading: Reading,
-  options: ReloadOptions,
-  { log }: Context,
-): Promise<Put> {
+async function put(reading: Reading, options: ReloadOptions, { log }: Context): Promise<Put> {
   const { path, apply, isNew } = options;
   let hash = '';
-  const rejected = (problems: readonly ConfigIssue[], errors: readonly string[] = problems.map(formatIssue)): Put => {
+  const rejected = (
+    problems: readonly ConfigIssue[],
+    errors: readonly string[] = problems.map(formatIssue),
+  ): Put => {
     for (const error of errors) log.error({ file: path }, error);
     log.error({ file: path, errors: errors.length }, 'configuration rejected; the one before stays in force');
     return { result: 'rejected', hash, errors, problems };

@@ -15,8 +15,8 @@ import { openMarks } from '../ingest/session/marks.ts';
 import { openSessions } from '../ingest/session/sessions.ts';
 import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
-import { createLive } from './live.ts';
 import { createRedaction } from '../live/redaction.ts';
+import { createSdkDrops } from '../live/sdk-drops.ts';
 import { createTaps } from '../live/taps.ts';
 import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
@@ -25,6 +25,7 @@ import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { createHealth } from './health.ts';
 import { createHistory } from './history.ts';
+import { createLive } from './live.ts';
 import { planEdit, rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
@@ -87,6 +88,7 @@ export async function startSidecar(
   );
   const { receipts } = sessions;
   const taps = createTaps();
+  const sdkDrops = createSdkDrops();
   const context: Context = { ...surroundings, counters: metrics, journal: taps.journal(journal), receipts };
   let redact = createRedaction(first.config.http.redact);
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
@@ -98,7 +100,15 @@ export async function startSidecar(
   const pageUrl = () => pageUrlOf(web);
   const engine = createEngine(
     first,
-    { sinks: options.sinks, deadLetters, spools, sessions, dataDir, pageUrl, watch$: taps.ingest$ },
+    {
+      sinks: options.sinks,
+      deadLetters,
+      spools,
+      sessions,
+      dataDir,
+      pageUrl,
+      watched: { watch$: taps.ingest$, ofSdks: sdkDrops.add },
+    },
     context,
   );
   const listeners = createListeners(engine.pause$, context);
@@ -126,7 +136,7 @@ export async function startSidecar(
       listening: listeners.addresses,
       sdks: listeners.sdks,
       bytesRead: listeners.bytesRead,
-      sdkDropped: () => 0,
+      sdkDropped: sdkDrops.total,
       ready,
     },
     scheduler,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorText } from '../deliver/retry.ts';
 import type { Log } from '../context.ts';
+import { errorText } from '../deliver/retry.ts';
 
 /** What readers of the page and the API show. */
 export interface Token {
@@ -30,7 +30,10 @@ export async function openToken(dataDir: string, log: Log): Promise<Token> {
     await chmod(file, 0o600);
     return { token, file };
   } catch (error) {
-    log.warn({ file, error: errorText(error) }, 'The HTTP token cannot be kept: it is another one after a restart');
+    log.warn(
+      { file, error: errorText(error) },
+      'The HTTP token cannot be kept: it is another one after a restart',
+    );
     return { token, file: '' };
   }
 }

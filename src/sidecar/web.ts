@@ -20,7 +20,12 @@ export interface Web {
 }
 
 /** Serves nothing until `apply`. @param pages folder of the built page. */
-export function createWeb(sources: HttpSources, { token, file }: Token, pages: string, context: Context): Web {
+export function createWeb(
+  sources: HttpSources,
+  { token, file }: Token,
+  pages: string,
+  context: Context,
+): Web {
   let key = '';
   let isOpen = false;
   const access = { token: () => (isOpen ? '' : token), tokenFile: file };

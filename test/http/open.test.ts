@@ -9,7 +9,8 @@ afterEach(closeAll);
 
 const GLOBALS = { Request: globalThis.Request, Response: globalThis.Response };
 
-const opening = (host: string, port = 0) => openHttp({ host, port, access: UNGUARDED, pages: NO_PAGES }, sourcesOf(), createLogged().context);
+const opening = (host: string, port = 0) =>
+  openHttp({ host, port, access: UNGUARDED, pages: NO_PAGES }, sourcesOf(), createLogged().context);
 
 async function connected(address: string, bytes: string): Promise<Socket> {
   const { hostname, port } = new URL(address);

@@ -4,6 +4,7 @@ import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
 import type { JobFilter, JobPage, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
 import type { Access } from '../../src/http/access.ts';
+import type { HealthView, OverviewView } from '../../src/http/health-view.ts';
 import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
 import type { HttpSources } from '../../src/http/sources.ts';
 
@@ -94,8 +95,57 @@ export function tracesOf(jobs: readonly JobView[]): Traces {
   };
 }
 
+const OVERVIEW: OverviewView = {
+  time: '2025-10-20T11:00:00.000Z',
+  version: '1',
+  uptime_s: 1,
+  readiness: { ready: true, reasons: [], warnings: [] },
+  jobs: { running: [], failed: [] },
+  ingest: { messages: 0, messages_per_s: 0, connections: 0, listening: [] },
+  drops: { rejected: 0, shed: 0, dead_lettered: 0, sdk: 0 },
+  backends: [],
+  last_reload: null,
+  rejected_on_disk: false,
+};
+
+const HEALTH: HealthView = {
+  time: '2025-10-20T11:00:00.000Z',
+  window_s: 10,
+  backends: [],
+  ingest: {
+    listening: [],
+    connections: 0,
+    clients: [],
+    messages: 0,
+    messages_per_s: 0,
+    bytes_per_s: 0,
+    rejected: [],
+    sources: [],
+    sdk_dropped: 0,
+  },
+  process: {
+    version: '1',
+    node: 'v20.0.0',
+    pid: 1,
+    uptime_s: 1,
+    rss_bytes: 1,
+    heap_used_bytes: 1,
+    event_loop_lag_ms: { p50: 0, p99: 0, max: 0 },
+  },
+};
+
 export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
   return {
+    nowMs: () => Date.parse('2025-10-20T11:00:00.000Z'),
+    overview: () => OVERVIEW,
+    health: () => HEALTH,
+    messages: () => ({ messages: [], remembered: 'nothing is remembered yet' }),
+    streams: {
+      open: () => {
+        throw new Error('no stream is expected');
+      },
+      end: () => {},
+    },
     ready: () => ({ ready: true, reasons: [], warnings: [] }),
     metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => '# HELP a b\n' },
     traces: tracesOf([JOB]),

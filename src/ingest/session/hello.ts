@@ -42,7 +42,12 @@ export function helloOf(record: JsonObject): Hello | HelloError {
   if (!isAck(ack)) return wrong('ack is memory or disk');
   if (ack !== undefined && session === '') return wrong('ack needs a session');
   if (typeof token !== 'string') return wrong('token is a text');
-  return { session: session.toLowerCase(), ack, token, sdk: typeof sdk === 'string' ? sdk.slice(0, MAX_SDK) : '' };
+  return {
+    session: session.toLowerCase(),
+    ack,
+    token,
+    sdk: typeof sdk === 'string' ? sdk.slice(0, MAX_SDK) : '',
+  };
 }
 
 const isObject = (value: Json | undefined): value is JsonObject =>
