@@ -5,7 +5,6 @@ import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { config$ } from '../config/watch.ts';
 import type { Context } from '../context.ts';
-import { createTraces } from '../correlate/traces.ts';
 import { openDeadLetters } from '../deliver/dead-letters.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import { openSpools, type Spools } from '../deliver/spools.ts';
@@ -13,9 +12,7 @@ import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
 import { openMarks } from '../ingest/session/marks.ts';
 import { openSessions } from '../ingest/session/sessions.ts';
-import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
-import { createRedaction } from '../live/redaction.ts';
 import { createSdkDrops } from '../live/sdk-drops.ts';
 import { createTaps } from '../live/taps.ts';
 import { isoTime } from '../message.ts';
@@ -23,14 +20,12 @@ import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
-import { createHealth } from './health.ts';
-import { createHistory } from './history.ts';
-import { createLive } from './live.ts';
-import { planEdit, rememberingReads } from './plan-edit.ts';
+import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
-import { configView, laneGauge, readiness, type State } from './status.ts';
+import { laneGauge, type State } from './status.ts';
 import { openToken } from './token.ts';
+import { createViews } from './views.ts';
 import { createWeb, pageUrlOf } from './web.ts';
 
 export interface SidecarOptions extends DraftOptions {
@@ -90,7 +85,6 @@ export async function startSidecar(
   const taps = createTaps();
   const sdkDrops = createSdkDrops();
   const context: Context = { ...surroundings, counters: metrics, journal: taps.journal(journal), receipts };
-  let redact = createRedaction(first.config.http.redact);
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
@@ -119,67 +113,23 @@ export async function startSidecar(
     loaded: loaded(),
     lastReload: null,
   });
-  const history = createHistory(
-    { time: loaded(), result: 'applied', hash: first.hash, errors: [], problems: [], text: options.text },
-    path,
-  );
-  const traces = createTraces(engine.traces, scheduler);
-  const ready = () => readiness(state.get(), engine.lanes.stats(), listeners.exposed(), spools.stats());
-  const health = createHealth(
+  const views = createViews(
     {
-      version: options.version,
-      metrics,
-      traces,
+      ...options,
+      readFile: files.again,
+      dataDir,
       state: state.get,
-      lanes: engine.lanes.stats,
-      spools: spools.stats,
-      listening: listeners.addresses,
-      sdks: listeners.sdks,
-      bytesRead: listeners.bytesRead,
-      sdkDropped: sdkDrops.total,
-      ready,
-    },
-    scheduler,
-  );
-  const config = () =>
-    configView(state.get(), {
-      file: path,
-      data_dir: dataDir,
-      listening: listeners.addresses(),
-      history: history.entries(),
-    });
-  const live = createLive(
-    { overview: health.overview, health: health.health, config, traces, journal, taps, redact: () => redact },
-    scheduler,
-  );
-  const web = createWeb(
-    {
-      ...live,
-      nowMs: () => scheduler.now(),
-      ready,
+      engine,
+      spools,
+      listeners,
       metrics,
-      traces,
-      overview: health.overview,
-      health: health.health,
-      why: createWhy(journal),
-      plan: (text) =>
-        planEdit(
-          text,
-          {
-            ...options,
-            readFile: files.again,
-            dataDir,
-            inForce: () => state.get().draft,
-            messages: journal.messages,
-          },
-          context,
-        ),
-      config,
+      journal,
+      taps,
+      sdkDrops,
     },
-    await openToken(dataDir, log),
-    options.shippedUi,
     context,
   );
+  const web = createWeb(views.sources, await openToken(dataDir, log), options.shippedUi, context);
   watchGauges(metrics, engine, spools, listeners);
   const flow = startFlow(engine, spools, listeners, metrics, context);
 
@@ -193,17 +143,15 @@ export async function startSidecar(
     engine.apply(next);
     boundsOf = (backend) => letterBounds(next.config, backend);
     journal.setLimits(journalLimits(next.config));
-    redact = createRedaction(next.config.http.redact);
     metrics.planned(engine.plan().backends);
     state.set({ ...state.get(), draft: next, loaded: loaded() });
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
     await sessions.close();
-    live.streams.end();
+    views.end();
     await web.close();
     deadLetters.close().subscribe();
-    health.close();
     metrics.close();
     return lost;
   };
@@ -216,7 +164,7 @@ export async function startSidecar(
   }
   const watching = watchConfig(options, apply, engine, () => state.get().draft, context).subscribe((last) => {
     if (last.result !== 'unchanged') metrics.reloaded(last.result);
-    history.add(last);
+    views.reloaded(last);
     const { time, result, errors } = last;
     state.set({ ...state.get(), lastReload: { time, result, errors } });
   });
