@@ -17,6 +17,8 @@ export interface Host {
   readonly random: () => number;
   /** Emits at SIGTERM or SIGINT. */
   readonly stop$: Observable<unknown>;
+  /** Emits when nobody reads what is printed any more. */
+  readonly unread$: Observable<unknown>;
   /** Emits at SIGHUP. */
   readonly reload$: Observable<unknown>;
   readonly version: string;
