@@ -45,7 +45,7 @@ export async function top(
   let last: string | undefined;
   try {
     while (!isEnding) {
-      const { text, isAnswer } = await look(options, out.columns ?? Number.POSITIVE_INFINITY);
+      const { text, isAnswer } = await look(options, out.columns || Number.POSITIVE_INFINITY);
       last = isAnswer ? undefined : text;
       if (isScreen) out.write(`${HOME}${text}`);
       else if (isAnswer) out.write(text);

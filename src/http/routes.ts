@@ -7,6 +7,7 @@ import { refuse } from './answer.ts';
 import { guard, PLAN_PATH } from './guard.ts';
 import { job, jobs, trace } from './jobs.ts';
 import { messages } from './messages.ts';
+import { query, series } from './metrics.ts';
 import { createPages, isPage } from './pages.ts';
 import { BadQuery } from './params.ts';
 import type { HttpSources } from './sources.ts';
@@ -40,6 +41,16 @@ export const ROUTES: readonly Route[] = [
     path: '/api/v1/why/:id',
     shows: 'what happened to a message, to those of a job, or to source:seq',
     answer: why,
+  },
+  {
+    path: '/api/v1/metrics/series',
+    shows: 'metrics that programs sent: ?name= &source= …',
+    answer: series,
+  },
+  {
+    path: '/api/v1/metrics/query',
+    shows: 'values over time: ?name= &source= &tag=key:value &from=1h &to= &step=10s',
+    answer: query,
   },
   {
     path: '/api/v1/messages',
