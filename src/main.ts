@@ -216,9 +216,13 @@ function fail(error: Error): void {
 /** How long the process stays for what it still prints: nobody may be reading it any more. */
 const LINGER_MS = 1_000;
 
+/** Ends the process with this code. Left to end by itself, Node.js 20 may wait for its own threads for ever (nodejs/node#54918). */
 async function exitWith(code: Promise<number>): Promise<void> {
   process.exitCode = await code;
-  setTimeout(end, LINGER_MS).unref();
+  setTimeout(end, LINGER_MS);
+  const printed = [process.stdout, process.stderr].map((out) => new Promise((done) => out.write('', done)));
+  await Promise.all([...printed, ownLog?.written()]);
+  end();
 }
 
 /** Ends the process, whether or not anybody reads what it prints. */
