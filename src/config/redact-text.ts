@@ -25,7 +25,9 @@ export function redactText(text: string): string {
 function secretsIn(text: string): readonly string[] {
   const nothing = { env: {}, readFile: () => '' };
   const secrets = literalSecrets(plainTree(parseSource(text).root, nothing).value);
-  return secrets.flatMap((secret) => [secret, ...secret.split('\n').map((line) => line.trim())]);
+  return secrets
+    .filter((secret) => !REFERENCE.test(secret))
+    .flatMap((secret) => [secret, ...secret.split('\n').map((line) => line.trim())]);
 }
 
 function maskValues(text: string): string {

@@ -64,10 +64,10 @@ test('events go over the wire as they happen, one response for all', async () =>
   await until(() => text().includes('"id":"first"'), 'a message', text);
   pass(messageOf('second'));
   await until(() => text().includes('"id":"second"'), 'another', text);
-  const ended = once(socket, 'end');
   streams.end();
-  await ended;
+  await until(() => text().endsWith('\r\n0\r\n\r\n'), 'the end', text);
   expect(text()).toContain('event: bye');
+  socket.destroy();
 });
 
 test('a client that does not read takes bounded memory, and the server goes on', async () => {
