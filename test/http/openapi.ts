@@ -22,7 +22,7 @@ export const DOCUMENT = parse(readFileSync(join(ROOT, 'docs', 'openapi.yaml'), '
 };
 
 /** Parts of others, which add to what they have. */
-const PARTS = ['StoryBase', 'StoryDetails', 'JobIds', 'TraceIds'];
+const PARTS = ['StoryBase', 'StoryDetails', 'JobIds', 'JobChildren', 'TraceIds'];
 
 /** A copy in which objects have the described fields only. */
 function closed(value: unknown, name = ''): unknown {
