@@ -61,16 +61,16 @@ type Backend = Health['backends'][number];
 const MAX_SOURCES = 10;
 
 /** The screen, line by line. */
-export function draw(overview: Overview, { backends, ingest, process }: Health): readonly string[] {
+export function draw(overview: Overview, { backends, ingest, process: own }: Health): readonly string[] {
   const { readiness, drops, jobs } = overview;
-  const lag = process.event_loop_lag_ms;
+  const lag = own.event_loop_lag_ms;
   const busiest = [...ingest.sources].sort((a, b) => b.messages_per_s - a.messages_per_s);
   return [
     `sidecar ${overview.version}, up ${duration(overview.uptime_s * 1000)}, ${readiness.ready ? 'ready' : 'NOT READY'}, at ${overview.time.slice(11, 19)} UTC`,
     `in       ${rate(ingest.messages_per_s)} messages/s, ${bytes(ingest.bytes_per_s)}/s, ${ingest.connections} connections, ${count(ingest.messages)} messages in all`,
     `dropped  ${count(drops.rejected)} rejected, ${count(drops.shed)} shed, ${count(drops.dead_lettered)} dead letters, ${count(drops.sdk)} by SDKs`,
     `jobs     ${jobs.running.length} running, ${jobs.failed.length} failed within the hour`,
-    `process  ${bytes(process.rss_bytes)}, timers late by ${lag.p50.toFixed(1)} / ${lag.p99.toFixed(1)} / ${lag.max.toFixed(1)} ms (p50 / p99 / worst)`,
+    `process  ${bytes(own.rss_bytes)}, timers late by ${lag.p50.toFixed(1)} / ${lag.p99.toFixed(1)} / ${lag.max.toFixed(1)} ms (p50 / p99 / worst)`,
     `reload   ${reloadOf(overview.last_reload)}`,
     ...[...readiness.reasons, ...readiness.warnings].map((text) => `!        ${text}`),
     '',
