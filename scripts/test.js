@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,11 +77,14 @@ function installMoto() {
   ]);
 }
 
-/** Runs jest and returns its exit code and its own counts. */
-function runJest(args, absent) {
+/** How long jest may take to end once its results are written. */
+const END_MS = 30_000;
+
+/** Runs jest and gives its exit code and its own counts. */
+async function runJest(args, absent) {
   const folder = mkdtempSync(join(tmpdir(), 'sidecar-test-'));
   const outputFile = join(folder, 'result.json');
-  const jest = spawnSync(
+  const jest = spawn(
     process.execPath,
     [
       '--experimental-vm-modules',
@@ -96,19 +100,36 @@ function runJest(args, absent) {
       env: { ...env, SIDECAR_TEST_WITHOUT: absent.map(({ name }) => name).join(',') },
     },
   );
+  const ending = endOnceWritten(jest, outputFile);
+  const [status] = await once(jest, 'exit');
+  clearInterval(ending);
+  const result = resultOf(outputFile);
+  rmSync(folder, { recursive: true, force: true });
+  return { status: status ?? (result?.success ? 0 : 1), result };
+}
+
+/** Node.js 20 may wait for its own threads for ever when it ends (nodejs/node#54918): then the results are all there. */
+function endOnceWritten(jest, outputFile) {
+  let writtenMs;
+  return setInterval(() => {
+    if (writtenMs === undefined && resultOf(outputFile) !== undefined) writtenMs = Date.now();
+    if (Date.now() - writtenMs > END_MS) jest.kill('SIGKILL');
+  }, 1_000);
+}
+
+/** What jest found; undefined while it is not all written. */
+function resultOf(outputFile) {
   try {
-    return { status: jest.status ?? 1, result: JSON.parse(readFileSync(outputFile, 'utf8')) };
+    return JSON.parse(readFileSync(outputFile, 'utf8'));
   } catch {
-    return { status: jest.status || 1, result: undefined };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    return undefined;
   }
 }
 
 install();
 build();
 const absent = installPrograms();
-const { status, result } = runJest(process.argv.slice(2), absent);
+const { status, result } = await runJest(process.argv.slice(2), absent);
 for (const { name, package: from, hint = `apt-get install ${from}` } of absent) {
   console.log(`skipped: tests that need ${name}; get it with: ${hint}`);
 }
@@ -124,3 +145,4 @@ if (result !== undefined) {
   // A file that could not be run at all is a failure too.
   console.log(`${numPassedTests} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed${skipped}`);
 }
+process.exit();

@@ -6,8 +6,20 @@ const ARENA_BYTES = 65_536;
 /** Most bytes of UTF-8 that a UTF-16 code unit may take. */
 const BYTES_PER_UNIT = 3;
 
+/** Input from this size on is placed in a buffer of its own: below, that costs more than it saves. */
+const PLACED_BYTES = 8_192;
+/** Room is left for lines that exceed their input by so much more than the last ones did; at most by this. */
+const SPARE = 1.05;
+const MAX_GROWTH = 4;
+
 let arena = Buffer.alloc(0);
 let used = 0;
+/** Where the next line must end: behind it is input whose lines are not written yet. */
+let limit = 0;
+/** By how much lines are expected to exceed their input, as a part of it. */
+let growth = 0.5;
+/** Bytes of the input that was placed in this buffer. */
+let placedBytes = 0;
 
 /** The buffer that lines are written to at present. */
 export const arenaBuffer = (): Buffer => arena;
@@ -17,11 +29,36 @@ export const arenaEnd = (): number => used;
 
 /** Starts a line of at most `maxBytes`, all of it in one buffer; its first position. */
 export function startLine(maxBytes: number): number {
-  if (arena.length - used < maxBytes) {
+  if (limit - used < maxBytes) {
+    if (limit < arena.length) growth = Math.min(growth * SPARE ** 2, MAX_GROWTH);
     arena = Buffer.allocUnsafeSlow(Math.max(ARENA_BYTES, maxBytes));
     used = 0;
+    limit = arena.length;
+    placedBytes = 0;
   }
   return used;
+}
+
+/**
+ * Places input that lines are about to be made of at the end of a new buffer, so that each is moved within it, at a
+ * third of the cost of a copy between buffers; its position in `arenaBuffer()`. -1 for little input, which is left
+ * where it is.
+ */
+export function placeInput(input: Buffer): number {
+  if (input.length < PLACED_BYTES) return -1;
+  // Of the input before this one all lines were made in its buffer.
+  if (placedBytes > 0) growth = Math.max((used / placedBytes - 1) * SPARE, growth / SPARE);
+  placedBytes = input.length;
+  limit = Math.ceil(input.length * growth);
+  arena = Buffer.allocUnsafeSlow(limit + input.length);
+  used = 0;
+  arena.set(input, limit);
+  return limit;
+}
+
+/** Lines may take the place of input in `buffer` up to `end`. */
+export function releaseInput(buffer: Buffer, end: number): void {
+  if (buffer === arena) limit = end;
 }
 
 /** Most bytes that a text may take. */
@@ -29,7 +66,9 @@ export const mostBytes = (text: string): number => text.length * BYTES_PER_UNIT;
 
 /** Adds `bytes[from, to)` to the line. */
 export function addBytes(bytes: Buffer, from: number, to: number): void {
-  used += bytes.copy(arena, used, from, to);
+  if (bytes === arena) arena.copyWithin(used, from, to);
+  else bytes.copy(arena, used, from, to);
+  used += to - from;
 }
 
 /** Adds all of `bytes` to the line; a third of the cost of a part. */
@@ -54,7 +93,7 @@ export function endLine(): void {
  * is not the last written is copied behind the others.
  */
 export function reopenLine(buffer: Buffer, start: number, end: number, maxMoreBytes: number): number {
-  const isLast = buffer === arena && end === used && arena.length - used >= maxMoreBytes;
+  const isLast = buffer === arena && end === used && limit - used >= maxMoreBytes;
   if (isLast) {
     used -= 2;
     return start;

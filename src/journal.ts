@@ -90,8 +90,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     if (!isBad && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const atMs = now();
     const isAny = isBad && mayKeepEnd(atMs, all.length);
-    // One message must not keep the text of its whole batch.
-    const messages = isAny ? all.map(ownCopyOf) : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
+    const messages = isAny ? all : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
     if (messages.length === 0) return;
     if (step.kind === 'batched') sampling.kept(newest.receivedMs, messages.length);
     const isFirst = step.kind === 'batched' || isAny;

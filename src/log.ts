@@ -16,19 +16,23 @@ const MAX_WAITING_BYTES = 1_048_576;
 
 /** A log that can be given up. */
 export interface OwnLog extends Log {
+  /** Resolves once all that was logged is written; never, where nobody reads. */
+  written(): Promise<void>;
   /** Drops what nobody has read yet, without which the process could not end. Nothing may be logged after it. */
   abandon(): void;
 }
 
 /** The sidecar's own log, to a file descriptor; a reader who does not read never holds up the sidecar. */
 export function createLog(fd: number, { level, human, colour }: LogOptions): OwnLog {
-  const out = pino.destination({ fd, sync: false, maxLength: MAX_WAITING_BYTES });
+  // Without a least length, flush() would not wait for what is being written.
+  const out = pino.destination({ fd, sync: false, minLength: 1, maxLength: MAX_WAITING_BYTES });
   const base = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const formatters = { level: (label: string) => ({ level: label }) };
   const abandon = () => out.destroy();
-  if (!human) return Object.assign(pino({ ...base, formatters }, out), { abandon });
+  const written = () => new Promise<void>((done) => out.flush(() => done()));
+  if (!human) return Object.assign(pino({ ...base, formatters }, out), { written, abandon });
   const lines: DestinationStream = { write: (entry) => out.write(`${lineOf(entry, colour)}\n`) };
-  return Object.assign(pino({ ...base, formatters }, lines), { abandon });
+  return Object.assign(pino({ ...base, formatters }, lines), { written, abandon });
 }
 
 const COLOURS = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red' } as const;

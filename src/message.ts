@@ -46,10 +46,12 @@ export interface Message {
   start: number;
   /** @internal The sender's record, parsed once somebody asked; `recordOf` fills it in. */
   parsed: JsonObject | undefined;
+  /** @internal Its copy that no batch moves, once somebody asked; `ownCopyOf` fills it in. */
+  ownCopy: Message | undefined;
 }
 
 /** What is known of a message beside its text. */
-export type Envelope = Omit<Message, 'bytes' | 'headBytes' | 'text' | 'start' | 'parsed'>;
+export type Envelope = Omit<Message, 'bytes' | 'headBytes' | 'text' | 'start' | 'parsed' | 'ownCopy'>;
 
 /** What `createMessage` needs. */
 export interface MessageFields extends Envelope {
@@ -70,7 +72,7 @@ export function createMessage(fields: MessageFields): Message {
   const headBytes = arenaEnd() - start;
   addText(added);
   endLine();
-  return messageOf(fields, id, receivedMs, start, headBytes, parsed);
+  return messageOf(fields, id, start, headBytes, parsed);
 }
 
 /** Brace and LF. */
@@ -78,9 +80,8 @@ export const ENDING_BYTES = 2;
 
 /** The message whose line was written last. The only place where one is made, so that all share one hidden class. */
 export function messageOf(
-  e: Omit<Envelope, 'id' | 'receivedMs'>,
+  e: Omit<Envelope, 'id'>,
   id: string,
-  receivedMs: number,
   start: number,
   headBytes: number,
   parsed: JsonObject | undefined,
@@ -90,7 +91,7 @@ export function messageOf(
     source: e.source,
     type: e.type,
     timeMs: e.timeMs,
-    receivedMs,
+    receivedMs: e.receivedMs,
     traceId: e.traceId,
     spanId: e.spanId,
     jobId: e.jobId,
@@ -101,6 +102,7 @@ export function messageOf(
     text: arenaBuffer(),
     start,
     parsed,
+    ownCopy: undefined,
   };
 }
 
@@ -164,6 +166,7 @@ export function messageIn(
     text,
     start,
     parsed: undefined,
+    ownCopy: undefined,
   };
 }
 
@@ -193,7 +196,7 @@ export function withRecord(message: Message, record: JsonObject): Message {
   addText(head);
   const newHeadBytes = arenaEnd() - first;
   addBytes(text, start + headBytes, start + bytes);
-  return messageOf(message, message.id, message.receivedMs, first, newHeadBytes, record);
+  return messageOf(message, message.id, first, newHeadBytes, record);
 }
 
 /**
@@ -211,6 +214,7 @@ export function linkMessage(message: Message, jobId: string, traceId: string, me
   open.bytes = arenaEnd() - first;
   open.text = arenaBuffer();
   open.start = first;
+  open.ownCopy = undefined;
 }
 
 /** Moves a message's text to memory of its own: for whoever holds on to it without its batch. */
@@ -220,11 +224,23 @@ export function detachMessage(message: Message): void {
   message.start = 0;
 }
 
-/** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives. */
+/** Copies are written one after the other in buffers of this size: small, as one of them keeps all of its buffer. */
+const COPIES_BYTES = 8_192;
+let copies = Buffer.alloc(0);
+let copiesEnd = 0;
+
+/** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives; all share one. */
 export function ownCopyOf(message: Message): Message {
-  const copy = { ...message };
-  detachMessage(copy);
-  return copy;
+  if (message.ownCopy !== undefined) return message.ownCopy;
+  const { text, start, bytes } = message;
+  if (copies.length - copiesEnd < bytes) {
+    copies = Buffer.allocUnsafeSlow(Math.max(COPIES_BYTES, bytes));
+    copiesEnd = 0;
+  }
+  text.copy(copies, copiesEnd, start, start + bytes);
+  message.ownCopy = { ...message, text: copies, start: copiesEnd };
+  copiesEnd += bytes;
+  return message.ownCopy;
 }
 
 /** Copies the lines of messages into a buffer of their own, which from then on has their text. */

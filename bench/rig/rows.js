@@ -17,7 +17,7 @@ export async function renderBatches(messages) {
   const random = createRandom(1);
   const render = createRenderer({ random, stamped: false });
   const scan = createScan();
-  const nextId = createIds(random);
+  const ids = createIds(random);
   const sources = sourceNames(SOURCES);
   const toMessage = (source) => {
     const nowMs = Date.now();
@@ -25,13 +25,12 @@ export async function renderBatches(messages) {
       .trimEnd()
       .replace('2025-10-20T10:30:45.123Z', new Date(nowMs).toISOString());
     const bytes = Buffer.from(text);
-    const envelope = scan(bytes, 0, bytes.length);
-    const { jobIdLifted, hasHost, hasTags, ...fields } = envelope;
+    scan.load(bytes, nowMs);
+    const { jobIdLifted, hasHost, hasTags, from, to, value, flags, ...fields } = scan.read(0, bytes.length);
     const tail = `${jobIdLifted ? `,"job_id":${JSON.stringify(fields.jobId)}` : ''},"host":"bench"`;
     return createMessage({
       ...fields,
-      id: nextId(nowMs),
-      receivedMs: nowMs,
+      id: ids.next(nowMs),
       head: text.slice(0, -1),
       tail,
       parsed: undefined,

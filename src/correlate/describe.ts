@@ -5,9 +5,9 @@ import type { JobState, ServiceView, StorySummary, TimelineEntry } from './view.
 
 /** A story summed up per service, the messages that are still kept in full included. */
 export function partsOf(story: Story): readonly Part[] {
-  const parts = new Map([...story.parts].map(([source, part]) => [source, copyPart(part)]));
-  for (const message of story.messages) fold(parts, message);
-  return [...parts.values()].sort((a, b) => startOf(a) - startOf(b));
+  const sums = { parts: new Map([...story.parts].map(([source, part]) => [source, copyPart(part)])) };
+  for (const message of story.messages) fold(sums, message);
+  return [...sums.parts.values()].sort((a, b) => startOf(a) - startOf(b));
 }
 
 /** What a job's and a trace's summary have in common. `nowMs` tells a silent story from a lively one. */

@@ -39,18 +39,16 @@ export interface TraceStore {
 }
 
 const MAX_LINKS = 64;
-/** Messages a second that may be kept in full; in a flood of more, only jobs' sums are kept up, so that it costs little. */
-const MAX_KEPT_PER_SECOND = 10_000;
-
-/** Jobs or traces. */
-interface Kind {
-  readonly member: 'job_id' | 'trace_id';
-  readonly stories: RecentMap<Story>;
-}
+/** Messages a second that are kept in full. More would be replaced within seconds, and cost more to collect than all else. */
+const KEPT_PER_SECOND = 2_000;
+/** Messages a second whose data is looked at; of a flood of more, only what the envelopes say of jobs is summed up. */
+const FOLDED_PER_SECOND = 10_000;
+/** Messages that are kept, and no more looked at, in a second after a flood: what is kept longer tells more. */
+const KEPT_IN_FLOOD = 500;
 
 /** The story of `id`, made if need be; for '', that of `linked`, if there is one. Used now in either case. */
 function storyOf(
-  { member, stories }: Kind,
+  stories: RecentMap<Story>,
   id: string,
   linked: Story | undefined,
   nowMs: number,
@@ -60,7 +58,7 @@ function storyOf(
   const wanted = story?.id ?? id;
   if (story === undefined || !stories.touch(wanted, story)) story = stories.get(wanted);
   if (story === undefined) {
-    story = createStory(wanted, member, nowMs);
+    story = createStory(wanted, nowMs);
     stories.set(wanted, story);
   }
   story.lastMs = nowMs;
@@ -70,13 +68,20 @@ function storyOf(
 function link(story: Story, other: Story): void {
   if (other === story.linked) return;
   story.linked = other;
-  if (story.links.size < MAX_LINKS) story.links.add(other.id);
+  if (story.links.length < MAX_LINKS && !story.links.includes(other.id)) {
+    story.links = [...story.links, other.id];
+  }
 }
 
 /** Names in a message what was found for it. */
 function name(message: Message, job: Story, trace: Story): void {
-  if (message.jobId === '') linkMessage(message, job.id, message.traceId, job.member);
-  else if (message.traceId === '') linkMessage(message, message.jobId, trace.id, trace.member);
+  if (message.jobId === '') linkMessage(message, job.id, message.traceId, memberOf(job, 'job_id'));
+  else if (message.traceId === '') linkMessage(message, message.jobId, trace.id, memberOf(trace, 'trace_id'));
+}
+
+function memberOf(story: Story, name: 'job_id' | 'trace_id'): Buffer {
+  story.member ??= Buffer.from(`,"${name}":${JSON.stringify(story.id)}`);
+  return story.member;
 }
 
 export function createTraceStore(initial: StoreLimits): TraceStore {
@@ -96,31 +101,38 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     story.linked = undefined;
     evicted++;
   };
-  const jobs: Kind = { member: 'job_id', stories: createRecentMap(limits.maxTraces, evict) };
-  const traces: Kind = { member: 'trace_id', stories: createRecentMap(limits.maxTraces, evict) };
+  const jobs = createRecentMap(limits.maxTraces, evict);
+  const traces = createRecentMap(limits.maxTraces, evict);
 
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
     const oldest = story.messages.splice(0, Math.ceil(story.messages.length / 2));
     for (const message of oldest) {
-      fold(story.parts, message);
+      fold(story, message);
       forget(message);
     }
     story.folded += oldest.length;
   };
 
-  let second = 0;
-  let kept = 0;
-  const mayKeep = (nowMs: number) => {
-    const now = Math.floor(nowMs / 1000);
-    if (now !== second) kept = 0;
-    second = now;
-    return kept++ < MAX_KEPT_PER_SECOND;
+  let secondMs = 0;
+  let seen = 0;
+  let keptAtMost = KEPT_PER_SECOND;
+  let foldedAtMost = FOLDED_PER_SECOND;
+  /** How many came in this second, this one included. */
+  const countIn = (nowMs: number) => {
+    if (nowMs - secondMs >= 1000 || nowMs < secondMs) {
+      const isFlood = seen > FOLDED_PER_SECOND;
+      keptAtMost = isFlood ? KEPT_IN_FLOOD : KEPT_PER_SECOND;
+      foldedAtMost = isFlood ? KEPT_IN_FLOOD : FOLDED_PER_SECOND;
+      secondMs = nowMs;
+      seen = 0;
+    }
+    return ++seen;
   };
 
   /** Traces go first: a job is what people ask for. */
   const makeRoom = () => {
-    for (const { stories } of [traces, traces, jobs, jobs]) {
+    for (const stories of [traces, traces, jobs, jobs]) {
       if (messages <= limits.maxMessages && bytes <= limits.maxBytes) return;
       stories.forgetOlder();
     }
@@ -133,11 +145,27 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     if (story.messages.length > limits.maxMessagesPerTrace) foldOldest(story);
   };
 
+  const keepIn = (job: Story | undefined, trace: Story | undefined, message: Message) => {
+    const copy = ownCopyOf(message);
+    if (job !== undefined) keep(job, copy);
+    if (trace !== undefined) keep(trace, copy);
+    makeRoom();
+  };
+  const foldIn = (job: Story | undefined, trace: Story | undefined, message: Message) => {
+    const { parsed } = message;
+    for (const story of [job, trace]) {
+      if (story === undefined) continue;
+      fold(story, message);
+      story.folded++;
+    }
+    // What was only looked at must not stay with the message until its batch is sent.
+    message.parsed = parsed;
+  };
   /** In a flood: the job's sums; what is in the data is not looked at. */
   const sumUp = (job: Story | undefined, trace: Story | undefined, message: Message) => {
     if (trace !== undefined) trace.approximate = true;
     if (job === undefined) return;
-    foldEnvelope(job.parts, message);
+    foldEnvelope(job, message);
     job.folded++;
     job.approximate = true;
   };
@@ -154,29 +182,25 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
         link(trace, job);
         name(message, job, trace);
       }
-      if (mayKeep(receivedMs)) {
-        const copy = ownCopyOf(message);
-        if (job !== undefined) keep(job, copy);
-        if (trace !== undefined) keep(trace, copy);
-        makeRoom();
-      } else {
-        sumUp(job, trace, message);
-      }
+      const nth = countIn(receivedMs);
+      if (nth <= keptAtMost) keepIn(job, trace, message);
+      else if (nth > foldedAtMost) sumUp(job, trace, message);
+      else foldIn(job, trace, message);
     },
-    job: jobs.stories.peek,
-    trace: traces.stories.peek,
-    jobs: () => [...jobs.stories.values()].sort((a, b) => a.lastMs - b.lastMs),
+    job: jobs.peek,
+    trace: traces.peek,
+    jobs: () => [...jobs.values()].sort((a, b) => a.lastMs - b.lastMs),
     setLimits: (next) => {
       limits = next;
-      for (const { stories } of [jobs, traces]) {
+      for (const stories of [jobs, traces]) {
         stories.setMax(limits.maxTraces);
         while (stories.size() > limits.maxTraces) stories.forgetOlder();
       }
       makeRoom();
     },
     stats: () => ({
-      jobs: jobs.stories.size(),
-      traces: traces.stories.size(),
+      jobs: jobs.size(),
+      traces: traces.size(),
       messages,
       bytes,
       evicted,

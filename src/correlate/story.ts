@@ -13,9 +13,9 @@ export interface Part {
   /** Union of its finished spans. */
   intervals: readonly Interval[];
   /** Distinct event texts in order, the first few. */
-  texts: string[];
+  texts: readonly string[];
   /** Its spans by id; bounded. */
-  readonly spansById: Map<string, SpanState>;
+  spansById: ReadonlyMap<string, SpanState>;
   progress: Progress | undefined;
 }
 
@@ -37,43 +37,52 @@ export interface Progress {
   readonly status: string;
 }
 
-/** Everything of one job or one trace. */
-export interface Story extends Aged {
+/** What messages are summed up in. */
+export interface Sums {
+  /** By source. */
+  parts: ReadonlyMap<string, Part>;
+}
+
+/** Everything of one job or one trace. Most have little: what is empty is shared by all that have none of it. */
+export interface Story extends Aged, Sums {
   readonly id: string;
-  /** The member (`,"k":v`) that names it in a message's JSON text, UTF-8. */
-  readonly member: Buffer;
+  /** The member (`,"k":v`) that names it in a message's JSON text, UTF-8; made once it is needed. */
+  member: Buffer | undefined;
   /** The newest messages in full, in order of arrival. */
   messages: Message[];
   /** Messages that were only summed up, because the story outgrew its share. */
   folded: number;
   /** Some folded messages' data was not looked at, for want of time; spans and texts are incomplete. */
   approximate: boolean;
-  /** Sums of the folded messages, by source. */
-  readonly parts: Map<string, Part>;
   /** The other kind's ids that occurred with this one (traces of a job, jobs of a trace), bounded. */
-  readonly links: Set<string>;
+  links: readonly string[];
   /** The story of the other kind that occurred with this one last. */
   linked: Story | undefined;
   /** When its last message was received, epoch milliseconds. */
   lastMs: number;
 }
 
-/** An empty story of a job or a trace, named by `member` in the JSON text of its messages. */
-export function createStory(id: string, member: 'job_id' | 'trace_id', nowMs: number): Story {
+const NO_PARTS: ReadonlyMap<string, Part> = new Map();
+const NO_SPANS: ReadonlyMap<string, SpanState> = new Map();
+const NO_TEXTS: readonly string[] = [];
+
+/** An empty story of a job or a trace. */
+export function createStory(id: string, nowMs: number): Story {
   return {
     id,
-    member: Buffer.from(`,"${member}":${JSON.stringify(id)}`),
+    member: undefined,
     usedIn: UNUSED,
     messages: [],
     folded: 0,
     approximate: false,
-    parts: new Map(),
-    links: new Set(),
+    parts: NO_PARTS,
+    links: NO_TEXTS,
     linked: undefined,
     lastMs: nowMs,
   };
 }
 
+const NO_INTERVALS: readonly Interval[] = [];
 const MAX_TEXTS = 8;
 const MAX_SPANS = 256;
 const MAX_PARTS = 256;
@@ -105,9 +114,12 @@ const FAILED = /^(error|failed|failure|aborted|abandoned)$/i;
 export const isFailure = (message: Message) =>
   message.severity >= 5 || FAILED.test(textOf(dataOf(message).status));
 
-function partOf(parts: Map<string, Part>, message: Message): Part | undefined {
-  const found = parts.get(message.source);
-  if (found !== undefined || parts.size >= MAX_PARTS) return found;
+/** A map to add to. */
+const own = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map() : (map as Map<K, V>));
+
+function partOf(sums: Sums, message: Message): Part | undefined {
+  const found = sums.parts.get(message.source);
+  if (found !== undefined || sums.parts.size >= MAX_PARTS) return found;
   const part: Part = {
     source: message.source,
     firstMs: message.timeMs,
@@ -115,18 +127,18 @@ function partOf(parts: Map<string, Part>, message: Message): Part | undefined {
     messages: 0,
     errors: 0,
     spans: 0,
-    intervals: [],
-    texts: [],
-    spansById: new Map(),
+    intervals: NO_INTERVALS,
+    texts: NO_TEXTS,
+    spansById: NO_SPANS,
     progress: undefined,
   };
-  parts.set(message.source, part);
+  sums.parts = own(sums.parts).set(message.source, part);
   return part;
 }
 
 /** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
-export function foldEnvelope(parts: Map<string, Part>, message: Message): Part | undefined {
-  const part = partOf(parts, message);
+export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
+  const part = partOf(sums, message);
   if (part === undefined) return undefined;
   part.messages++;
   if (message.timeMs < part.firstMs) part.firstMs = message.timeMs;
@@ -136,8 +148,8 @@ export function foldEnvelope(parts: Map<string, Part>, message: Message): Part |
 }
 
 /** Adds one message, its data included, to the sums of its source. */
-export function fold(parts: Map<string, Part>, message: Message): void {
-  const part = foldEnvelope(parts, message);
+export function fold(sums: Sums, message: Message): void {
+  const part = foldEnvelope(sums, message);
   if (part === undefined) return;
   if (message.severity < 5 && isFailure(message)) part.errors++;
   if (message.type === 'span') foldSpan(part, message);
@@ -154,7 +166,7 @@ function foldSpan(part: Part, message: Message): void {
   }
   const known = part.spansById.get(message.spanId);
   if (message.spanId === '' || (known === undefined && part.spansById.size >= MAX_SPANS)) return;
-  part.spansById.set(message.spanId, {
+  part.spansById = own(part.spansById).set(message.spanId, {
     parent: textOf(data.parent_span_id) || (known?.parent ?? ''),
     ended: known?.ended || data.phase !== 'start',
     failed: known?.failed || isFailure(message),
@@ -163,7 +175,8 @@ function foldSpan(part: Part, message: Message): void {
 }
 
 function foldText(part: Part, text: string): void {
-  if (text !== '' && part.texts.length < MAX_TEXTS && !part.texts.includes(text)) part.texts.push(text);
+  if (text === '' || part.texts.length >= MAX_TEXTS || part.texts.includes(text)) return;
+  part.texts = [...part.texts, text];
 }
 
 function foldProgress(part: Part, message: Message): void {
@@ -178,8 +191,4 @@ function foldProgress(part: Part, message: Message): void {
 }
 
 /** A copy that can be added to without changing the original. */
-export const copyPart = (part: Part): Part => ({
-  ...part,
-  texts: [...part.texts],
-  spansById: new Map(part.spansById),
-});
+export const copyPart = (part: Part): Part => ({ ...part, spansById: new Map(part.spansById) });

@@ -107,10 +107,21 @@ export interface JobPage {
   readonly next?: string;
 }
 
+/** Which jobs are wanted; what is absent does not matter. */
+export interface JobFilter {
+  readonly states?: readonly JobState[] | undefined;
+  /** Of whose services one has this name, or one that the glob takes. */
+  readonly isSource?: ((source: string) => boolean) | undefined;
+  /** What the job's id, or what a service says it did, has in it; in small letters. */
+  readonly text?: string | undefined;
+  /** Active since, epoch milliseconds. */
+  readonly sinceMs?: number | undefined;
+}
+
 /** Jobs and traces as they are shown. Nothing here throws. */
 export interface Traces {
-  /** At most `limit` jobs after `cursor` (one that is not known gives an empty page), only those in `state`. */
-  jobs(limit: number, cursor?: string, state?: JobState): JobPage;
+  /** At most `limit` jobs after `cursor` (one that is not known gives an empty page), only those that are wanted. */
+  jobs(limit: number, cursor?: string, filter?: JobFilter): JobPage;
   job(id: string): JobView | undefined;
   trace(id: string): TraceView | undefined;
 }

@@ -5,6 +5,8 @@ export interface Canonical {
   readonly source: string;
   readonly type: string;
   readonly timeMs: number;
+  /** When its last byte was read, epoch milliseconds. */
+  readonly receivedMs: number;
   /** Ids are '' where absent. */
   readonly traceId: string;
   readonly spanId: string;

@@ -18,8 +18,7 @@ const isObject = (value: Json | undefined): value is JsonObject =>
  * are canonical already. `tags` are static ones to merge under the record's own.
  */
 export function canonicalise(
-  { value, text }: ParsedFrame,
-  nowMs: number,
+  { value, text, receivedMs }: ParsedFrame,
   tags: Readonly<Record<string, string>>,
 ): Canonical | undefined {
   const { source, type, seq } = value;
@@ -29,7 +28,7 @@ export function canonicalise(
   const trace = traceIdOf(value.trace_id);
   const span = spanIdOf(value.span_id);
   const jobId = jobIdOf(value.job_id, data);
-  const time = timeOf(value, nowMs);
+  const time = timeOf(value, receivedMs);
   const sent = members(text);
   const changes = new Map([
     ...time.changes,
@@ -45,6 +44,7 @@ export function canonicalise(
     source,
     type,
     timeMs: time.ms,
+    receivedMs,
     traceId: trace.id,
     spanId: span.id,
     jobId,

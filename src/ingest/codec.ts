@@ -7,6 +7,8 @@ import type { Scan } from './scan.ts';
 export interface CodecIo {
   readonly maxFrameBytes: number;
   readonly scan: Scan;
+  /** When the bytes that are decoded now were read, epoch milliseconds. */
+  readonly receivedMs: number;
   emit(frame: Frame): void;
   /** Counts one discarded frame. */
   reject(reason: Rejection): void;

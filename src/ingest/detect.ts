@@ -76,6 +76,7 @@ function feed(
     say: (message) => connection.say(codec.encode(message)),
     hold: connection.hold,
     finish: connection.finish,
+    introduce: connection.introduce,
     close: (reason, cause, message) => close(reason, codec.encode(message), cause),
     drop: () => close('session', undefined, 'another connection has its session'),
   });
@@ -144,21 +145,22 @@ function createCodec(
   let take = (frame: Frame): void => {
     take = talk.first(frame);
   };
-  const io: CodecIo = {
+  const io = {
     maxFrameBytes,
     scan,
-    emit(frame) {
+    receivedMs: 0,
+    emit(frame: Frame) {
       good++;
       take(frame);
     },
-    reject(reason) {
+    reject(reason: Rejection) {
       badLines ??= createBadLines(() => scheduler.now());
       badLines.add(good);
       count(reason);
       if (reason !== 'truncated') talk.discarded(reason);
     },
     isHopeless: () => badLines?.isHopeless() === true || isOver(),
-  };
+  } satisfies CodecIo;
   const open = (chunk: Buffer): Rejection | undefined => {
     const start = chunk.findIndex((byte) => !isBlank(byte));
     const first = chunk[start];
@@ -167,7 +169,10 @@ function createCodec(
     return codec === undefined ? reasonOf(first) : codec.push(chunk.subarray(start));
   };
   return {
-    push: (chunk) => (codec === undefined ? open(chunk) : codec.push(chunk)),
+    push(chunk) {
+      io.receivedMs = scheduler.now();
+      return codec === undefined ? open(chunk) : codec.push(chunk);
+    },
     end: () => codec?.end(),
     pending: () => codec?.pending() ?? 0,
     encode: (message) => codec?.encode(message) ?? Buffer.from(`${JSON.stringify(message)}\n`),

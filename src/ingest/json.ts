@@ -12,15 +12,15 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /** The record that `bytes`, valid UTF-8, hold, or why they hold none; `undefined` if they are blank. */
-export function readRecord(bytes: Buffer, scan: Scan): Frame | Rejection | undefined {
+export function readRecord(bytes: Buffer, scan: Scan, receivedMs: number): Frame | Rejection | undefined {
   // Line breaks, which JSON allows between tokens only, have to become spaces.
   const isOneLine = !bytes.includes(LF) && !bytes.includes(CR);
-  const record = isOneLine && scan.load(bytes) ? scan.read(0, bytes.length) : undefined;
-  return record ?? parseRecord(bytes.toString());
+  const record = isOneLine && scan.load(bytes, receivedMs) ? scan.read(0, bytes.length) : undefined;
+  return record ?? parseRecord(bytes.toString(), receivedMs);
 }
 
 /** The record that JSON text holds, or why it holds none; `undefined` if it is blank. */
-export function parseRecord(text: string): Frame | Rejection | undefined {
+export function parseRecord(text: string, receivedMs: number): Frame | Rejection | undefined {
   const bare = isBraced(text) ? text : trim(text);
   if (!isBraced(bare)) return bare === '' ? undefined : reasonOf(bare);
   let value: JsonObject;
@@ -31,7 +31,7 @@ export function parseRecord(text: string): Frame | Rejection | undefined {
   }
   // n levels take 2n characters, so that the usual record is never walked
   if (bare.length > 2 * MAX_JSON_DEPTH && isDeeper(value, MAX_JSON_DEPTH)) return 'too_deep';
-  return { value, text: oneLine(bare) };
+  return { value, text: oneLine(bare), receivedMs };
 }
 
 function oneLine(text: string): string {

@@ -17,14 +17,20 @@ const packr = new Packr({ useRecords: false, variableMapSize: true });
 export const packMessage = (message: JsonObject): Buffer => packr.pack(message);
 
 /** The record in `bytes[start, end)`, a map whose boundaries a scanner has found and called plain or not. */
-export function unpackRecord(bytes: Buffer, start: number, end: number, plain: boolean): Frame | Rejection {
+export function unpackRecord(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  plain: boolean,
+  receivedMs: number,
+): Frame | Rejection {
   try {
     if (plain) {
       const value: JsonObject = unpackr.unpack(bytes, { start, end });
-      return { value, text: JSON.stringify(value) };
+      return { value, text: JSON.stringify(value), receivedMs };
     }
     const text = transcribe(bytes, start);
-    return { value: JSON.parse(text), text };
+    return { value: JSON.parse(text), text, receivedMs };
   } catch {
     return 'msgpack';
   }

@@ -1,5 +1,14 @@
 import { map, type Observable, type OperatorFunction } from 'rxjs';
-import { addAll, addBytes, addText, arenaEnd, endLine, mostBytes, startLine } from '../arena.ts';
+import {
+  addAll,
+  addBytes,
+  addText,
+  arenaEnd,
+  endLine,
+  mostBytes,
+  releaseInput,
+  startLine,
+} from '../arena.ts';
 import type { Context } from '../context.ts';
 import { keepDefined } from '../flow/keep-defined.ts';
 import { mapWith } from '../flow/map-with.ts';
@@ -42,7 +51,7 @@ function createNormaliser(
   ids: Ids,
   context: Context,
 ): (frame: SentFrame) => Message | undefined {
-  const { scheduler, counters } = context;
+  const { counters } = context;
   const hostMember = host === '' ? '' : `,"host":${JSON.stringify(host)}`;
   const tagsMember = Object.keys(tags).length === 0 ? '' : `,"tags":${JSON.stringify(tags)}`;
   const plain = createStamp(ids, hostMember + tagsMember);
@@ -50,20 +59,15 @@ function createNormaliser(
   const bare = createStamp(ids, '');
 
   /** A record as a message whose stamp has the members that are always the same, or none of them. */
-  const build = (
-    record: Canonical,
-    receivedMs: number,
-    id: string,
-    stamp: Buffer,
-    isPlain: boolean,
-    also: string,
-  ) => {
+  const build = (record: Canonical, id: string, stamp: Buffer, isPlain: boolean, also: string) => {
+    const { receivedMs } = record;
     let more = record.flags + also;
     if (Math.abs(record.timeMs - receivedMs) > DAY_MS) more += ',"ts_skewed":true';
     if (!isPlain && !record.hasHost) more += hostMember;
     if (!isPlain && !record.hasTags) more += tagsMember;
     const job = record.jobIdLifted ? jobMember(record.jobId) : NONE;
     counters.received(record.source, record.type);
+    if (typeof record.head !== 'string') releaseInput(record.head, record.to + 1);
     const start = startLine(mostBytesOf(record) + stamp.length + job.length + mostBytes(more) + ENDING_BYTES);
     addHead(record);
     const headBytes = arenaEnd() - start;
@@ -71,12 +75,13 @@ function createNormaliser(
     if (job !== NONE) addAll(job);
     if (more !== '') addText(more);
     endLine();
-    return messageOf(record, id, receivedMs, start, headBytes, record.value);
+    return messageOf(record, id, start, headBytes, record.value);
   };
 
   /** Of a client that has said hello: its record may be a duplicate, and has an id that says so. */
-  const ofSession = ({ frame, origin }: SessionFrame, receivedMs: number) => {
-    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
+  const ofSession = ({ frame, origin }: SessionFrame) => {
+    const { receivedMs } = frame;
+    const record = frame.head === undefined ? canonicalise(frame, tags) : frame;
     if (record === undefined) {
       rejectRecord(faultOf(frame.value ?? {}), context);
       origin.discarded('schema');
@@ -87,13 +92,13 @@ function createNormaliser(
     if (admission !== 'new') return undefined;
     const id = origin.idOf(record.seq) ?? ids.next(receivedMs);
     const stamp = Buffer.from(`,"id":"${id}","received_at":"${isoTime(receivedMs)}"`);
-    return build(record, receivedMs, id, stamp, false, namesSession(record) ? '' : origin.member);
+    return build(record, id, stamp, false, namesSession(record) ? '' : origin.member);
   };
 
   return (frame) => {
-    const receivedMs = scheduler.now();
-    if (frame.head === undefined && frame.origin !== undefined) return ofSession(frame, receivedMs);
-    const record = frame.head === undefined ? canonicalise(frame, receivedMs, tags) : frame;
+    if (frame.head === undefined && frame.origin !== undefined) return ofSession(frame);
+    const { receivedMs } = frame;
+    const record = frame.head === undefined ? canonicalise(frame, tags) : frame;
     if (record === undefined) {
       rejectRecord(faultOf(frame.value ?? {}), context);
       return undefined;
@@ -101,7 +106,7 @@ function createNormaliser(
     const isPlain = !record.hasHost && !record.hasTags;
     const id = ids.next(receivedMs);
     const stamp = (isPlain ? plain : bare).bytes(id, receivedMs);
-    return build(record, receivedMs, id, stamp, isPlain, '');
+    return build(record, id, stamp, isPlain, '');
   };
 }
 

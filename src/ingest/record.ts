@@ -19,6 +19,8 @@ export interface ParsedFrame {
   readonly value: JsonObject;
   /** JSON text of the record, on one line, from `{` to `}`: the sender's own, or written from its MessagePack. */
   readonly text: string;
+  /** When its last byte was read, epoch milliseconds. */
+  readonly receivedMs: number;
   readonly head?: undefined;
   readonly origin?: undefined;
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { arenaBuffer, placeInput } from '../arena.ts';
 import { severityOf } from '../message.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
@@ -6,8 +7,8 @@ import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
 
 /** Reads records whose bytes are canonical as they were sent, at a third of the cost of `JSON.parse`. */
 export interface Scan {
-  /** Takes the bytes that are read next, valid UTF-8; false if they are more than fit. */
-  load(bytes: Buffer): boolean;
+  /** Takes the bytes that are read next, valid UTF-8, received at `receivedMs`; false if they are more than fit. */
+  load(bytes: Buffer, receivedMs: number): boolean;
   /** Whether `bytes` are what was loaded last: readers share a scan, and one may be called while another emits. */
   has(bytes: Buffer): boolean;
   /**
@@ -70,6 +71,10 @@ export function createScan(): Scan {
   const minuteMs = new Float64Array(memory.buffer, program.MINUTE_MS.value, 1);
   let end = -1;
   let loaded: Buffer | undefined;
+  let receivedMs = 0;
+  /** Where lines are made from: what was loaded is from `headAt` on. */
+  let head: Buffer = memory;
+  let headAt = input;
 
   /** What is known of the values in a table: made once each, so that equal ones are the identical string. */
   const valuesOf = <V>(result: number, make: (text: string) => V) => {
@@ -106,11 +111,15 @@ export function createScan(): Scan {
   const isAbsent = (result: number) => results[result] === none;
 
   return {
-    load(bytes) {
+    load(bytes, nowMs) {
       if (bytes.length > inputSize) return false;
       loaded = bytes;
+      receivedMs = nowMs;
       memory.set(bytes, input);
       memory[input + bytes.length] = 0;
+      const placed = placeInput(bytes);
+      head = placed < 0 ? memory : arenaBuffer();
+      headAt = placed < 0 ? input : placed;
       return true;
     },
     has: (bytes) => bytes === loaded,
@@ -133,6 +142,7 @@ export function createScan(): Scan {
         source,
         type,
         timeMs,
+        receivedMs,
         traceId,
         spanId: spanAt === none ? '' : spanIdOf(spanAt),
         jobId,
@@ -141,9 +151,9 @@ export function createScan(): Scan {
         severity: type === 'event' ? rank : 0,
         hasHost: (flags & HAS_HOST) !== 0,
         hasTags: false,
-        head: memory,
-        from: input + from,
-        to: input + end - 1,
+        head,
+        from: headAt + from,
+        to: headAt + end - 1,
         value: undefined,
         flags: '',
       };

@@ -1,6 +1,7 @@
 import { defer, finalize, map, type Observable } from 'rxjs';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { Context } from '../context.ts';
+import type { Watched } from '../correlate/correlate.ts';
 import { createTraceStore, type TraceStore } from '../correlate/store.ts';
 import type { DeadLetters } from '../deliver/dead-letters.ts';
 import { type LaneSpec, type Lanes, openLanes } from '../deliver/lanes.ts';
@@ -35,6 +36,8 @@ export interface EngineOptions {
   readonly dataDir: string;
   /** Where the web page is at the moment; '' if there is none. */
   readonly pageUrl?: () => string;
+  /** Who looks at what comes in; absent: nobody. */
+  readonly watched?: Watched;
 }
 
 /** The flow without its sockets: everything that a reload keeps, and the plan that it replaces. */
@@ -65,7 +68,7 @@ type Specs = ReadonlyMap<string, LaneSpec>;
 
 /** Opens the backends of `first` and compiles it; throws `Error` if it cannot run. */
 export function createEngine(first: Draft, options: EngineOptions, context: Context): Engine {
-  const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl } = options;
+  const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl, watched } = options;
   const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
 
@@ -149,6 +152,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
           batch$: setting$(batchLimits),
           plan$: plan$.pipe(map((plan) => ({ run: (batch$) => track(plan, plan.run(batch$)) }))),
           traces,
+          watched,
           lanes,
           drainMs: () => 2 * inForce.get().config.reload.drain,
           closeMs,

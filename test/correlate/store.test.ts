@@ -62,7 +62,7 @@ describe('the store', () => {
   test('keeps 64 links of a story', () => {
     const store = storeOf({ maxTraces: 1000 });
     for (let n = 0; n < 100; n++) store.add(of('j', `t${n}`));
-    expect(store.job('j')?.links.size).toBe(64);
+    expect(store.job('j')?.links.length).toBe(64);
     expect(store.job('j')?.linked?.id).toBe('t99');
   });
 
@@ -141,14 +141,36 @@ describe('the store', () => {
     expect(story.approximate).toBe(false);
   });
 
-  test('in a flood keeps ten thousand a second in full, counts the rest, and says that it is not all', () => {
+  test('keeps two thousand a second in full and sums up what is in the data of the others', () => {
+    const store = storeOf({ maxMessages: 1e6, maxMessagesPerTrace: 1e6 });
+    for (let n = 0; n < 10_000; n++)
+      store.add(record(n / 100, 's', 'progress', { percent: n / 100 }, { jobId: 'j' }));
+    const story = store.job('j')!;
+    expect(story).toMatchObject({ folded: 8000, approximate: false });
+    expect(summarise(story, partsOf(story), 0)).toMatchObject({ messages: 10_000, percent: 99.99 });
+    store.add(of('j', '', 5000));
+    expect(store.job('j')?.messages).toHaveLength(2001);
+  });
+
+  test('leaves nothing in a message that it only looked at', () => {
+    const store = storeOf({ maxMessages: 1e6, maxMessagesPerTrace: 1e6 });
+    for (let n = 0; n < 2000; n++) store.add(of('j', '', n / 100));
+    const later = of('j', '', 50);
+    store.add(later);
+    expect(later.parsed).toBeUndefined();
+    expect(store.job('j')?.folded).toBe(1);
+  });
+
+  test('in a flood counts what is past ten thousand a second, and says that it is not all', () => {
     const store = storeOf({ maxMessages: 1e6, maxMessagesPerTrace: 1e6 });
     for (let n = 0; n < 25_000; n++) store.add(of('j', '', n / 100));
     const story = store.job('j')!;
-    expect(story).toMatchObject({ folded: 15_000, approximate: true });
+    expect(story).toMatchObject({ folded: 23_000, approximate: true });
     expect(summarise(story, partsOf(story), 0)).toMatchObject({ messages: 25_000, truncated: true });
-    store.add(of('j', '', 5000));
-    expect(store.job('j')?.messages).toHaveLength(10_001);
+    for (let n = 0; n < 1000; n++) store.add(of('j', '', 2000 + n / 100));
+    expect([story.messages.length, story.folded]).toEqual([2500, 23_500]);
+    for (let n = 0; n < 1000; n++) store.add(of('j', '', 3000 + n / 100));
+    expect([story.messages.length, story.folded]).toEqual([3500, 23_500]);
   });
 
   test('bounds the sources of one story', () => {

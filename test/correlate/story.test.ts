@@ -10,9 +10,9 @@ import {
 import { event, record, START_MS, span } from './records.ts';
 
 const partOf = (...messages: Parameters<typeof fold>[1][]) => {
-  const parts = new Map<string, Part>();
-  for (const message of messages) fold(parts, message);
-  return parts.get('a')!;
+  const sums = { parts: new Map<string, Part>() };
+  for (const message of messages) fold(sums, message);
+  return sums.parts.get('a')!;
 };
 
 describe('folding', () => {
@@ -42,18 +42,18 @@ describe('folding', () => {
 
   test('of the envelope alone does not look into the data', () => {
     const message = event(0, 'a', 'x', 'fatal');
-    const parts = new Map<string, Part>();
-    foldEnvelope(parts, message);
+    const sums = { parts: new Map<string, Part>() };
+    foldEnvelope(sums, message);
     expect(message.parsed).toBeUndefined();
-    expect(parts.get('a')).toMatchObject({ messages: 1, errors: 1, texts: [] });
+    expect(sums.parts.get('a')).toMatchObject({ messages: 1, errors: 1, texts: [] });
   });
 
   test('into a copy leaves the original alone', () => {
     const part = partOf(span(5, 'a', 5, { id: 's' }), event(5, 'a', 'x'));
     const copy = copyPart(part);
-    const parts = new Map([['a', copy]]);
-    fold(parts, span(50, 'a', 5, { id: 't' }));
-    fold(parts, event(50, 'a', 'y'));
+    const sums = { parts: new Map([['a', copy]]) };
+    fold(sums, span(50, 'a', 5, { id: 't' }));
+    fold(sums, event(50, 'a', 'y'));
     expect(part).toMatchObject({ messages: 2, texts: ['x'], lastMs: START_MS + 5, spans: 1 });
     expect([part.spansById.size, part.intervals.length]).toEqual([1, 1]);
   });

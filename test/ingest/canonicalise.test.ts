@@ -7,7 +7,7 @@ const BASE = { source: 's', timestamp: NOW, type: 'event' };
 const TRACE = 'a'.repeat(32);
 
 const ofText = (text: string, tags: Record<string, string> = {}) =>
-  canonicalise({ value: JSON.parse(text), text }, Date.parse(NOW), tags);
+  canonicalise({ value: JSON.parse(text), text, receivedMs: Date.parse(NOW) }, tags);
 const of = (fields: object, tags: Record<string, string> = {}) =>
   ofText(JSON.stringify({ ...BASE, ...fields }), tags);
 const textOf = (canonical: Canonical | undefined) => (canonical ? `${canonical.head}}` : '');
@@ -42,7 +42,7 @@ describe('a record is refused', () => {
 test('a canonical record is the identical text, parsed once', () => {
   const text = JSON.stringify({ ...BASE, data: { level: 'warn' }, seq: 3, x: { big: 1 } });
   const value = JSON.parse(text);
-  const canonical = canonicalise({ value, text }, 0, { env: 'prod' });
+  const canonical = canonicalise({ value, text, receivedMs: 0 }, { env: 'prod' });
   expect(textOf(canonical)).toBe(text);
   expect(canonical?.value).toBe(value);
   expect(canonical).toMatchObject({

@@ -190,6 +190,7 @@ describe('max_frame', () => {
     const line = codec.open({
       maxFrameBytes: 100,
       scan: createScan(),
+      receivedMs: 0,
       emit: () => {},
       reject: () => {},
       isHopeless: () => false,

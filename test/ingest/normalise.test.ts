@@ -11,11 +11,11 @@ const NOW = '2026-01-02T03:04:05.678Z';
 const BASE = { source: 's', timestamp: NOW, type: 'event' };
 const scan = createScan();
 
-const byText = (text: string): Frame => ({ value: JSON.parse(text), text });
+const byText = (text: string): Frame => ({ value: JSON.parse(text), text, receivedMs: NOW_MS });
 /** As the decoder does it: the scan's envelope where it has one. */
 function byScan(text: string): Frame {
   const bytes = Buffer.from(text);
-  return (scan.load(bytes) && scan.read(0, bytes.length)) || byText(text);
+  return (scan.load(bytes, NOW_MS) && scan.read(0, bytes.length)) || byText(text);
 }
 
 function normaliser(options: Partial<NormaliseOptions> = {}) {

@@ -27,13 +27,13 @@ function bySlowPath(text: string) {
     return undefined;
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
-  const canonical = canonicalise({ value: value as never, text }, NOW_MS, {});
+  const canonical = canonicalise({ value: value as never, text, receivedMs: NOW_MS }, {});
   return canonical?.head === text.slice(0, -1) && canonical.flags === '' ? plain(canonical) : undefined;
 }
 
 function scanText(text: string, before = '', after = '\n') {
   const bytes = Buffer.from(`${before}${text}${after}`);
-  if (!scan.load(bytes)) return undefined;
+  if (!scan.load(bytes, NOW_MS)) return undefined;
   const from = Buffer.byteLength(before);
   const record = scan.read(from, from + Buffer.byteLength(text));
   return record && plain(record);

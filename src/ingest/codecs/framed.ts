@@ -6,7 +6,6 @@ import { packMessage, unpackRecord } from '../msgpack.ts';
 import { createScanner, isMap, type Scanner } from '../msgpack-scan.ts';
 import type { Frame } from '../record.ts';
 import type { Rejection } from '../rejections.ts';
-import type { Scan } from '../scan.ts';
 
 const HEADER_BYTES = 4;
 const OPEN_BRACE = 0x7b;
@@ -35,7 +34,7 @@ function open(io: CodecIo): Codec {
       if (length > 0) {
         const payload = bytes.subarray(start + HEADER_BYTES, end);
         isJson = payload[0] === OPEN_BRACE;
-        take(decodePayload(payload, scanner, io.scan));
+        take(decodePayload(payload, scanner, io));
       }
       start = end;
     }
@@ -62,15 +61,17 @@ function open(io: CodecIo): Codec {
   };
 }
 
-function decodePayload(payload: Buffer, scanner: Scanner, scan: Scan): Frame | Rejection {
-  if (payload[0] === OPEN_BRACE) return decodeJson(payload, scan);
+function decodePayload(payload: Buffer, scanner: Scanner, io: CodecIo): Frame | Rejection {
+  if (payload[0] === OPEN_BRACE) return decodeJson(payload, io);
   if (!isMap(payload[0])) return 'not_object';
   const length = scanner.scan(payload, 0, payload.length);
-  if (length === payload.length) return unpackRecord(payload, 0, length, scanner.isPlain());
+  if (length === payload.length) {
+    return unpackRecord(payload, 0, length, scanner.isPlain(), io.receivedMs);
+  }
   scanner.reset();
   return typeof length === 'string' ? length : 'msgpack';
 }
 
-function decodeJson(payload: Buffer, scan: Scan): Frame | Rejection {
-  return isUtf8(payload) ? (readRecord(payload, scan) ?? 'not_object') : 'utf8';
+function decodeJson(payload: Buffer, { scan, receivedMs }: CodecIo): Frame | Rejection {
+  return isUtf8(payload) ? (readRecord(payload, scan, receivedMs) ?? 'not_object') : 'utf8';
 }

@@ -19,7 +19,7 @@ function open(io: CodecIo): Codec {
       const length = scanner.scan(bytes, start, bytes.length);
       if (typeof length === 'string') return length;
       if (length === 0) break;
-      const record = unpackRecord(bytes, start, start + length, scanner.isPlain());
+      const record = unpackRecord(bytes, start, start + length, scanner.isPlain(), io.receivedMs);
       if (typeof record === 'object') io.emit(record);
       else io.reject(record);
       start += length;

@@ -118,7 +118,7 @@ function decodeEachLine(block: Buffer, io: CodecIo): void {
 
 function readLine(line: Buffer, io: CodecIo): Frame | Rejection | undefined {
   if (line.length > io.maxFrameBytes) return 'too_large';
-  return isUtf8(line) ? readRecord(line, io.scan) : 'utf8';
+  return isUtf8(line) ? readRecord(line, io.scan, io.receivedMs) : 'utf8';
 }
 
 /**
@@ -127,11 +127,11 @@ function readLine(line: Buffer, io: CodecIo): Frame | Rejection | undefined {
  */
 function decodeLines(block: Buffer, io: CodecIo): void {
   const { scan } = io;
-  let isLoaded = scan.load(block);
+  let isLoaded = scan.load(block, io.receivedMs);
   const hasBreaks = block.includes(CR);
   for (let start = 0; start < block.length && !io.isHopeless(); ) {
     // While a record was emitted, another connection may have been read.
-    if (isLoaded && !scan.has(block)) isLoaded = scan.load(block);
+    if (isLoaded && !scan.has(block)) isLoaded = scan.load(block, io.receivedMs);
     const record = isLoaded ? scan.read(start, block.length) : undefined;
     if (record !== undefined && !(hasBreaks && hasBreakBefore(block, start, scan.end()))) {
       const end = scan.end();
@@ -141,7 +141,7 @@ function decodeLines(block: Buffer, io: CodecIo): void {
     }
     const lineFeed = block.indexOf(LF, start);
     const end = lineFeed === -1 ? block.length : lineFeed;
-    if (end > start) take(parseRecord(block.toString('utf8', start, end)), io);
+    if (end > start) take(parseRecord(block.toString('utf8', start, end), io.receivedMs), io);
     start = end + 1;
   }
 }

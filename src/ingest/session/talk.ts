@@ -20,6 +20,8 @@ export interface TalkIo {
   hold(): void;
   /** Ends what is said. */
   finish(): void;
+  /** Which SDK the client says it is. */
+  introduce(sdk: string): void;
   /** Closes the connection, with a last word. */
   close(reason: 'auth' | 'session', cause: string, message: JsonObject): void;
   /** The connection has another for its session. */
@@ -61,7 +63,8 @@ export function createTalk(io: TalkIo): Talk {
 
   const start = (hello: Hello, source: string): void => {
     isGreeted = true;
-    const { session, ack } = hello;
+    const { session, ack, sdk } = hello;
+    if (sdk !== '') io.introduce(sdk);
     if (session !== '') {
       const peer = {
         say: io.say,

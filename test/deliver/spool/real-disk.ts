@@ -58,7 +58,10 @@ export function faultyRealDisk(dir: string): FaultyDisk {
         create: (path) =>
           unlessDead(async () => {
             attempt('create');
-            return track(path, await realDisk.create(path));
+            const file = await realDisk.create(path);
+            if (born === life) return track(path, file);
+            await file.close();
+            return new Promise(() => {});
           }),
         read: (path, from, to) =>
           unlessDead(async () => {

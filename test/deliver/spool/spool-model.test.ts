@@ -43,9 +43,12 @@ test(`nothing durable is ever missing, over ${RUNS} sequences of what can happen
 test(`nor over ${REAL_RUNS} of them on the real disk (seed ${seed})`, async () => {
   const property = fc.asyncProperty(commands, freshBytes, async (sequence, fresh) => {
     const dir = mkdtempSync(join(tmpdir(), 'spool-model-'));
+    const disk = faultyRealDisk(dir);
     try {
-      await check(sequence, fresh, faultyRealDisk(dir), dir);
+      await check(sequence, fresh, disk, dir);
     } finally {
+      // Closes what is open still.
+      disk.crash(() => 0);
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
     }
   });
