@@ -5,7 +5,7 @@ import type { Streams } from '../live/streams.ts';
 import type { MessagePage } from '../live/view.ts';
 import type { Json } from '../message.ts';
 import type { HealthView, OverviewView } from './health-view.ts';
-import type { MetricWindows } from './metric-view.ts';
+import type { MetricWindows } from '../aggregate/view.ts';
 import type { PlanView, RejectedPlan } from './plan-view.ts';
 
 /** Whether the sidecar does its work now. */
