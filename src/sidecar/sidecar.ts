@@ -126,6 +126,7 @@ export async function startSidecar(
       journal,
       taps,
       sdkDrops,
+      absentSince: sessions.absence.since,
     },
     context,
   );
