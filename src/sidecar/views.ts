@@ -1,3 +1,4 @@
+import { createWindows } from '../aggregate/windows.ts';
 import type { Context } from '../context.ts';
 import type { AbsentSince } from '../correlate/state.ts';
 import { createTraces } from '../correlate/traces.ts';
@@ -90,6 +91,7 @@ export function createViews(parts: ViewParts, context: Context): Views {
       ready,
       metrics,
       traces,
+      windows: createWindows(engine.aggregation),
       overview,
       health,
       config,
