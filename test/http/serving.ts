@@ -28,6 +28,23 @@ export const JOB: JobView = {
   messages: 9,
   errors: 0,
   percent: 100,
+  status: 'completed',
+  sources: ['file-receiver', 'queue-service', 'db-loader'],
+  flags: [],
+  child_job_ids: [],
+  spans: [
+    {
+      span_id: '00f067aa0ba902b7',
+      source: 'file-receiver',
+      name: 'receive',
+      start_us: 1_760_956_200_000_000,
+      duration_us: 2_300_000,
+      state: 'ok',
+      status: 'success',
+      skewed: false,
+    },
+  ],
+  progress: [{ time: '2025-10-20T10:30:47.600Z', percent: 100 }],
   truncated: false,
   services: [
     {
