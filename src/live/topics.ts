@@ -83,7 +83,15 @@ function stateOf(topic: Topic, states: LiveStates): unknown {
 }
 
 /** What a job's view and its row in the list share. */
-function summaryOf({ services: _services, timeline: _timeline, ...job }: JobView): JobSummary {
+function summaryOf(view: JobView): JobSummary {
+  const {
+    services: _services,
+    spans: _spans,
+    progress: _progress,
+    timeline: _timeline,
+    child_job_ids: _children,
+    ...job
+  } = view;
   return job;
 }
 
