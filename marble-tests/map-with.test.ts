@@ -3,13 +3,14 @@ import { concat, NEVER, type Observable, of, throwError } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { mapWith } from '../src/flow/map-with.ts';
 
-type Fn = (value: string) => string;
+type Fn = (value: string) => string | undefined;
 const FUNCTIONS: Record<string, Fn> = {
   u: (value) => value.toUpperCase(),
   d: (value) => `${value}${value}`,
   t: () => {
     throw 'error';
   },
+  n: () => undefined,
 };
 
 function expectMapped(
@@ -41,6 +42,10 @@ describe('mapWith', () => {
 
   test('takes the function of the moment', () => {
     expectMapped('-a-c|', '--d', '-A-c|', ['^---!', '^---!']);
+  });
+
+  test('leaves out what becomes undefined', () => {
+    expectMapped('-a-b-a|', '--nu', '-A---A|', ['^-----!', '^-----!']);
   });
 
   test('goes on with the last function when there are no more', () => {

@@ -102,3 +102,19 @@ export function reopenLine(buffer: Buffer, start: number, end: number, maxMoreBy
   addBytes(buffer, start, end - 2);
   return first;
 }
+
+/** Copies that are kept are written one after the other in buffers of this size: small, as one keeps all of its buffer. */
+const COPIES_BYTES = 8_192;
+let copies = Buffer.alloc(0);
+let copiesEnd = 0;
+
+/** A copy of `bytes[from, to)` that outlives the lines written meanwhile, and where it starts in its buffer. */
+export function copyOf(bytes: Buffer, from: number, to: number): { text: Buffer; start: number } {
+  if (copies.length - copiesEnd < to - from) {
+    copies = Buffer.allocUnsafeSlow(Math.max(COPIES_BYTES, to - from));
+    copiesEnd = 0;
+  }
+  const copy = { text: copies, start: copiesEnd };
+  copiesEnd += bytes.copy(copies, copiesEnd, from, to);
+  return copy;
+}

@@ -4,6 +4,7 @@ import {
   addText,
   arenaBuffer,
   arenaEnd,
+  copyOf,
   endLine,
   mostBytes,
   reopenLine,
@@ -224,22 +225,11 @@ export function detachMessage(message: Message): void {
   message.start = 0;
 }
 
-/** Copies are written one after the other in buffers of this size: small, as one of them keeps all of its buffer. */
-const COPIES_BYTES = 8_192;
-let copies = Buffer.alloc(0);
-let copiesEnd = 0;
-
 /** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives; all share one. */
 export function ownCopyOf(message: Message): Message {
   if (message.ownCopy !== undefined) return message.ownCopy;
   const { text, start, bytes } = message;
-  if (copies.length - copiesEnd < bytes) {
-    copies = Buffer.allocUnsafeSlow(Math.max(COPIES_BYTES, bytes));
-    copiesEnd = 0;
-  }
-  text.copy(copies, copiesEnd, start, start + bytes);
-  message.ownCopy = { ...message, text: copies, start: copiesEnd };
-  copiesEnd += bytes;
+  message.ownCopy = { ...message, ...copyOf(text, start, start + bytes) };
   return message.ownCopy;
 }
 

@@ -10,7 +10,6 @@ import {
   startLine,
 } from '../arena.ts';
 import type { Context } from '../context.ts';
-import { keepDefined } from '../flow/keep-defined.ts';
 import { mapWith } from '../flow/map-with.ts';
 import { memoise } from '../flow/memoise.ts';
 import { ENDING_BYTES, isoTime, type JsonObject, type Message, messageOf } from '../message.ts';
@@ -43,7 +42,7 @@ export function normalise(
 ): OperatorFunction<SentFrame, Message> {
   const ids = createIds(context.random);
   const toMessage$ = options$.pipe(map((options) => createNormaliser(options, ids, context)));
-  return (frame$) => frame$.pipe(mapWith(toMessage$), keepDefined());
+  return (frame$) => frame$.pipe(mapWith(toMessage$));
 }
 
 function createNormaliser(

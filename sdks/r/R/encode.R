@@ -1,0 +1,102 @@
+# R values as JSON or MessagePack: bounded, never failing, numbers as numbers. One walk over the value; what is written
+# is up to a writer: `text`, `number`, `flag`, `null`, `array` and `object` give a piece, `join` puts pieces together.
+
+MAX_TEXT_BYTES <- 8192L
+MAX_KEYS <- 128L
+MAX_ITEMS <- 256L
+MAX_DEPTH <- 8L
+MAX_INTEGER <- 2^53
+
+# U+FFFD, whatever the locale that this file is read in.
+REPLACEMENT <- rawToChar(as.raw(c(0xef, 0xbf, 0xbd)))
+Encoding(REPLACEMENT) <- "UTF-8"
+
+# Well-formed UTF-8 of at most 8 KiB, cut at a character; what is not becomes U+FFFD.
+clean_text <- function(text) {
+  text <- tryCatch(as.character(text)[1L], error = function(e) "<unprintable>")
+  if (is.na(text)) return(NA_character_)
+  # In the C locale, too, the text of files and sockets is UTF-8 most often.
+  if (Encoding(text) == "unknown" && !l10n_info()[["Latin-1"]]) Encoding(text) <- "UTF-8"
+  text <- enc2utf8(text)
+  if (!validUTF8(text)) text <- gsub("\032", REPLACEMENT, iconv(text, "UTF-8", "UTF-8", sub = "\032"), fixed = TRUE)
+  if (nchar(text, "bytes") <= MAX_TEXT_BYTES) return(text)
+  bytes <- charToRaw(text)
+  end <- MAX_TEXT_BYTES
+  # A byte 10xxxxxx continues a character.
+  while (as.integer(bytes[end + 1L]) %/% 64L == 2L) end <- end - 1L
+  text <- rawToChar(bytes[seq_len(end)])
+  Encoding(text) <- "UTF-8"
+  text
+}
+
+write_text <- function(writer, text) {
+  text <- clean_text(text)
+  if (is.na(text)) writer$null else writer$text(text)
+}
+
+# A number in as many digits as it needs; beyond 2^53, and where JSON has none for it, a text.
+write_number <- function(writer, number) {
+  if (is.nan(number)) return(writer$text("NaN"))
+  if (is.na(number)) return(writer$null)
+  if (is.infinite(number)) return(writer$text(if (number > 0) "Infinity" else "-Infinity"))
+  is_whole <- number == floor(number)
+  if (is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
+  digits <- sprintf("%.15g", number)
+  if (as.numeric(digits) != number) digits <- sprintf("%.17g", number)
+  writer$number(number, digits)
+}
+
+write_scalar <- function(writer, value) {
+  if (inherits(value, "POSIXct")) return(write_text(writer, format(value, "%Y-%m-%dT%H:%M:%SZ", tz = "UTC")))
+  if (inherits(value, "Date") || is.factor(value)) return(write_text(writer, as.character(value)))
+  if (is.logical(value)) return(if (is.na(value)) writer$null else writer$flag(value))
+  if (is.numeric(value)) return(write_number(writer, as.numeric(value)))
+  write_text(writer, value)
+}
+
+# Any value; `within` are the environments that it is in, `depth` counts the containers.
+write_value <- function(writer, value, depth = 0L, within = list()) {
+  if (is.null(value)) return(writer$null)
+  if (inherits(value, "monitoring_kept")) return(unclass(value)[[1L]])
+  if (is.raw(value)) return(write_text(writer, paste0("base64:", base64(value))))
+  if (is.environment(value)) {
+    if (any(vapply(within, identical, NA, value))) return(writer$text("<cyclic>"))
+    within <- c(within, value)
+    value <- as.list(value, sorted = TRUE)
+  }
+  if (inherits(value, "POSIXlt")) value <- as.POSIXct(value)
+  if (is.function(value) || is.language(value)) value <- paste(deparse(value), collapse = " ")
+  if (isS4(value) || !is.atomic(value) && !is.list(value)) return(writer$text(paste0("<", class(value)[1L], ">")))
+  if (is.atomic(value) && length(value) == 1L && is.null(names(value))) return(write_scalar(writer, value))
+  if (depth >= MAX_DEPTH) return(writer$text("<depth>"))
+  write_container(writer, value, function(item) write_value(writer, item, depth + 1L, within))
+}
+
+write_container <- function(writer, value, inner) {
+  keys <- names(value)
+  if (is.null(keys)) return(writer$array(lapply(seq_len(min(length(value), MAX_ITEMS)), function(at) inner(value[[at]]))))
+  kept <- utils::head(order(keys, method = "radix"), MAX_KEYS)
+  writer$object(lapply(keys[kept], write_text, writer = writer), lapply(kept, function(at) inner(value[[at]])))
+}
+
+# An object whose members keep their order.
+write_members <- function(writer, values) {
+  writer$object(lapply(names(values), write_text, writer = writer), lapply(values, write_value, writer = writer))
+}
+
+# A value to be kept: encoded now, taken as it is when it is met again.
+kept_value <- function(writer, value) structure(list(write_value(writer, value)), class = "monitoring_kept")
+
+BASE64 <- strsplit("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "")[[1L]]
+
+base64 <- function(bytes) {
+  if (length(bytes) == 0L) return("")
+  if (length(bytes) > MAX_TEXT_BYTES) bytes <- bytes[seq_len(MAX_TEXT_BYTES)]
+  padding <- (3L - length(bytes) %% 3L) %% 3L
+  triples <- matrix(c(as.integer(bytes), integer(padding)), nrow = 3L)
+  bits <- triples[1L, ] * 65536L + triples[2L, ] * 256L + triples[3L, ]
+  digits <- rbind(bits %/% 262144L, bits %/% 4096L, bits %/% 64L, bits) %% 64L
+  text <- BASE64[digits + 1L]
+  if (padding > 0L) text[length(text) - seq_len(padding) + 1L] <- "="
+  paste(text, collapse = "")
+}

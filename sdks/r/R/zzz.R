@@ -1,0 +1,4 @@
+.onLoad <- function(libname, pkgname) {
+  # At the end of R; a forked child of `parallel` ends without it.
+  reg.finalizer(.state, function(state) finish_all(), onexit = TRUE)
+}

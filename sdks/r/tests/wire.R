@@ -1,0 +1,77 @@
+# What goes over the socket.
+library(monitoring)
+source("server.R")
+
+server <- port_of_free()
+client <- mon_init("wire", "127.0.0.1", server$port, quiet = TRUE)
+con <- accept_on(server)
+
+mon_set_context("region", "eu")
+mon_event("warning", "a \"text\"\n", list(a = 1L, b = 2.5, c = TRUE, d = NA, e = NULL, f = c(1, 2), g = as.raw(1:3)))
+line <- read_lines(con, 1)
+has(line, "\"source\":\"wire\",\"timestamp\":\"")
+has(line, "\"type\":\"event\",\"data\":{\"level\":\"warning\",\"message\":\"a \\\"text\\\"\\n\"")
+has(line, "\"context\":{\"a\":1,\"b\":2.5,\"c\":true,\"d\":null,\"e\":null,\"f\":[1,2],\"g\":\"base64:AQID\",\"region\":\"eu\"}")
+
+mon_metric("rows", 3, "count", list(table = "t"))
+mon_progress("job-1", 101, "completed", total = 5, current = 5)
+mon_resource(1.5, 200, network = 3)
+lines <- read_lines(con, 3)
+has(lines[1], "\"data\":{\"name\":\"rows\",\"value\":3,\"unit\":\"count\",\"tags\":{\"region\":\"eu\",\"table\":\"t\"}}")
+has(lines[2], "\"job_id\":\"job-1\",\"data\":{\"job_id\":\"job-1\",\"percent\":101,\"status\":\"completed\",\"current\":5,\"total\":5,")
+has(lines[3], "\"data\":{\"cpu\":1.5,\"memory\":200,\"network\":3,")
+
+# Limits.
+deep <- list(); for (level in 1:12) deep <- list(x = deep)
+cycle <- new.env(); assign("self", cycle, cycle)
+mon_event("info", strrep("\u00e9", 9000), list(deep = deep, cycle = cycle, nan = NaN, inf = -Inf, big = 2^60, bad = "a\xff"))
+mon_event("info", "large", as.list(stats::setNames(rep(strrep("x", 8000), 20), paste0("k", 1:20))))
+lines <- read_lines(con, 2)
+stopifnot(nchar(sub(".*\"message\":\"([^\"]*)\".*", "\\1", lines[1]), "bytes") == 8192)
+has(lines[1], "\"<depth>\""); has(lines[1], "\"self\":\"<cyclic>\""); has(lines[1], "\"nan\":\"NaN\"")
+has(lines[1], "\"inf\":\"-Infinity\""); has(lines[1], "\"big\":\"1152921504606846976\""); has(lines[1], paste0("\"bad\":\"a", rawToChar(as.raw(c(0xef, 0xbf, 0xbd)))))
+has(lines[2], "\"context\":{\"_truncated\":true}")
+stopifnot(!mon_metric("m", Inf), !mon_metric("m", NA), mon_stats()$dropped$encode == 2)
+
+# Spans.
+id <- mon_start_span("outer")
+stopifnot(identical(names(mon_child_env())[names(mon_child_env()) == "TRACEPARENT"], "TRACEPARENT"))
+failed <- tryCatch(with_span("inner", stop("boom")), error = conditionMessage)
+stopifnot(identical(failed, "boom"), identical(with_span("fine", 7), 7), mon_end_span(id), !mon_end_span(id))
+stopifnot(mon_stats()$unknown_spans == 1)
+lines <- read_lines(con, 6)
+trace <- sub(".*\"trace_id\":\"([0-9a-f]{32})\".*", "\\1", lines[1])
+for (line in lines) has(line, trace)
+has(lines[2], sprintf("\"parent_span_id\":\"%s\"", id))
+has(lines[3], "\"status\":\"error\",\"status_message\":\"boom\"")
+has(lines[5], "\"status\":\"success\"")
+
+# A child process continues the trace.
+id <- mon_start_span("parent")
+said <- with_child_env(system("echo $TRACEPARENT", intern = TRUE))
+stopifnot(grepl(paste0("-", id, "-01$"), said), Sys.getenv("TRACEPARENT") == "")
+mon_end_span(id)
+
+edited <- mon_init("edited", "127.0.0.1", server$port, quiet = TRUE, before_send = function(record) {
+  if (identical(record$data$message, "secret")) return(NULL)
+  record$data$message <- "changed"
+  record
+})
+other <- accept_on(server)
+mon_event("info", "secret")
+mon_event("info", "plain", list(k = 1))
+has(read_lines(other, 1), "\"message\":\"changed\",\"context\":{\"k\":1}")
+stopifnot(mon_close(client = edited), mon_close(client = client), mon_close(client = client))
+
+# Lines of the package logger, and events of lgr.
+logged <- mon_init("logged", "127.0.0.1", server$port, quiet = TRUE)
+con <- accept_on(server)
+appender <- mon_appender()
+appender(c("WARN [2026-01-02 03:04:05] first", "SUCCESS [2026-01-02 03:04:05] second"))
+event <- list2env(list(level = 200, msg = "third", values = list(level = 200, msg = "third", rows = 3)))
+appender(event)
+lines <- read_lines(con, 3)
+has(lines[1], "\"level\":\"warn\"")
+has(lines[2], "\"level\":\"info\"")
+has(lines[3], "\"level\":\"error\",\"message\":\"third\",\"context\":{\"rows\":3}")
+mon_close()
