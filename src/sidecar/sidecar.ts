@@ -24,7 +24,6 @@ import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { laneGauge, type State } from './status.ts';
-import { openToken } from './token.ts';
 import { createViews } from './views.ts';
 import { createWeb, pageUrlOf } from './web.ts';
 
@@ -130,7 +129,7 @@ export async function startSidecar(
     },
     context,
   );
-  const web = createWeb(views.sources, await openToken(dataDir, log), options.shippedUi, context);
+  const web = createWeb(views.sources, dataDir, options.shippedUi, context);
   watchGauges(metrics, engine, spools, listeners);
   const flow = startFlow(engine, spools, listeners, metrics, context);
 

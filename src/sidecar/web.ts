@@ -1,7 +1,8 @@
 import type { Context } from '../context.ts';
+import type { Access } from '../http/access.ts';
 import { type HttpServer, openHttp } from '../http/open.ts';
 import type { HttpSources } from '../http/sources.ts';
-import type { Token } from './token.ts';
+import { openToken, type Token } from './token.ts';
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
 export type WebAddress =
@@ -19,32 +20,39 @@ export interface Web {
   close(): Promise<void>;
 }
 
-/** Serves nothing until `apply`. @param pages folder of the built page. */
-export function createWeb(
-  sources: HttpSources,
-  { token, file }: Token,
-  pages: string,
-  context: Context,
-): Web {
+/** Serves nothing until `apply`. @param pages folder of the built page. @param dataDir has the token. */
+export function createWeb(sources: HttpSources, dataDir: string, pages: string, context: Context): Web {
   let key = '';
   let isOpen = false;
-  const access = { token: () => (isOpen ? '' : token), tokenFile: file };
+  let token: Token | undefined;
   let server: HttpServer | undefined;
+  const access: Access = {
+    token: () => (isOpen ? '' : (token?.token ?? '')),
+    get tokenFile() {
+      return token?.file ?? '';
+    },
+  };
   return {
     async apply(address) {
-      const { host, port, auth } = address ?? { host: '', port: 0, auth: 'token' };
-      const next = address === undefined ? '' : JSON.stringify([host, port]);
+      // There is none before somebody is asked for it.
+      if (address?.auth === 'token') token ??= await openToken(dataDir, context.log);
+      const next = address === undefined ? '' : JSON.stringify([address.host, address.port]);
       const old = server;
       if (next !== key) {
-        server = address && (await openHttp({ host, port, access, pages }, sources, context));
+        server =
+          address &&
+          (await openHttp({ host: address.host, port: address.port, access, pages }, sources, context));
       }
-      isOpen = auth === 'none';
+      isOpen = address?.auth === 'none';
       if (next === key) return;
       key = next;
       await old?.close();
     },
     address: () => server?.address,
-    link: () => server && (isOpen ? `${server.address}/` : `${server.address}/?token=${token}`),
+    link: () => {
+      if (server === undefined) return undefined;
+      return isOpen ? `${server.address}/` : `${server.address}/?token=${access.token()}`;
+    },
     close: async () => server?.close(),
   };
 }
