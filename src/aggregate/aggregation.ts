@@ -56,6 +56,8 @@ interface Shape {
   readonly series: readonly (Series | undefined)[];
 }
 
+/** Past it all are forgotten, and learnt anew. */
+const MAX_SHAPES = 20_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const COARSE_MS = 300_000;
@@ -138,7 +140,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       numbers.length === found.count && numbers.every(([, value], at) => value === found.numbers[at]);
     if (!isSame) return;
     const series = numbers.map(([key]) => each.find((one) => one.key === key)?.series);
-    if (++shapeCount > 4 * options.maxSeries) forgetShapes();
+    if (++shapeCount > MAX_SHAPES) forgetShapes();
     shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series });
   };
   const shapesOf = (source: string) => {
@@ -153,8 +155,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     return known;
   };
   const addMeasured = (message: Message) => {
-    // The texts of progress reports differ each time, and say nothing of the series.
-    const isRead = readNumbers(message, message.type !== 'progress');
+    const isRead = readNumbers(message);
     if (isRead) {
       const shape = shapesOf(message.source).get(found.hash);
       if (shape !== undefined && shape.check === found.check && shape.type === message.type) {

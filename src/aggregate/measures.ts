@@ -60,8 +60,11 @@ const shortened = (text: string) => (text.length <= MAX_LENGTH ? text : text.sli
 
 function tagsOf(tags: unknown): Measure['tags'] {
   if (typeof tags !== 'object' || tags === null || Array.isArray(tags)) return NO_TAGS;
-  return Object.entries(tags)
-    .filter(([, value]) => typeof value !== 'object')
-    .map(([key, value]) => [shortened(key), shortened(String(value))] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return (
+    Object.entries(tags)
+      // A job's id there is for correlation; each job would be a series of its own.
+      .filter(([key, value]) => typeof value !== 'object' && key !== 'job_id')
+      .map(([key, value]) => [shortened(key), shortened(String(value))] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+  );
 }
