@@ -208,7 +208,7 @@ export async function startSidecar(options: SidecarOptions): Promise<RunningSide
     path,
     listening,
     port: Number(listening.tcp?.split(':').at(-1)),
-    metrics: async () => (await fetched('/metrics')).text(),
+    metrics: async () => (await fetch(`http://${listening.http}/metrics`)).text(),
     get: async (at) => (await fetched(at)).json(),
     stop: () => {
       program.kill('SIGTERM');

@@ -32,7 +32,7 @@ export async function openToken(dataDir: string, log: Log): Promise<Token> {
   } catch (error) {
     log.warn(
       { file, error: errorText(error) },
-      'The HTTP token cannot be kept: it is another one after a restart',
+      'The HTTP token cannot be kept, and only the link that is printed on a terminal has it: make data_dir writable, or set http.auth',
     );
     return { token, file: '' };
   }
