@@ -46,6 +46,7 @@ async function setUp(
         clockMs,
         ...MUTE,
         finish: () => finished.push(scheduler.now()),
+        introduce: () => {},
         refuse: (reply) => refusals.push(JSON.parse(String(reply)).data.code),
       };
       const taken$ = decode(() => ({ ...OPTIONS, token: 'open' }), context, sessions)(connection);

@@ -515,7 +515,10 @@ describe('stats', () => {
     const { stage } = play({ answers: [] }, () => {});
     expect(stage.lane.stats()).toEqual({
       inFlightMessages: 0,
+      inFlightBatches: 0,
+      offered: 0,
       queueBytes: 0,
+      queueMaxBytes: 1_000_000,
       oldestMs: 0,
       breaker: 'closed',
       nextProbeMs: 0,

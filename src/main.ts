@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } from 'rxjs';
-import type { DlqAction, DlqOptions } from './commands/dlq.ts';
 import { EXIT, type Host } from './commands/host.ts';
+import { addDlq } from './commands/program/dlq.ts';
+import { addTap, addTop } from './commands/program/live.ts';
+import { FORMAT_OPTION, TOKEN_OPTION, URL_OPTION } from './commands/program/options.ts';
+import type { Format, Surroundings } from './commands/program/surroundings.ts';
 import type { Override } from './config/overrides.ts';
 import { createLog, type OwnLog } from './log.ts';
 
@@ -21,18 +24,16 @@ function collectSetting(text: string, settings: readonly Override[]): readonly O
   return [...settings, [text.slice(0, at), text.slice(at + 1)]];
 }
 
-type Format = 'auto' | 'human' | 'json';
-
 const isHuman = (format: Format) =>
   format === 'human' || (format === 'auto' && process.stdout.isTTY === true);
 
 /** The log of this process, once there is one. */
 let ownLog: OwnLog | undefined;
 
-function createHost(format: Format, level: string): Host {
+function createHost(format: Format): Host {
   const stop$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT')).pipe(share());
   ownLog = createLog(process.stderr.fd, {
-    level,
+    level: program.opts().logLevel,
     human: isHuman(format),
     colour: process.stderr.isTTY && process.stderr.hasColors(),
   });
@@ -46,15 +47,14 @@ function createHost(format: Format, level: string): Host {
     scheduler: asyncScheduler,
     random: Math.random,
     stop$,
+    unread$: fromEvent(process.stdout, 'error'),
     reload$: fromEvent(process, 'SIGHUP'),
     version,
     shippedPipelines: fileURLToPath(new URL('../pipelines', import.meta.url)),
+    // Also where `main.ts` itself runs, in a checkout.
+    shippedUi: fileURLToPath(new URL('../dist/ui', import.meta.url)),
   };
 }
-
-const URL_OPTION = new Option('--url <url>', "the running sidecar's HTTP address")
-  .env('SIDECAR_URL')
-  .default('http://127.0.0.1:17001');
 
 const program = new Command('sidecar')
   .description(
@@ -79,11 +79,21 @@ Start here:
   $ sidecar job job-12345                what happened to a job, across its services
   $ sidecar plan my.yaml                 what would an edit change, and where would messages have gone?
   $ sidecar why 01a20ac8-5feb-7000-…     what happened to a message, and where it is now
+  $ sidecar tap --level warn             messages as they pass, live
+  $ sidecar top                          throughput, backends, queues, reloads, live
   $ sidecar dlq ls                       what was refused, by which backend, and why
 
 Exit codes: 0 all is well · 1 a configuration, test or look-up failed · 2 wrong usage
             3 an address or file could not be opened · 4 messages were lost at shutdown`,
   );
+
+const surroundings: Surroundings = {
+  createHost,
+  isHuman,
+  isTerminal: process.stdout.isTTY === true,
+  hasColours: process.stdout.isTTY === true && process.stdout.hasColors(),
+  exitWith,
+};
 
 program
   .command('run')
@@ -95,12 +105,10 @@ program
   )
   .option('--data-dir <dir>', "folder for the sidecar's own state; like --set data_dir=DIR")
   .option('--set <key=value>', 'a setting that takes the place of the file’s; repeatable', collectSetting, [])
-  .addOption(
-    new Option('--format <format>', 'of what is printed').choices(['auto', 'human', 'json']).default('auto'),
-  )
+  .addOption(FORMAT_OPTION)
   .action(async (options) => {
     const { run } = await import('./commands/run.ts');
-    const host = createHost(options.format, program.opts().logLevel);
+    const host = createHost(options.format);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];
     const overrides = [...options.set, ...dataDir];
     host.stop$.pipe(take(1), delay(SAME_SIGNAL_MS)).subscribe(() => {
@@ -120,7 +128,7 @@ program
   .argument('<file>')
   .action(async (file) => {
     const { validate } = await import('./commands/validate.ts');
-    await exitWith(validate(file, createHost('auto', program.opts().logLevel)));
+    await exitWith(validate(file, createHost('auto')));
   });
 
 program
@@ -129,8 +137,7 @@ program
   .argument('[files...]', 'test files (*.test.yaml) or folders of them', ['.'])
   .action(async (files) => {
     const { test } = await import('./commands/test.ts');
-    const colour = process.stdout.isTTY === true && process.stdout.hasColors();
-    await exitWith(test({ files, colour }, createHost('auto', program.opts().logLevel)));
+    await exitWith(test({ files, colour: surroundings.hasColours }, createHost('auto')));
   });
 
 program
@@ -138,6 +145,7 @@ program
   .description('what would change if the running sidecar’s configuration were this; changes nothing')
   .argument('<file>', 'the new configuration')
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .addHelpText(
     'after',
@@ -147,7 +155,7 @@ Files that its configuration in force does not read (\${file:…}), and other fo
   )
   .action(async (file, options) => {
     const { plan } = await import('./commands/plan.ts');
-    const { out } = createHost('auto', program.opts().logLevel);
+    const { out } = createHost('auto');
     await exitWith(plan(file, options, out));
   });
 
@@ -156,6 +164,7 @@ program
   .description('what happened to a message: its rules, batch, attempts, and where it is or why it is not')
   .argument('<id>', "a message's id, a job's, a trace's, or source:seq")
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .addHelpText(
     'after',
@@ -165,80 +174,27 @@ those that come first in each second, and every one that was shed or became a de
   )
   .action(async (id, options) => {
     const { why } = await import('./commands/why.ts');
-    const { out } = createHost('auto', program.opts().logLevel);
+    const { out } = createHost('auto');
     await exitWith(why(id, options, out));
   });
 
-/** The conditions that say which dead letters are meant. */
-function dlqCommand(name: string, description: string): Command {
-  return dead
-    .command(name)
-    .description(description)
-    .addOption(URL_OPTION)
-    .option('--data-dir <dir>', "the sidecar's folder, for one that does not run")
-    .option('--backend <name>', 'of this backend')
-    .option('--reason <reason>', 'of this reason, such as permanent or retries_exhausted')
-    .option('--source <glob>', 'of these sources')
-    .option('--type <type>', 'of this type, such as event or metric')
-    .option('--id <id>', 'the record of this id; repeatable', (id: string, ids: string[]) => [...ids, id], [])
-    .option('--since <when>', 'that died since then: 30m, 2h, 1d, or 2025-10-20T10:30:00Z')
-    .option('--until <when>', 'that died before then');
-}
-
-async function runDlq(action: DlqAction, options: Partial<DlqOptions>): Promise<void> {
-  const { dlq } = await import('./commands/dlq.ts');
-  const defaults = { url: '', id: [], json: false, maxRetries: MAX_RETRIES, all: false };
-  await exitWith(dlq(action, { ...defaults, ...options }, createHost('auto', program.opts().logLevel)));
-}
-
-const MAX_RETRIES = 3;
-
-function countOf(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('expected a number from 1');
-  return Number(text);
-}
-
-const dead = program
-  .command('dlq')
-  .description('dead letters: what backends refused for good, and what to do with it')
-  .addHelpText(
-    'after',
-    `
-A message that a backend will never take becomes a line of NDJSON in data_dir/dead-letters, with the reason.
-  $ sidecar dlq ls                                  how many, of which backend, why
-  $ sidecar dlq show --backend timescaledb          the letters themselves
-  $ sidecar dlq retry --backend timescaledb         send them again, once the cause is mended
-  $ sidecar dlq rm --reason permanent --since 1d    remove them for good
-
-A retry goes through the rules of today, like any message: a backend that has it already gets it again, with its
-old id as sent_id. It counts its retries in dlq_retries, and stays a dead letter after ${MAX_RETRIES}.`,
-  );
-dlqCommand('ls', 'how many there are, by backend, reason and source')
-  .option('--json', 'a line of JSON each', false)
-  .action((options) => runDlq('ls', options));
-dlqCommand('show', 'the letters themselves, the newest last')
-  .option('--json', 'the lines as they are', false)
-  .option('--limit <count>', 'only the newest so many', countOf)
-  .action((options) => runDlq('show', options));
-dlqCommand('retry', 'send the records again, and remove their letters once they are read')
-  .option('--to <address>', 'where the sidecar takes telemetry: host:port, or the path of a Unix socket')
-  .option('--max-retries <count>', 'leave letters alone that were retried so often', countOf, MAX_RETRIES)
-  .action((options) => runDlq('retry', options));
-dlqCommand('rm', 'remove letters for good')
-  .option('--all', 'all of them, where no condition is given', false)
-  .action((options) => runDlq('rm', options));
+addDlq(program, surroundings);
 
 program
   .command('job')
   .description('show a job: its services, their times and the total')
   .argument('<id>')
   .addOption(URL_OPTION)
+  .addOption(TOKEN_OPTION)
   .option('--json', "print the sidecar's answer as it is", false)
   .action(async (id, options) => {
     const { job } = await import('./commands/job.ts');
-    const { out } = createHost('auto', program.opts().logLevel);
+    const { out } = createHost('auto');
     await exitWith(job(id, options, out));
   });
+
+addTap(program, surroundings);
+addTop(program, surroundings);
 
 /** Package managers pass on a signal that the terminal has sent already: within this time it is the same one. */
 const SAME_SIGNAL_MS = 250;

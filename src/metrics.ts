@@ -2,12 +2,13 @@ import { Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
 import { type Balance, balancesOf, type Gauges, lanesOf, type SpoolGauge } from './metrics/balance.ts';
 import { type Counts, createCounts, createRecorder, outcomeRows, type Recorder } from './metrics/counts.ts';
+import { exposeSeries, NO_SERIES } from './metrics/exposed-series.ts';
 import { exposeCounter, exposeGauge } from './metrics/exposition.ts';
 import { labelOf } from './metrics/label.ts';
-import { addProcessMetrics, createEventLoopLag } from './metrics/runtime.ts';
+import { addProcessMetrics, createEventLoopLag, type Usage, usageOf } from './metrics/runtime.ts';
 import type { Row, Tally } from './metrics/tally.ts';
 
-export type { Balance, Gauges, LaneGauge } from './metrics/balance.ts';
+export type { Balance, Gauges, LaneGauge, SpoolGauge } from './metrics/balance.ts';
 export type { ReloadResult } from './metrics/counts.ts';
 
 export interface MetricsOptions {
@@ -17,12 +18,26 @@ export interface MetricsOptions {
   readonly maxSources?: number;
 }
 
+/** Sums since the start. */
+export interface Sums {
+  /** By source and type. */
+  readonly received: readonly Row[];
+  /** By reason. */
+  readonly rejected: readonly Row[];
+  /** By backend, ending and reason. */
+  readonly outcomes: readonly Row[];
+}
+
 /** All counts of one sidecar. Two of them in one process share nothing but the process's own metrics. */
 export interface Metrics extends Recorder {
   /** Says where present values come from; replaces those named, keeps the others. */
   watch(gauges: Partial<Gauges>): void;
   /** Where every message is, one row a backend; exact between two turns of the event loop. */
   balances(): readonly Balance[];
+  /** Everything that is counted and shown elsewhere than in `text`. */
+  sums(): Sums;
+  /** What the process itself uses. */
+  usage(): Usage;
   readonly contentType: string;
   /** The Prometheus text exposition, version 0.0.4. Rejects when a gauge throws. */
   text(): Promise<string>;
@@ -35,6 +50,7 @@ const NO_GAUGES: Gauges = {
   spools: () => [],
   held: () => new Map(),
   connections: () => 0,
+  series: () => NO_SERIES,
   memory: () => ({ jobs: 0, traces: 0, messages: 0, evicted: 0 }),
 };
 
@@ -47,6 +63,7 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
   exposeFlow(registry, counts, () => gauges);
   exposeLanes(registry, () => gauges);
   exposeMemory(registry, () => gauges.memory());
+  exposeSeries(registry, () => gauges.series());
   exposeSidecar(registry, counts, options.version);
   exposeGauge(registry, {
     name: 'sidecar_event_loop_lag_seconds',
@@ -61,6 +78,12 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
       gauges = { ...gauges, ...watched };
     },
     balances: () => balancesOf(counts, gauges),
+    sums: () => ({
+      received: counts.received.rows(),
+      rejected: counts.rejected.rows(),
+      outcomes: outcomeRows(counts),
+    }),
+    usage: () => usageOf(lag),
     contentType: registry.contentType,
     text: () => registry.metrics(),
     close: lag.close,

@@ -200,14 +200,15 @@ export async function startSidecar(options: SidecarOptions): Promise<RunningSide
   );
   if (!program.isRunning()) throw new Error(`it did not start: ${program.stderr()}`);
   const listening = JSON.parse(program.stdout().split('\n')[0]!) as RunningSidecar['listening'];
-  const fetched = (at: string) => fetch(`http://${listening.http}${at}`);
+  const fetched = (at: string) =>
+    fetch(`http://${listening.http}${at}`, { headers: { Authorization: `Bearer ${tokenOf(listening)}` } });
   return {
     ...program,
     folder,
     path,
     listening,
     port: Number(listening.tcp?.split(':').at(-1)),
-    metrics: async () => (await fetched('/metrics')).text(),
+    metrics: async () => (await fetch(`http://${listening.http}/metrics`)).text(),
     get: async (at) => (await fetched(at)).json(),
     stop: () => {
       program.kill('SIGTERM');
@@ -215,6 +216,10 @@ export async function startSidecar(options: SidecarOptions): Promise<RunningSide
     },
   };
 }
+
+/** What a sidecar asks its readers for. */
+export const tokenOf = ({ data_dir }: Pick<RunningSidecar['listening'], 'data_dir'>): string =>
+  readFileSync(join(data_dir, 'http-token'), 'utf8').trim();
 
 /** `yaml` with `$OUT` as a folder's `out`. */
 export const inFolder = (yaml: string, folder: string): string =>

@@ -16,6 +16,8 @@ export type DlqAction = 'ls' | 'show' | 'retry' | 'rm';
 /** As the command line has them. */
 export interface DlqOptions {
   readonly url: string;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
   /** The sidecar's folder; absent: the one of the sidecar at `url`. */
   readonly dataDir?: string | undefined;
   /** `host:port` or a Unix socket's path; absent: as the sidecar at `url` listens. */
@@ -72,9 +74,12 @@ export async function dlq(
 }
 
 /** Asks the running sidecar for what the command line does not say. */
-async function locate(action: DlqAction, { url, dataDir, to }: DlqOptions): Promise<RunningAt | undefined> {
+async function locate(
+  action: DlqAction,
+  { url, token, dataDir, to }: DlqOptions,
+): Promise<RunningAt | undefined> {
   const isKnown = dataDir !== undefined && (action !== 'retry' || to !== undefined);
-  return isKnown ? undefined : findSidecar(url);
+  return isKnown ? undefined : findSidecar(url, token);
 }
 
 function filterOf(options: DlqOptions, nowMs: number): LetterFilter {

@@ -17,11 +17,15 @@ export interface Host {
   readonly random: () => number;
   /** Emits at SIGTERM or SIGINT. */
   readonly stop$: Observable<unknown>;
+  /** Emits when nobody reads what is printed any more. */
+  readonly unread$: Observable<unknown>;
   /** Emits at SIGHUP. */
   readonly reload$: Observable<unknown>;
   readonly version: string;
   /** Folder of the operators that come with the package. */
   readonly shippedPipelines: string;
+  /** Folder of the web page that comes with the package. */
+  readonly shippedUi: string;
 }
 
 /** Exit codes of every command. */

@@ -2,10 +2,14 @@ import { z } from 'zod';
 import { visible, visibleJson } from '../visible.ts';
 import { EXIT, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
+import { duration } from './text/duration.ts';
+import { fitted, widthOf } from './text/width.ts';
 
 export interface JobOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
   readonly url: string;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
   /** Print the sidecar's answer instead of the tree. */
   readonly json: boolean;
 }
@@ -35,7 +39,9 @@ type Service = Job['services'][number];
 
 /** Prints what the running sidecar knows of a job. Resolves with the exit code: 0 found, 1 not found or no answer. */
 export async function job(id: string, options: JobOptions, out: Out): Promise<number> {
-  const answer = await ask(options.url, '/api/v1/jobs', { id }).catch(({ message }: Error) => message);
+  const answer = await ask(options.url, '/api/v1/jobs', { id, token: options.token }).catch(
+    ({ message }: Error) => message,
+  );
   const from = visible(options.url);
   if (typeof answer === 'string') {
     out.write(
@@ -103,38 +109,3 @@ function drawService(
 }
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
-
-/** `2.3s`, `30ms`, `2m 05s`, `1h 02m`. */
-function duration(ms: number): string {
-  if (ms > 0 && ms < 50) return `${Math.ceil(ms)}ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
-  const seconds = Math.round(ms / 1000);
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m ${twoDigits(seconds % 60)}s`;
-  return `${Math.floor(minutes / 60)}h ${twoDigits(minutes % 60)}m`;
-}
-
-const twoDigits = (count: number) => String(count).padStart(2, '0');
-
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-/** East Asian wide characters and emoji take two columns. */
-const WIDE =
-  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
-
-const charactersOf = (text: string) =>
-  Array.from(graphemes.segment(text), ({ segment }) => ({ segment, width: WIDE.test(segment) ? 2 : 1 }));
-
-const widthOf = (text: string) => charactersOf(text).reduce((sum, { width }) => sum + width, 0);
-
-/** `text` in at most `columns` columns, with `…` where it was cut. */
-function fitted(text: string, columns: number): string {
-  if (columns === Number.POSITIVE_INFINITY || widthOf(text) <= columns) return text;
-  let kept = '';
-  let left = columns - 1;
-  for (const { segment, width } of charactersOf(text)) {
-    if (width > left) break;
-    kept += segment;
-    left -= width;
-  }
-  return `${kept.trimEnd()}…`;
-}

@@ -4,10 +4,13 @@ import { readText, reasonOf } from '../config/file.ts';
 import { visible, visibleJson } from '../visible.ts';
 import { EXIT, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
+import { NEEDS_TOKEN } from './http/token.ts';
 
 export interface PlanOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
   readonly url: string;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
   /** Print the sidecar's answer instead of sentences. */
   readonly json: boolean;
 }
@@ -44,7 +47,7 @@ type Change = z.output<typeof change>;
  * `sidecar plan FILE`: what would change if the running sidecar's configuration were this. Resolves to the exit code:
  * 0 it would be taken, 1 it would be rejected, or nobody answers.
  */
-export async function plan(file: string, { url, json }: PlanOptions, out: Out): Promise<number> {
+export async function plan(file: string, { url, json, token }: PlanOptions, out: Out): Promise<number> {
   const say = (lines: readonly string[]) => out.write(lines.map((line) => `${visible(line)}\n`).join(''));
   let text: string;
   try {
@@ -53,7 +56,7 @@ export async function plan(file: string, { url, json }: PlanOptions, out: Out): 
     say([`${file}: cannot read the file: ${reasonOf(error)}`]);
     return EXIT.failed;
   }
-  const answer = await ask(url, '/api/v1/plan', { text }).catch(({ message }: Error) => message);
+  const answer = await ask(url, '/api/v1/plan', { text, token }).catch(({ message }: Error) => message);
   if (typeof answer === 'string') {
     say([
       `${url} does not answer: ${answer}.`,
@@ -71,7 +74,11 @@ export async function plan(file: string, { url, json }: PlanOptions, out: Out): 
   } else if (rejected !== undefined) {
     say([...rejected.errors, 'It would be rejected, and the configuration in force would stay.']);
   } else {
-    say([`${url} answers with status ${status}, which no sidecar says; use --url.`]);
+    say([
+      status === 401
+        ? `${url} asks for its token: ${NEEDS_TOKEN}`
+        : `${url} answers with status ${status}, which no sidecar says; use --url.`,
+    ]);
   }
   return planned === undefined ? EXIT.failed : EXIT.ok;
 }

@@ -64,7 +64,7 @@ const addresses = ({ listening, http, config }: Sidecar, path: string) => ({
 });
 
 function welcome(sidecar: Sidecar, path: string): string {
-  const { listening, http, config } = sidecar;
+  const { listening, link, config } = sidecar;
   const files = Object.values(config.backends).flatMap(({ type, options }) =>
     type === 'filesystem' && 'base_path' in options ? [String(options.base_path)] : [],
   );
@@ -75,7 +75,7 @@ function welcome(sidecar: Sidecar, path: string): string {
   const lines = [
     'The sidecar is running.',
     `  telemetry  ${listening.join(', ')}  (JSON lines or MessagePack)`,
-    ...(http === undefined ? [] : [`  web        ${http}/  (health, metrics, jobs)`]),
+    ...(link === undefined ? [] : [`  web        ${link}`]),
     `  rules      ${path}  (edit it while data flows)`,
     ...(files.length === 0
       ? []

@@ -6,6 +6,8 @@ import { ask } from './http/ask.ts';
 export interface WhyOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
   readonly url: string;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
   /** Print the sidecar's answer instead of the story. */
   readonly json: boolean;
 }
@@ -53,8 +55,8 @@ type Story = z.output<typeof storyShape>;
 type BackendStory = Story['backends'][number];
 
 /** `sidecar why ID`: what happened to a message. Resolves with the exit code: 0 found, 1 not found or no answer. */
-export async function why(id: string, { url, json }: WhyOptions, out: Out): Promise<number> {
-  const answer = await ask(url, '/api/v1/why', { id }).catch(({ message }: Error) => message);
+export async function why(id: string, { url, json, token }: WhyOptions, out: Out): Promise<number> {
+  const answer = await ask(url, '/api/v1/why', { id, token }).catch(({ message }: Error) => message);
   if (typeof answer === 'string') {
     out.write(
       `${visible(url)} does not answer: ${visible(answer)}.\nIs the sidecar running? Start it, or give its address with --url.\n`,

@@ -63,7 +63,8 @@ const PARAMETER = /\b(password|passwd|sslpassword|secret|token)=('[^']*'|[^&\s]+
 /** Shorter values stand in too many texts by chance. */
 const SHORTEST = 4;
 
-function maskText(text: string, values: readonly string[]): string {
+/** `text` with passwords in URLs and in parameters masked; all of it where it has one of the values. */
+export function maskText(text: string, values: readonly string[]): string {
   if (values.some((value) => value.length >= SHORTEST && text.includes(value))) return MASK;
   return text.replace(URL_PASSWORD, `$1${MASK}`).replace(PARAMETER, `$1=${MASK}`);
 }

@@ -19,6 +19,14 @@ const mode = z
   .regex(/^0?[0-7]{3}$/, { error: MODE })
   .transform((digits) => Number.parseInt(digits, 8));
 
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text, 'gu').flags !== '';
+  } catch {
+    return false;
+  }
+}
+
 /** A section that may be left out: all of its keys have defaults. */
 const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape).prefault({} as never);
 
@@ -89,10 +97,22 @@ const shape = {
   }).describe('Who may send.'),
   limits: limits.describe('Bounds of what a client may ask for.'),
   http: section({
-    enabled: z.boolean().default(true).describe('Serve health, metrics and the API.'),
+    enabled: z.boolean().default(true).describe('Serve health, metrics, the web page and the API.'),
     host: host.default('127.0.0.1').describe('A loopback address.'),
     port: port.default(17_001).describe('The port; 0 picks a free one.'),
-  }).describe('Health, metrics and the API.'),
+    auth: z
+      .enum(['token', 'none'])
+      .default('token')
+      .describe(
+        'Who may read the page and the API: whoever has the token of `http-token` in `data_dir`, or every user of this machine. Health and metrics need none.',
+      ),
+    redact: z
+      .array(z.string().min(1).max(256).refine(isPattern, { error: 'is no regular expression' }))
+      .default([])
+      .describe(
+        'Regular expressions; what they match in messages is shown as `***`. Values of keys such as `password` and `token` are in any case.',
+      ),
+  }).describe('Health, metrics, the web page and the API.'),
   data_dir: z
     .string()
     .min(1)
@@ -122,6 +142,29 @@ const shape = {
     max_messages_per_trace: count.default(2000).describe('Messages kept in full of one job or trace.'),
     max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
   }).describe('What is remembered to show jobs and traces.'),
+  metrics: section({
+    aggregate: z.boolean().default(true).describe('Sum up metrics, resource use and progress by windows.'),
+    window: duration({ min: '1s', max: '1h' })
+      .prefault('10s')
+      .describe('Length of a window; windows start at its multiples since the epoch.'),
+    grace: duration({ max: '1h' })
+      .prefault('5s')
+      .describe('A window stays open so long for values that come late; later ones are only counted.'),
+    max_series: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe(
+        'Series told apart, by source, name and tags; values of more are summed up as one, `_other`.',
+      ),
+    emit: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Send each finished window through the rules as a metric of its source with `kind: aggregate`. A rule whose filter matches `data.kind: aggregate` then takes the windows without the single values.',
+      ),
+  }).describe('Metrics over time: for the page, `/metrics` and, if wanted, the backends.'),
   journal: section({
     max_messages: z
       .int()

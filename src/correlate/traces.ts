@@ -1,30 +1,54 @@
 import type { SchedulerLike } from 'rxjs';
+import { isoTime } from '../message.ts';
 import { partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
+import { pointsOf } from './eta.ts';
+import { childrenOf, parentOf } from './family.ts';
+import { spansOf } from './spans.ts';
+import type { AbsentSince } from './state.ts';
 import type { TraceStore } from './store.ts';
-import type { Story } from './story.ts';
-import type { JobSummary, Traces } from './view.ts';
+import type { Part, Story } from './story.ts';
+import type { JobFilter, JobState, JobSummary, Traces } from './view.ts';
+
+function isWanted({ id }: Story, parts: readonly Part[], { isSource, text }: JobFilter): boolean {
+  if (isSource !== undefined && !parts.some(({ source }) => isSource(source))) return false;
+  if (text === undefined) return true;
+  return [id, ...parts.flatMap(({ texts }) => texts)].some((one) => one.toLowerCase().includes(text));
+}
 
 /** The store as it is shown: jobs and traces with their services, times and messages, computed when asked. */
-export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'now'>): Traces {
-  const summaryOf = (story: Story): JobSummary => ({
-    job_id: story.id,
-    trace_ids: [...story.links],
-    ...summarise(story, partsOf(story), now()),
-  });
-  const details = (story: Story) => {
-    const parts = partsOf(story);
-    return { ...summarise(story, parts, now()), services: servicesOf(parts), timeline: timelineOf(story) };
+export function createTraces(
+  store: TraceStore,
+  { now }: Pick<SchedulerLike, 'now'>,
+  absentSince: AbsentSince = () => undefined,
+): Traces {
+  const headOf = (story: Story, parts: readonly Part[]): JobSummary => {
+    const parent = parentOf(story, parts, store);
+    return {
+      job_id: story.id,
+      trace_ids: [...story.links],
+      ...(parent !== '' && { parent_job_id: parent }),
+      ...summarise(story, parts, now(), absentSince),
+    };
   };
+  const detailsOf = (story: Story, parts: readonly Part[], state: JobState) => ({
+    services: servicesOf(parts),
+    spans: spansOf(parts, state),
+    progress: pointsOf(parts).map(({ timeMs, percent }) => ({ time: isoTime(timeMs), percent })),
+    timeline: timelineOf(story),
+  });
 
   return {
-    jobs(limit, cursor, state) {
+    jobs(limit, cursor, filter = {}) {
       const newestFirst = [...store.jobs()].reverse();
       const start = cursor === undefined ? 0 : newestFirst.findIndex(({ id }) => id === cursor) + 1;
       if (cursor !== undefined && start === 0) return { jobs: [] };
       const page: JobSummary[] = [];
       for (const story of newestFirst.slice(start)) {
-        const summary = summaryOf(story);
-        if (state !== undefined && summary.state !== state) continue;
+        if (filter.sinceMs !== undefined && story.lastMs < filter.sinceMs) continue;
+        const parts = partsOf(story);
+        if (!isWanted(story, parts, filter)) continue;
+        const summary = headOf(story, parts);
+        if (filter.states?.includes(summary.state) === false) continue;
         if (page.length === limit) return { jobs: page, next: page.at(-1)?.job_id ?? '' };
         page.push(summary);
       }
@@ -32,11 +56,17 @@ export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'no
     },
     job(id) {
       const story = store.job(id);
-      return story && { job_id: id, trace_ids: [...story.links], ...details(story) };
+      if (story === undefined) return undefined;
+      const parts = partsOf(story);
+      const head = headOf(story, parts);
+      return { ...head, child_job_ids: childrenOf(story, store), ...detailsOf(story, parts, head.state) };
     },
     trace(id) {
       const story = store.trace(id);
-      return story && { trace_id: id, job_ids: [...story.links], ...details(story) };
+      if (story === undefined) return undefined;
+      const parts = partsOf(story);
+      const head = summarise(story, parts, now(), absentSince);
+      return { trace_id: id, job_ids: [...story.links], ...head, ...detailsOf(story, parts, head.state) };
     },
   };
 }

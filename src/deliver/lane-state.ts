@@ -88,6 +88,8 @@ export interface LaneState {
   deadlineMs: number | undefined;
   closed: boolean;
   pumping: boolean;
+  /** Messages that came to it. */
+  offered: number;
   /** Messages delivered. */
   sent: number;
   retries: number;

@@ -38,13 +38,18 @@ export interface Lane {
 export interface LaneStats {
   /** Messages queued, being sent or waiting for a retry. */
   readonly inFlightMessages: number;
+  /** The batches that they are in. */
+  readonly inFlightBatches: number;
   /** The same in bytes, the figure that is held against `queueMaxBytes`. */
   readonly queueBytes: number;
+  readonly queueMaxBytes: number;
   /** Age of the oldest of them; 0 if there are none. */
   readonly oldestMs: number;
   readonly breaker: BreakerState;
   /** Milliseconds until an open breaker lets a probe through; else 0. */
   readonly nextProbeMs: number;
+  /** Messages that came to it since the lane opened. */
+  readonly offered: number;
   /** Messages delivered since the lane opened. */
   readonly sent: number;
   /** Sends that were or will be repeated. */
@@ -134,6 +139,7 @@ function createState(
     deadlineMs: undefined,
     closed: false,
     pumping: false,
+    offered: 0,
     sent: 0,
     retries: 0,
     abandoned: 0,
@@ -147,6 +153,7 @@ function createState(
 }
 
 function offer(lane: LaneState, delivery: Delivery): void {
+  lane.offered += delivery.batch.messages.length;
   if (lane.deadlineMs !== undefined) {
     if (lane.spool !== undefined) {
       lane.spool.append(jobOf(delivery, 0, lane.context.scheduler.now()));
@@ -212,15 +219,18 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
 }
 
 function statsOf(lane: LaneState): LaneStats {
-  const { queue, breaker, sent, retries, abandoned, lastError, context } = lane;
+  const { queue, breaker, offered, sent, retries, abandoned, lastError, context } = lane;
   let oldestMs = queue.oldestMs();
   for (const { job } of lane.sending) oldestMs = Math.min(oldestMs ?? job.offeredMs, job.offeredMs);
   return {
     inFlightMessages: queue.messages + lane.sendingMessages,
+    inFlightBatches: queue.batches + lane.sending.length,
     queueBytes: heldBytes(lane),
+    queueMaxBytes: lane.options.queueMaxBytes,
     oldestMs: oldestMs === undefined ? 0 : Math.max(0, context.scheduler.now() - oldestMs),
     breaker: breaker.state,
     nextProbeMs: breaker.nextProbeMs,
+    offered,
     sent,
     retries,
     abandoned,

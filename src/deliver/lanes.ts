@@ -183,8 +183,10 @@ function addStats(older: LaneStats, newer: LaneStats): LaneStats {
   return {
     ...newer,
     inFlightMessages: older.inFlightMessages + newer.inFlightMessages,
+    inFlightBatches: older.inFlightBatches + newer.inFlightBatches,
     queueBytes: older.queueBytes + newer.queueBytes,
     oldestMs: Math.max(older.oldestMs, newer.oldestMs),
+    offered: older.offered + newer.offered,
     sent: older.sent + newer.sent,
     retries: older.retries + newer.retries,
     abandoned: older.abandoned + newer.abandoned,

@@ -26,6 +26,7 @@ export interface Queue {
   /** Sums over what waits; what was taken does not count until it is put back. */
   readonly bytes: number;
   readonly messages: number;
+  readonly batches: number;
   /** The part of `bytes` that may not be shed because its rule says `block`. */
   readonly blockingBytes: number;
   /** Jobs whose rule says `spill`. */
@@ -65,6 +66,7 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
   const sheddable = createShedOrder(isCritical);
   let bytes = 0;
   let messages = 0;
+  let batches = 0;
   let blockingBytes = 0;
   let spillable = 0;
   let order = 0;
@@ -72,6 +74,7 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
   const count = ({ job, messages: n, bytes: size }: Entry, sign: 1 | -1) => {
     bytes += sign * size;
     messages += sign * n;
+    batches += sign;
     if (job.whenFull === 'block') blockingBytes += sign * size;
     if (job.whenFull === 'spill') spillable += sign;
   };
@@ -83,7 +86,10 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
         bytes -= freed;
         messages -= dropped.length;
         lines.shrink(entry, dropped.length, freed);
-        if (entry.messages === 0) lines.remove(entry, nowMs);
+        if (entry.messages === 0) {
+          batches--;
+          lines.remove(entry, nowMs);
+        }
         onShed(entry.job, dropped);
       });
 
@@ -100,6 +106,9 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
     },
     get messages() {
       return messages;
+    },
+    get batches() {
+      return batches;
     },
     get blockingBytes() {
       return blockingBytes;

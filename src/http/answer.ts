@@ -14,6 +14,8 @@ export const SAFE_HEADERS = {
 export interface Problem {
   readonly error: string;
   readonly hint: string;
+  /** Of a missing token: the file that has it. */
+  readonly token_file?: string;
 }
 
 /** Answers with a problem as JSON. */

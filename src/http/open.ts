@@ -4,6 +4,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { timer } from 'rxjs';
 import type { Context } from '../context.ts';
+import type { Access } from './access.ts';
 import { SAFE_HEADERS } from './answer.ts';
 import { createRoutes } from './routes.ts';
 import type { HttpSources } from './sources.ts';
@@ -13,6 +14,9 @@ export interface HttpOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  readonly access: Access;
+  /** Folder of the built page. */
+  readonly pages: string;
   /** How long requests may go on after `close()`, milliseconds. Default 1,000. */
   readonly graceMs?: number;
 }
@@ -35,7 +39,7 @@ const LIMITS = {
 const MAX_CONNECTIONS = 256;
 const IDLE_SOCKET_MS = 30_000;
 
-/** Serves health, metrics and the API on loopback. Rejects, with what to do, when it cannot. */
+/** Serves health, metrics, the page and the API on loopback. Rejects, with what to do, when it cannot. */
 export async function openHttp(
   options: HttpOptions,
   sources: HttpSources,
@@ -43,7 +47,11 @@ export async function openHttp(
 ): Promise<HttpServer> {
   const host = options.host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   if (host !== 'localhost' && !isLoopback(host)) throw notLoopback(options.host);
-  const routes = createRoutes(inUrl(host), sources, context.log);
+  const routes = createRoutes(
+    { host: inUrl(host), access: options.access, pages: options.pages },
+    sources,
+    context.log,
+  );
   const server = createServer(
     LIMITS,
     getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler }),
@@ -95,7 +103,7 @@ const inUrl = (host: string) => (isIPv6(host) ? `[${host}]` : host);
 
 const notLoopback = (host: string) =>
   new Error(
-    `http.host: ${host} can be reached from other machines, and the HTTP side has no access control yet: ` +
+    `http.host: ${host} can be reached from other machines, and the HTTP side speaks without TLS: ` +
       'use 127.0.0.1, ::1 or localhost',
   );
 

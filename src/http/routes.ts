@@ -2,10 +2,16 @@ import { type Context as Call, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { MAX_FILE_BYTES } from '../config/document.ts';
 import type { Log } from '../context.ts';
-import { JOB_STATES, type JobState } from '../correlate/view.ts';
+import { type Access, access } from './access.ts';
 import { refuse } from './answer.ts';
 import { guard, PLAN_PATH } from './guard.ts';
+import { job, jobs, trace } from './jobs.ts';
+import { messages } from './messages.ts';
+import { query, series } from './metrics.ts';
+import { createPages, isPage } from './pages.ts';
+import { BadQuery } from './params.ts';
 import type { HttpSources } from './sources.ts';
+import { stream } from './stream.ts';
 
 interface Route {
   /** Default: GET, and HEAD. */
@@ -16,18 +22,45 @@ interface Route {
   answer(call: Call, sources: HttpSources): Response | Promise<Response>;
 }
 
-const ROUTES: readonly Route[] = [
+/** Everything that is answered beside the page, as docs/openapi.yaml describes it. */
+export const ROUTES: readonly Route[] = [
   { path: '/', shows: 'this list', answer: (call) => call.text(INDEX) },
   { path: '/healthz', shows: 'whether the process is alive', answer: (call) => call.json({ status: 'ok' }) },
   { path: '/readyz', shows: 'whether it takes and delivers messages, and warnings', answer: ready },
   { path: '/metrics', shows: 'metrics in the Prometheus text format', answer: metrics },
-  { path: '/api/v1/jobs', shows: 'jobs, newest first: ?limit=50 &state=failed &cursor=…', answer: jobs },
+  { path: '/api/v1/overview', shows: 'what runs, what failed, rates, drops, backends', answer: overview },
+  { path: '/api/v1/health', shows: 'backends, ingest and process', answer: health },
+  {
+    path: '/api/v1/jobs',
+    shows: 'jobs, newest first: ?limit=50 &state=failed &source= &text= &since=1h &cursor=…',
+    answer: jobs,
+  },
   { path: '/api/v1/jobs/:id', shows: 'one job: its services, times and messages', answer: job },
   { path: '/api/v1/traces/:id', shows: 'one trace, likewise', answer: trace },
   {
     path: '/api/v1/why/:id',
     shows: 'what happened to a message, to those of a job, or to source:seq',
     answer: why,
+  },
+  {
+    path: '/api/v1/metrics/series',
+    shows: 'metrics that programs sent: ?name= &source= …',
+    answer: series,
+  },
+  {
+    path: '/api/v1/metrics/query',
+    shows: 'values over time: ?name= &source= &tag=key:value &from=1h &to= &step=10s',
+    answer: query,
+  },
+  {
+    path: '/api/v1/messages',
+    shows: 'recent messages, newest first: ?source= &type= &level= &text= …',
+    answer: messages,
+  },
+  {
+    path: '/api/v1/stream',
+    shows: 'what happens, as server-sent events: ?topics=overview,tail …',
+    answer: stream,
   },
   { path: '/api/v1/config', shows: 'the running configuration and the last reload', answer: config },
   {
@@ -40,18 +73,34 @@ const ROUTES: readonly Route[] = [
 
 const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path.padEnd(20)}  ${shows}\n`).join('')}`;
 
-/** All routes behind the guard. @param host as in a URL, the one that the server is bound to. */
-export function createRoutes(host: string, sources: HttpSources, log: Log): Hono {
+/** Where and for whom. */
+export interface Serving {
+  /** As in a URL, the one that the server is bound to. */
+  readonly host: string;
+  readonly access: Access;
+  /** Folder of the built page. */
+  readonly pages: string;
+}
+
+/** All routes behind the guard, and the page for browsers. */
+export function createRoutes(serving: Serving, sources: HttpSources, log: Log): Hono {
   const app = new Hono();
-  app.use(guard(host));
+  const pages = createPages(serving.pages);
+  app.use(guard(serving.host));
+  app.use(access(serving.access));
+  // Before the routes: a browser's `/metrics` is a page.
+  app.use(async (call, next) => (isPage(call) ? pages(call) : next()));
   app.use(PLAN_PATH, bodyLimit({ maxSize: MAX_FILE_BYTES, onError: tooLarge }));
   for (const { method = 'GET', path, answer } of ROUTES)
     app.on(method, path, (call) => answer(call, sources));
-  app.notFound((call) => {
+  app.notFound(async (call) => {
+    const found = await pages(call);
+    if (found !== undefined) return found;
     const routes = ROUTES.map(({ path }) => path);
     return call.json({ error: 'there is nothing at this path', hint: 'see routes', routes }, 404);
   });
   app.onError((error, call) => {
+    if (error instanceof BadQuery) return refuse(call, 400, error.problem);
     log.error({ err: error, path: call.req.path }, 'an HTTP request could not be answered');
     return refuse(call, 500, { error: 'the sidecar failed to answer', hint: 'its log says why' });
   });
@@ -68,48 +117,12 @@ async function metrics(call: Call, sources: HttpSources): Promise<Response> {
   return call.body(text, 200, { 'Content-Type': sources.metrics.contentType });
 }
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 500;
-
-function jobs(call: Call, sources: HttpSources): Response {
-  const { limit = String(DEFAULT_LIMIT), cursor, state } = call.req.query();
-  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
-    return refuse(call, 400, {
-      error: 'limit is not a usable number',
-      hint: `give one from 1 to ${MAX_LIMIT}`,
-    });
-  }
-  if (state !== undefined && !isJobState(state)) {
-    return refuse(call, 400, {
-      error: 'there is no such state',
-      hint: `use one of ${JOB_STATES.join(', ')}`,
-    });
-  }
-  return call.json(sources.traces.jobs(Number(limit), cursor, state));
+function overview(call: Call, sources: HttpSources): Response {
+  return call.json(sources.overview());
 }
 
-const isJobState = (state: string): state is JobState => JOB_STATES.some((known) => known === state);
-
-const FORGOTTEN = 'the sidecar remembers recent ones only, and none from before its start';
-
-function job(call: Call, sources: HttpSources): Response {
-  const id = call.req.param('id') ?? '';
-  const view = sources.traces.job(id);
-  if (view !== undefined) return call.json(view);
-  return refuse(call, 404, {
-    error: `no job "${id}" is known`,
-    hint: `${FORGOTTEN}; /api/v1/jobs lists them`,
-  });
-}
-
-function trace(call: Call, sources: HttpSources): Response {
-  const id = call.req.param('id') ?? '';
-  const view = sources.traces.trace(id);
-  if (view !== undefined) return call.json(view);
-  return refuse(call, 404, {
-    error: `no trace "${id}" is known`,
-    hint: `${FORGOTTEN}; a job names its traces`,
-  });
+function health(call: Call, sources: HttpSources): Response {
+  return call.json(sources.health());
 }
 
 function why(call: Call, sources: HttpSources): Response {

@@ -1,6 +1,11 @@
+import type { MetricWindows } from '../aggregate/view.ts';
 import type { Traces } from '../correlate/view.ts';
 import type { Why } from '../journal/view.ts';
+import type { LiveFilter } from '../live/filter.ts';
+import type { Streams } from '../live/streams.ts';
+import type { MessagePage } from '../live/view.ts';
 import type { Json } from '../message.ts';
+import type { HealthView, OverviewView } from './health-view.ts';
 import type { PlanView, RejectedPlan } from './plan-view.ts';
 
 /** Whether the sidecar does its work now. */
@@ -28,6 +33,10 @@ export interface ConfigView {
   readonly config: Json;
   /** Null until the first reload. */
   readonly last_reload: ReloadView | null;
+  /** Whether the file on disk now was rejected. */
+  readonly rejected_on_disk: boolean;
+  /** The last reloads, the newest first; the start is the oldest while it is remembered. */
+  readonly history: readonly ReloadEntry[];
 }
 
 /** One reload. */
@@ -39,16 +48,42 @@ export interface ReloadView {
   readonly errors: readonly string[];
 }
 
+/** One reload, remembered. */
+export interface ReloadEntry extends ReloadView {
+  /** Of the configuration; '' of a text that could not be read. */
+  readonly hash: string;
+  /** Unified, of the file's text against the one in force before; secrets redacted. */
+  readonly diff: string;
+  /** The same errors in parts. */
+  readonly problems: readonly {
+    readonly file: string;
+    /** From 1; 0: no place in the file. */
+    readonly line: number;
+    readonly column: number;
+    readonly path: string;
+    readonly message: string;
+  }[];
+}
+
 /** What the HTTP side shows; every function is called a request and answers from memory. */
 export interface HttpSources {
+  /** The time, epoch milliseconds. */
+  nowMs(): number;
   ready(): Readiness;
   readonly metrics: {
     readonly contentType: string;
     text(): Promise<string>;
   };
   readonly traces: Traces;
+  /** Absent where none are kept. */
+  readonly windows?: MetricWindows | undefined;
   readonly why: Why;
+  overview(): OverviewView;
+  health(): HealthView;
   config(): ConfigView;
+  /** Recent messages that pass, the newest first, after the one of id `cursor`. */
+  messages(filter: LiveFilter, limit: number, cursor?: string): MessagePage;
+  readonly streams: Streams;
   /** What a text would do if the configuration file held it. Changes nothing; never rejects. */
   plan(text: string): Promise<PlanView | RejectedPlan>;
 }

@@ -14,6 +14,8 @@ export interface Clients {
   /** Emits once the server is closed and all its clients are gone, then to every later subscriber. */
   readonly gone$: Observable<void>;
   readonly open: ReadonlySet<OpenConnection>;
+  /** Bytes that came in from all, those that are gone included. */
+  bytesRead(): number;
   /** Sends FIN on every connection, and on those still to come. */
   halfClose(): void;
   /** Once no connection is open: closes the sockets that never became one, in a TLS handshake. */
@@ -28,6 +30,7 @@ export function acceptClients(server: Server, turns: Turns, context: Context): C
   let isDraining = false;
   let isClosed = false;
   let lastId = 0;
+  let bytesOfGone = 0;
 
   const settle = () => {
     if (!isClosed || open.size > 0) return;
@@ -37,6 +40,7 @@ export function acceptClients(server: Server, turns: Turns, context: Context): C
   const accept = (socket: Socket) => {
     const connection = openConnection(socket, ++lastId, turns, context, () => {
       open.delete(connection);
+      bytesOfGone += connection.bytesRead();
       settle();
     });
     open.add(connection);
@@ -54,6 +58,11 @@ export function acceptClients(server: Server, turns: Turns, context: Context): C
     connection$: clients.value$,
     gone$,
     open,
+    bytesRead() {
+      let bytes = bytesOfGone;
+      for (const connection of open) bytes += connection.bytesRead();
+      return bytes;
+    },
     halfClose() {
       isDraining = true;
       for (const connection of open) connection.halfClose();

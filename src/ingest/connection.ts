@@ -26,6 +26,8 @@ export interface Connection {
   hold(): void;
   /** Ends our half. */
   finish(): void;
+  /** Says which SDK the client is, such as `python/0.1.0`. */
+  introduce(sdk: string): void;
 }
 
 /** A connection as its listener sees it. */
@@ -36,6 +38,10 @@ export interface OpenConnection extends Connection {
   close(): void;
   /** Milliseconds by `clockMs` since the last bytes, or since `halfClose`. */
   quietMs(): number;
+  /** Which SDK the client says it is; '' if it has not said. */
+  sdk(): string;
+  /** Bytes that came in, those of TLS itself included. */
+  bytesRead(): number;
 }
 
 /** Wraps an accepted socket, made with `allowHalfOpen`; `onClose` is called once, when it is gone. */
@@ -49,6 +55,7 @@ export function openConnection(
   const remote = remoteOf(socket);
   const { chunk$, end, flush, quietMs, restartQuiet } = createInlet(socket, turns);
   let isHeld = false;
+  let sdk = '';
   socket.on('end', () => {
     end();
     if (!isHeld) socket.end();
@@ -78,6 +85,11 @@ export function openConnection(
     finish() {
       socket.end();
     },
+    introduce(named) {
+      sdk = named;
+    },
+    sdk: () => sdk,
+    bytesRead: () => socket.bytesRead,
     halfClose() {
       restartQuiet();
       socket.end();

@@ -76,6 +76,7 @@ function feed(
     say: (message) => connection.say(codec.encode(message)),
     hold: connection.hold,
     finish: connection.finish,
+    introduce: connection.introduce,
     close: (reason, cause, message) => close(reason, codec.encode(message), cause),
     drop: () => close('session', undefined, 'another connection has its session'),
   });
@@ -99,6 +100,7 @@ function feed(
     subscriptions.add(patience);
     return patience;
   };
+  subscriptions.add(() => talk.departed());
   if (token !== '') subscriptions.add(awaitHello(connection, talk, scheduler));
   const chunks = connection.chunk$.subscribe({
     next(chunk) {

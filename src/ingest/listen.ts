@@ -30,6 +30,10 @@ export interface Listener {
   readonly connection$: Observable<Connection>;
   /** How many are open. */
   connections(): number;
+  /** Which SDKs the open ones say they are; '' for each that has not said. */
+  sdks(): readonly string[];
+  /** Bytes that came in so far. */
+  bytesRead(): number;
   /** Closes the port; open connections stay. Resolves when the port is free for others. */
   stopAccepting(): Promise<void>;
   /**
@@ -75,6 +79,8 @@ export async function openListener(
     isExposed,
     connection$: clients.connection$,
     connections: () => clients.open.size,
+    sdks: () => Array.from(clients.open, (connection) => connection.sdk()),
+    bytesRead: clients.bytesRead,
     ...closing(server, clients, context.scheduler),
   };
 }

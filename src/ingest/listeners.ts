@@ -17,6 +17,10 @@ export interface Listeners {
   /** Addresses at which anyone on the network may send. */
   exposed(): readonly string[];
   connections(): number;
+  /** Which SDKs the open connections say they are; '' for each that has not said. */
+  sdks(): readonly string[];
+  /** Bytes that came in so far. */
+  bytesRead(): number;
   /** Closes all ports and drains all connections, see `Listener.drain`. */
   drain(deadlineMs: number): Observable<never>;
 }
@@ -34,6 +38,7 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
   let current: readonly Open[] = [];
   /** Replaced listeners that still have connections. */
   let retired: readonly Listener[] = [];
+  let bytesOfGone = 0;
 
   const open = async (options: ListenOptions): Promise<Open> => {
     const listener = await openListener(options, pause$, context);
@@ -71,7 +76,9 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
     });
     announce(opened);
     await Promise.all(left.map(stop));
-    retired = [...retired, ...left.map(({ listener }) => listener)].filter((one) => one.connections() > 0);
+    const before = [...retired, ...left.map(({ listener }) => listener)];
+    retired = before.filter((one) => one.connections() > 0);
+    for (const one of before) if (one.connections() === 0) bytesOfGone += one.bytesRead();
     const kept = [...current, ...opened];
     current = wanted.flatMap((options) => kept.find(({ key }) => key === keyOf(options)) ?? []);
   };
@@ -85,6 +92,8 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
     addresses: () => current.map(({ listener }) => listener.address),
     exposed: () => current.flatMap(({ listener }) => (listener.isExposed ? [listener.address] : [])),
     connections: () => all().reduce((sum, listener) => sum + listener.connections(), 0),
+    sdks: () => all().flatMap((listener) => listener.sdks()),
+    bytesRead: () => all().reduce((sum, listener) => sum + listener.bytesRead(), bytesOfGone),
     drain: (deadlineMs) => {
       opened$.complete();
       // merge: all drain side by side, within one deadline

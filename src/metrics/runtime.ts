@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { memoryUsage, pid, uptime, version } from 'node:process';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
 import type { Row } from './tally.ts';
@@ -55,5 +56,30 @@ export function createEventLoopLag(scheduler: SchedulerLike): EventLoopLag {
     close: () => {
       delay.disable();
     },
+  };
+}
+
+/** What the process itself uses. */
+export interface Usage {
+  readonly node: string;
+  readonly pid: number;
+  readonly uptimeS: number;
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
+  /** How late timers run, by quantile, milliseconds. */
+  readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
+}
+
+/** Asks the process what it uses now. */
+export function usageOf(lag: EventLoopLag): Usage {
+  const { rss, heapUsed } = memoryUsage();
+  const lags = new Map(lag.rows().map(([[quantile], seconds]) => [quantile, seconds * 1000]));
+  return {
+    node: version,
+    pid,
+    uptimeS: uptime(),
+    rssBytes: rss,
+    heapUsedBytes: heapUsed,
+    lagMs: { p50: lags.get('0.5') ?? 0, p99: lags.get('0.99') ?? 0, max: lags.get('1') ?? 0 },
   };
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { AggregationOptions } from '../aggregate/aggregation.ts';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { WatchSettings } from '../config/watch.ts';
 import type { StoreLimits } from '../correlate/store.ts';
@@ -47,6 +48,15 @@ export const storeLimits = ({ correlation }: Config): StoreLimits => ({
   maxMessages: correlation.max_messages,
   maxMessagesPerTrace: correlation.max_messages_per_trace,
   maxBytes: correlation.max_bytes,
+});
+
+/** How metrics are summed up. */
+export const aggregationOptions = ({ metrics }: Config): AggregationOptions => ({
+  enabled: metrics.aggregate,
+  windowMs: metrics.window,
+  graceMs: metrics.grace,
+  maxSeries: metrics.max_series,
+  emit: metrics.emit,
 });
 
 /** Bounds of what is remembered of messages' ways. */
@@ -126,7 +136,7 @@ export function listenOptions({ tcp, tls, limits, auth }: Config): readonly List
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
 export const webAddress = ({ http }: Config) =>
-  http.enabled ? { host: http.host, port: http.port } : undefined;
+  http.enabled ? { host: http.host, port: http.port, auth: http.auth } : undefined;
 
 /** Bounds of the dead letters of a backend that is not in the configuration, or not any more. */
 const LETTER_BOUNDS: LetterBounds = { maxBytes: 100 * 1024 * 1024, maxAgeMs: 30 * 86_400_000 };

@@ -5,7 +5,6 @@ import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { config$ } from '../config/watch.ts';
 import type { Context } from '../context.ts';
-import { createTraces } from '../correlate/traces.ts';
 import { openDeadLetters } from '../deliver/dead-letters.ts';
 import type { Outcome } from '../deliver/outcome.ts';
 import { openSpools, type Spools } from '../deliver/spools.ts';
@@ -13,17 +12,19 @@ import { broadcastState } from '../flow/broadcast.ts';
 import { createListeners, type Listeners } from '../ingest/listeners.ts';
 import { openMarks } from '../ingest/session/marks.ts';
 import { openSessions } from '../ingest/session/sessions.ts';
-import { createWhy } from '../journal/story.ts';
 import { createJournal } from '../journal.ts';
+import { createSdkDrops } from '../live/sdk-drops.ts';
+import { createTaps } from '../live/taps.ts';
 import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { createEngine, type Engine } from './engine.ts';
-import { planEdit, rememberingReads } from './plan-edit.ts';
+import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
-import { configView, laneGauge, readiness, type State } from './status.ts';
+import { laneGauge, type State } from './status.ts';
+import { createViews } from './views.ts';
 import { createWeb, pageUrlOf } from './web.ts';
 
 export interface SidecarOptions extends DraftOptions {
@@ -32,6 +33,8 @@ export interface SidecarOptions extends DraftOptions {
   /** Its text, as it was found at the start. */
   readonly text: string;
   readonly version: string;
+  /** Folder of the built web page. */
+  readonly shippedUi: string;
   /** Emits when the configuration is to be read again, changed or not (SIGHUP). */
   readonly reload$: Observable<unknown>;
 }
@@ -43,6 +46,8 @@ export interface Sidecar {
   readonly listening: readonly string[];
   /** `http://host:port`; `undefined` where it is off. */
   readonly http: string | undefined;
+  /** A link to the page that lets its reader in; `undefined` where it is off. */
+  readonly link: string | undefined;
   /** Stops from the top: no new clients, reads what they sent, flushes, delivers. Resolves to what was lost. */
   close(): Promise<Loss>;
 }
@@ -76,7 +81,9 @@ export async function startSidecar(
     surroundings,
   );
   const { receipts } = sessions;
-  const context: Context = { ...surroundings, counters: metrics, journal, receipts };
+  const taps = createTaps();
+  const sdkDrops = createSdkDrops();
+  const context: Context = { ...surroundings, counters: metrics, journal: taps.journal(journal), receipts };
   let boundsOf = (backend: string) => letterBounds(first.config, backend);
   const deadLetters = openDeadLetters(
     { dir: join(dataDir, 'dead-letters'), boundsOf: (backend) => boundsOf(backend) },
@@ -86,7 +93,15 @@ export async function startSidecar(
   const pageUrl = () => pageUrlOf(web);
   const engine = createEngine(
     first,
-    { sinks: options.sinks, deadLetters, spools, sessions, dataDir, pageUrl },
+    {
+      sinks: options.sinks,
+      deadLetters,
+      spools,
+      sessions,
+      dataDir,
+      pageUrl,
+      watched: { watch$: taps.ingest$, ofSdks: sdkDrops.add },
+    },
     context,
   );
   const listeners = createListeners(engine.pause$, context);
@@ -97,29 +112,24 @@ export async function startSidecar(
     loaded: loaded(),
     lastReload: null,
   });
-  const web = createWeb(
+  const views = createViews(
     {
-      ready: () => readiness(state.get(), engine.lanes.stats(), listeners.exposed(), spools.stats()),
+      ...options,
+      readFile: files.again,
+      dataDir,
+      state: state.get,
+      engine,
+      spools,
+      listeners,
       metrics,
-      traces: createTraces(engine.traces, scheduler),
-      why: createWhy(journal),
-      plan: (text) =>
-        planEdit(
-          text,
-          {
-            ...options,
-            readFile: files.again,
-            dataDir,
-            inForce: () => state.get().draft,
-            messages: journal.messages,
-          },
-          context,
-        ),
-      config: () =>
-        configView(state.get(), { file: path, data_dir: dataDir, listening: listeners.addresses() }),
+      journal,
+      taps,
+      sdkDrops,
+      absentSince: sessions.absence.since,
     },
     context,
   );
+  const web = createWeb(views.sources, dataDir, options.shippedUi, context);
   watchGauges(metrics, engine, spools, listeners);
   const flow = startFlow(engine, spools, listeners, metrics, context);
 
@@ -139,6 +149,7 @@ export async function startSidecar(
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
     await sessions.close();
+    views.end();
     await web.close();
     deadLetters.close().subscribe();
     metrics.close();
@@ -153,7 +164,9 @@ export async function startSidecar(
   }
   const watching = watchConfig(options, apply, engine, () => state.get().draft, context).subscribe((last) => {
     if (last.result !== 'unchanged') metrics.reloaded(last.result);
-    state.set({ ...state.get(), lastReload: last });
+    views.reloaded(last);
+    const { time, result, errors } = last;
+    state.set({ ...state.get(), lastReload: { time, result, errors } });
   });
   state.set({ ...state.get(), phase: 'running' });
 
@@ -161,6 +174,7 @@ export async function startSidecar(
     config: first.config,
     listening: listeners.addresses(),
     http: web.address(),
+    link: web.link(),
     close: () => {
       state.set({ ...state.get(), phase: 'stopping' });
       watching.unsubscribe();
@@ -175,7 +189,7 @@ const MIN_SAVE_MS = 1000;
 
 function watchGauges(
   metrics: Metrics,
-  { lanes, held, traces, plan }: Engine,
+  { lanes, held, traces, aggregation, plan }: Engine,
   spools: Spools,
   { connections }: Listeners,
 ): void {
@@ -185,6 +199,7 @@ function watchGauges(
     held,
     connections,
     memory: traces.stats,
+    series: () => ({ ...aggregation.stats(), all: aggregation.series() }),
   });
   metrics.planned(plan().backends);
 }

@@ -15,6 +15,10 @@ export interface State {
   readonly lastReload: ReloadView | null;
 }
 
+/** Whether the file on disk now was rejected. */
+export const rejectedOnDisk = ({ lastReload }: Pick<State, 'lastReload'>): boolean =>
+  lastReload?.result === 'rejected';
+
 /** For how long refused messages deserve attention. */
 const REFUSED_MS = 60_000;
 
@@ -54,13 +58,14 @@ export function readiness(
 /** The running configuration, secrets redacted, and what became of the last edit. */
 export const configView = (
   { draft, loaded, lastReload }: State,
-  place: Pick<ConfigView, 'file' | 'data_dir' | 'listening'>,
+  place: Pick<ConfigView, 'file' | 'data_dir' | 'listening' | 'history'>,
 ): ConfigView => ({
   ...place,
   hash: draft.hash,
   loaded,
   config: redact(draft.config) as Json,
   last_reload: lastReload,
+  rejected_on_disk: rejectedOnDisk({ lastReload }),
 });
 
 /** A lane as the metrics show it. */

@@ -1,9 +1,13 @@
 import type { Context } from '../context.ts';
+import type { Access } from '../http/access.ts';
 import { type HttpServer, openHttp } from '../http/open.ts';
 import type { HttpSources } from '../http/sources.ts';
+import { openToken, type Token } from './token.ts';
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
-export type WebAddress = { readonly host: string; readonly port: number } | undefined;
+export type WebAddress =
+  | { readonly host: string; readonly port: number; readonly auth: 'token' | 'none' }
+  | undefined;
 
 /** The HTTP side, moved while it runs. */
 export interface Web {
@@ -11,23 +15,44 @@ export interface Web {
   apply(address: WebAddress): Promise<void>;
   /** `http://host:port` as it really listens; `undefined` while it is off. */
   address(): string | undefined;
+  /** A link to the page that lets its reader in; `undefined` while it is off. */
+  link(): string | undefined;
   close(): Promise<void>;
 }
 
-/** Serves nothing until `apply`. */
-export function createWeb(sources: HttpSources, context: Context): Web {
+/** Serves nothing until `apply`. @param pages folder of the built page. @param dataDir has the token. */
+export function createWeb(sources: HttpSources, dataDir: string, pages: string, context: Context): Web {
   let key = '';
+  let isOpen = false;
+  let token: Token | undefined;
   let server: HttpServer | undefined;
+  const access: Access = {
+    token: () => (isOpen ? '' : (token?.token ?? '')),
+    get tokenFile() {
+      return token?.file ?? '';
+    },
+  };
   return {
     async apply(address) {
-      const next = JSON.stringify(address ?? '');
-      if (next === key) return;
+      // There is none before somebody is asked for it.
+      if (address?.auth === 'token') token ??= await openToken(dataDir, context.log);
+      const next = address === undefined ? '' : JSON.stringify([address.host, address.port]);
       const old = server;
-      server = address && (await openHttp(address, sources, context));
+      if (next !== key) {
+        server =
+          address &&
+          (await openHttp({ host: address.host, port: address.port, access, pages }, sources, context));
+      }
+      isOpen = address?.auth === 'none';
+      if (next === key) return;
       key = next;
       await old?.close();
     },
     address: () => server?.address,
+    link: () => {
+      if (server === undefined) return undefined;
+      return isOpen ? `${server.address}/` : `${server.address}/?token=${access.token()}`;
+    },
     close: async () => server?.close(),
   };
 }

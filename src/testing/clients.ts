@@ -37,6 +37,7 @@ export function createClients(nowMs: () => number): Clients {
       say: () => {},
       hold: () => {},
       finish: () => {},
+      introduce: () => {},
       refuse: () => {
         open.delete(source);
         chunks.complete();

@@ -70,7 +70,7 @@ describe('defaults', () => {
         frame_timeout: 30_000,
         metric_sources: 1000,
       },
-      http: { enabled: true, host: '127.0.0.1', port: 17_001 },
+      http: { enabled: true, host: '127.0.0.1', port: 17_001, auth: 'token', redact: [] },
       data_dir: './data',
       pipelines: './pipelines',
       batch: { max_count: 100, max_age: 5000, max_bytes: 1_048_576 },

@@ -32,10 +32,10 @@ test('jobs come newest first, a page at a time', () => {
 
 test('only those in a state, paged too', () => {
   const view = traces();
-  const first = view.jobs(3, undefined, 'failed');
+  const first = view.jobs(3, undefined, { states: ['failed'] });
   expect([idsOf(first), first.next]).toEqual(['j9 j7 j5', 'j5']);
-  expect(idsOf(view.jobs(3, first.next, 'failed'))).toBe('j3 j1');
-  expect(idsOf(view.jobs(3, undefined, 'stalled'))).toBe('');
+  expect(idsOf(view.jobs(3, first.next, { states: ['failed'] }))).toBe('j3 j1');
+  expect(idsOf(view.jobs(3, undefined, { states: ['stalled'] }))).toBe('');
 });
 
 test('a cursor that is not known gives an empty page', () => {

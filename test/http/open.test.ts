@@ -3,13 +3,14 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { openHttp } from '../../src/http/open.ts';
-import { ask, closeAll, createLogged, open, sourcesOf } from './serving.ts';
+import { ask, closeAll, createLogged, NO_PAGES, open, sourcesOf, UNGUARDED } from './serving.ts';
 
 afterEach(closeAll);
 
 const GLOBALS = { Request: globalThis.Request, Response: globalThis.Response };
 
-const opening = (host: string, port = 0) => openHttp({ host, port }, sourcesOf(), createLogged().context);
+const opening = (host: string, port = 0) =>
+  openHttp({ host, port, access: UNGUARDED, pages: NO_PAGES }, sourcesOf(), createLogged().context);
 
 async function connected(address: string, bytes: string): Promise<Socket> {
   const { hostname, port } = new URL(address);

@@ -2,7 +2,9 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
-import type { JobPage, JobState, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import type { JobFilter, JobPage, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import type { Access } from '../../src/http/access.ts';
+import type { HealthView, OverviewView } from '../../src/http/health-view.ts';
 import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
 import type { HttpSources } from '../../src/http/sources.ts';
 
@@ -26,6 +28,23 @@ export const JOB: JobView = {
   messages: 9,
   errors: 0,
   percent: 100,
+  status: 'completed',
+  sources: ['file-receiver', 'queue-service', 'db-loader'],
+  flags: [],
+  child_job_ids: [],
+  spans: [
+    {
+      span_id: '00f067aa0ba902b7',
+      source: 'file-receiver',
+      name: 'receive',
+      start_us: 1_760_956_200_000_000,
+      duration_us: 2_300_000,
+      state: 'ok',
+      status: 'success',
+      skewed: false,
+    },
+  ],
+  progress: [{ time: '2025-10-20T10:30:47.600Z', percent: 100 }],
   truncated: false,
   services: [
     {
@@ -76,9 +95,9 @@ export function summaryOf(job: JobView): JobSummary {
 
 /** Traces over fixed jobs; a cursor is the id of the last job shown. */
 export function tracesOf(jobs: readonly JobView[]): Traces {
-  const page = (limit: number, cursor?: string, state?: JobState): JobPage => {
+  const page = (limit: number, cursor?: string, { states }: JobFilter = {}): JobPage => {
     const from = cursor === undefined ? 0 : jobs.findIndex(({ job_id }) => job_id === cursor) + 1;
-    const left = jobs.slice(from).filter((job) => state === undefined || job.state === state);
+    const left = jobs.slice(from).filter(({ state }) => states?.includes(state) !== false);
     const shown = left.slice(0, limit).map(summaryOf);
     const next = shown.at(-1)?.job_id;
     return left.length > limit && next !== undefined ? { jobs: shown, next } : { jobs: shown };
@@ -93,8 +112,57 @@ export function tracesOf(jobs: readonly JobView[]): Traces {
   };
 }
 
+const OVERVIEW: OverviewView = {
+  time: '2025-10-20T11:00:00.000Z',
+  version: '1',
+  uptime_s: 1,
+  readiness: { ready: true, reasons: [], warnings: [] },
+  jobs: { running: [], failed: [] },
+  ingest: { messages: 0, messages_per_s: 0, connections: 0, listening: [] },
+  drops: { rejected: 0, shed: 0, dead_lettered: 0, sdk: 0 },
+  backends: [],
+  last_reload: null,
+  rejected_on_disk: false,
+};
+
+const HEALTH: HealthView = {
+  time: '2025-10-20T11:00:00.000Z',
+  window_s: 10,
+  backends: [],
+  ingest: {
+    listening: [],
+    connections: 0,
+    clients: [],
+    messages: 0,
+    messages_per_s: 0,
+    bytes_per_s: 0,
+    rejected: [],
+    sources: [],
+    sdk_dropped: 0,
+  },
+  process: {
+    version: '1',
+    node: 'v20.0.0',
+    pid: 1,
+    uptime_s: 1,
+    rss_bytes: 1,
+    heap_used_bytes: 1,
+    event_loop_lag_ms: { p50: 0, p99: 0, max: 0 },
+  },
+};
+
 export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
   return {
+    nowMs: () => Date.parse('2025-10-20T11:00:00.000Z'),
+    overview: () => OVERVIEW,
+    health: () => HEALTH,
+    messages: () => ({ messages: [], remembered: 'nothing is remembered yet' }),
+    streams: {
+      open: () => {
+        throw new Error('no stream is expected');
+      },
+      end: () => {},
+    },
     ready: () => ({ ready: true, reasons: [], warnings: [] }),
     metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => '# HELP a b\n' },
     traces: tracesOf([JOB]),
@@ -107,6 +175,8 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
       listening: ['127.0.0.1:17000'],
       config: { tcp: { port: 17000 } },
       last_reload: null,
+      rejected_on_disk: false,
+      history: [],
     }),
     plan: async () => ({ errors: ['x.yaml:1:1 routing: wrong'] }),
     ...replaced,
@@ -126,13 +196,22 @@ export function createLogged() {
 
 const opened: HttpServer[] = [];
 
+/** Everybody may read: for tests of something else. */
+export const UNGUARDED: Access = { token: () => '', tokenFile: '' };
+/** No page is built here. */
+export const NO_PAGES = '/nonexistent/pages';
+
 /** Opens a server on a free port; `closeAll` closes it. */
 export async function open(
   sources = sourcesOf(),
   options: Partial<HttpOptions> = {},
   logged = createLogged(),
 ) {
-  const server = await openHttp({ host: '127.0.0.1', port: 0, ...options }, sources, logged.context);
+  const server = await openHttp(
+    { host: '127.0.0.1', port: 0, access: UNGUARDED, pages: NO_PAGES, ...options },
+    sources,
+    logged.context,
+  );
   opened.push(server);
   return server;
 }

@@ -61,7 +61,7 @@ export interface Decoded {
 }
 
 /** The replies of a connection that nobody hears. */
-export const MUTE = { say: () => {}, hold: () => {}, finish: () => {} };
+export const MUTE = { say: () => {}, hold: () => {}, finish: () => {}, introduce: () => {} };
 
 /** Decodes one connection's chunks, in real time but synchronously. */
 export function decodeAll(chunks: readonly Buffer[], options: Partial<DecodeOptions> = {}): Decoded {

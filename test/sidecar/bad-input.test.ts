@@ -244,7 +244,7 @@ describe('what is odd but good is delivered unchanged', () => {
     );
     const names = readdirSync(join(sidecar.folder, 'out'));
     expect(names.filter((name) => /^[.-]|[/\\]/.test(name))).toEqual([]);
-    expect(readdirSync(sidecar.folder).sort()).toEqual(['out', 'sidecar.yaml']);
+    expect(readdirSync(sidecar.folder).sort()).toEqual(['data', 'out', 'sidecar.yaml']);
     expect(names.some((name) => name.includes('%2Fetc%2Fpasswd'))).toBe(true);
   });
 });

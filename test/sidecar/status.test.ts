@@ -5,10 +5,13 @@ import { routing } from '../route/planned.ts';
 
 const stats = (breaker: LaneStats['breaker']): LaneStats => ({
   inFlightMessages: 1,
+  inFlightBatches: 1,
   queueBytes: 2,
+  queueMaxBytes: 10,
   oldestMs: 3,
   breaker,
   nextProbeMs: 0,
+  offered: 0,
   sent: 0,
   retries: 0,
   abandoned: 0,
@@ -80,7 +83,7 @@ describe('a sidecar', () => {
 
 test('the view of the configuration', () => {
   expect(
-    configView(state(), { file: 'x.yaml', data_dir: '/data', listening: ['127.0.0.1:1'] }),
+    configView(state(), { file: 'x.yaml', data_dir: '/data', listening: ['127.0.0.1:1'], history: [] }),
   ).toMatchObject({
     file: 'x.yaml',
     hash: 'h',

@@ -1,3 +1,5 @@
+import { readToken } from './token.ts';
+
 /** What a sidecar's HTTP side answered; `body` is `undefined` where it is no JSON. */
 export interface Answer {
   readonly status: number;
@@ -12,26 +14,49 @@ export interface Asked {
   readonly id?: string;
   /** Posted. */
   readonly text?: string;
+  /** After `?`. */
+  readonly query?: URLSearchParams;
+  /** Absent: the one that the sidecar's own file has. */
+  readonly token?: string | undefined;
 }
 
 /** Asks a path of the sidecar at `url`. Rejects with `Error` saying why there is no answer. */
-export async function ask(url: string, path: string, { id, text }: Asked = {}): Promise<Answer> {
+export async function ask(url: string, path: string, asked: Asked = {}): Promise<Answer> {
+  const { id, text, query = new URLSearchParams() } = asked;
+  const rest = id === undefined ? '' : `/${encodeURIComponent(id)}`;
+  const place = `${url.replace(/\/+$/, '')}${path}${rest}${query.size === 0 ? '' : `?${query}`}`;
+  const request = {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...(text !== undefined && {
+      method: 'POST',
+      body: text,
+      headers: { 'Content-Type': 'application/yaml' },
+    }),
+  };
   try {
-    const rest = id === undefined ? '' : `/${encodeURIComponent(id)}`;
-    const response = await fetch(`${url.replace(/\/+$/, '')}${path}${rest}`, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(text !== undefined && {
-        method: 'POST',
-        body: text,
-        headers: { 'Content-Type': 'application/yaml' },
-      }),
-    });
-    const body = await response.text();
-    return { status: response.status, body: parsed(body) };
+    const response = await authorised(place, request, asked.token);
+    return { status: response.status, body: parsed(await response.text()) };
   } catch (error) {
     throw new Error(reasonOf(error), { cause: error });
   }
+}
+
+/** Like `fetch`, with the token: the one given, else the one of the file that the sidecar names. */
+export async function authorised(
+  place: string,
+  { headers, ...request }: Omit<RequestInit, 'headers'> & { readonly headers?: Record<string, string> },
+  token: string | undefined,
+): Promise<Response> {
+  const send = (known: string | undefined) =>
+    fetch(place, {
+      ...request,
+      redirect: 'manual',
+      headers: { ...headers, ...(known !== undefined && { Authorization: `Bearer ${known}` }) },
+    });
+  const response = await send(token);
+  if (response.status !== 401 || token !== undefined) return response;
+  const known = await readToken(parsed(await response.clone().text()));
+  return known === undefined ? response : send(known);
 }
 
 function parsed(text: string): unknown {
@@ -43,7 +68,7 @@ function parsed(text: string): unknown {
 }
 
 /** `fetch` hides what happened in its error's cause, which has only a code when several addresses were tried. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   const { message: why, code } = (cause ?? {}) as NodeJS.ErrnoException;
   return why || code || message;

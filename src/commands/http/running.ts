@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
+import { NEEDS_TOKEN } from './token.ts';
 
 /** Where a running sidecar is. */
 export interface RunningAt {
@@ -16,12 +17,13 @@ const shape = z.looseObject({
 });
 
 /** Asks the sidecar at `url` where it is. Rejects with `Error` that says what to do. */
-export async function findSidecar(url: string): Promise<RunningAt> {
-  const answer = await ask(url, '/api/v1/config').catch((error: Error) => {
+export async function findSidecar(url: string, token?: string): Promise<RunningAt> {
+  const answer = await ask(url, '/api/v1/config', { token }).catch((error: Error) => {
     throw new Error(
       `${url} does not answer: ${error.message}. Give the sidecar's address with --url, or --data-dir.`,
     );
   });
+  if (answer.status === 401) throw new Error(`${url} asks for its token: ${NEEDS_TOKEN}`);
   const { data } = shape.safeParse(answer.body);
   if (data === undefined) {
     throw new Error(

@@ -13,6 +13,8 @@ export interface Hello {
   /** What it wants to hear of its records; `undefined`: nothing. */
   readonly ack: AckLevel | undefined;
   readonly token: string;
+  /** Which SDK it is, such as `python/0.1.0`; '' if it does not say. */
+  readonly sdk: string;
 }
 
 /** Why a hello is of no use, as the client is told. */
@@ -21,12 +23,15 @@ export interface HelloError {
   readonly message: string;
 }
 
+/** What is kept of an SDK's name. */
+const MAX_SDK = 64;
+
 const SESSION = /^[0-9a-f]{32}$/i;
 
 /** What a record of type `hello` says, or what is wrong with it. */
 export function helloOf(record: JsonObject): Hello | HelloError {
   const data = isObject(record.data) ? record.data : {};
-  const { v = VERSION, session = '', ack, token = '' } = data;
+  const { v = VERSION, session = '', ack, token = '', sdk } = data;
   if (typeof v !== 'number' || !Number.isInteger(v) || v < VERSION) {
     return { code: 'version', message: `v is a whole number from ${VERSION} on` };
   }
@@ -37,7 +42,12 @@ export function helloOf(record: JsonObject): Hello | HelloError {
   if (!isAck(ack)) return wrong('ack is memory or disk');
   if (ack !== undefined && session === '') return wrong('ack needs a session');
   if (typeof token !== 'string') return wrong('token is a text');
-  return { session: session.toLowerCase(), ack, token };
+  return {
+    session: session.toLowerCase(),
+    ack,
+    token,
+    sdk: typeof sdk === 'string' ? sdk.slice(0, MAX_SDK) : '',
+  };
 }
 
 const isObject = (value: Json | undefined): value is JsonObject =>

@@ -20,6 +20,8 @@ export interface TalkIo {
   hold(): void;
   /** Ends what is said. */
   finish(): void;
+  /** Which SDK the client says it is. */
+  introduce(sdk: string): void;
   /** Closes the connection, with a last word. */
   close(reason: 'auth' | 'session', cause: string, message: JsonObject): void;
   /** The connection has another for its session. */
@@ -36,6 +38,8 @@ export interface Talk {
   late(): void;
   /** The client sends no more. */
   ended(): void;
+  /** The connection is over, for whatever reason; to be called once. */
+  departed(): void;
 }
 
 /** How long a client that has closed its end may wait for its last acknowledgement. */
@@ -46,6 +50,8 @@ export function createTalk(io: TalkIo): Talk {
   let origin: Origin | undefined;
   let isGreeted = false;
   let isOver = false;
+  let saidBye = false;
+  let greeter = '';
 
   const fail = (reason: 'auth' | 'session', code: string, message: string, more: JsonObject = {}) => {
     if (isOver) return;
@@ -61,7 +67,10 @@ export function createTalk(io: TalkIo): Talk {
 
   const start = (hello: Hello, source: string): void => {
     isGreeted = true;
-    const { session, ack } = hello;
+    greeter = source;
+    sessions?.absence.came(source);
+    const { session, ack, sdk } = hello;
+    if (sdk !== '') io.introduce(sdk);
     if (session !== '') {
       const peer = {
         say: io.say,
@@ -82,12 +91,17 @@ export function createTalk(io: TalkIo): Talk {
     if (type === 'ping') {
       origin?.hurry();
       io.say({ type: 'pong', data: {} });
-    } else if (type === 'bye') origin?.hurry();
-    else if (type === 'hello') fail('session', 'hello', 'a connection has one hello');
+    } else if (type === 'bye') {
+      saidBye = true;
+      origin?.hurry();
+    } else if (type === 'hello') fail('session', 'hello', 'a connection has one hello');
     else io.emit(origin === undefined ? frame : { head: undefined, origin, frame });
   };
 
   return {
+    departed() {
+      if (isGreeted) sessions?.absence.left(greeter, saidBye);
+    },
     first(frame) {
       const isHello = sessions !== undefined && typeOf(frame) === 'hello';
       if (!isHello) {

@@ -31,6 +31,7 @@ async function converse(chunks: readonly Buffer[], token = '') {
     say: (bytes) => said.push(bytes),
     hold: () => {},
     finish: () => {},
+    introduce: () => {},
     refuse(reply) {
       isRefused = true;
       if (reply !== undefined) said.push(Buffer.from(reply));
