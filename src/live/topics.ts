@@ -83,7 +83,15 @@ function stateOf(topic: Topic, states: LiveStates): unknown {
 }
 
 /** What a job's view and its row in the list share. */
-function summaryOf({ services: _services, timeline: _timeline, ...job }: JobView): JobSummary {
+function summaryOf({
+  services: _services,
+  spans: _spans,
+  progress: _progress,
+  failures: _failures,
+  child_job_ids: _children,
+  timeline: _timeline,
+  ...job
+}: JobView): JobSummary {
   return job;
 }
 
