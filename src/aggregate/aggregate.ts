@@ -53,7 +53,7 @@ export const aggregate =
         message$.subscribe({
           next: (message) => {
             aggregation.add(message);
-            if (!alarm.isSet && isMeasured(message)) arm(scheduler.now());
+            if (!alarm.isSet && aggregation.hasOpen()) arm(scheduler.now());
             subscriber.next(message);
           },
           error: (error) => subscriber.error(error),
@@ -64,5 +64,3 @@ export const aggregate =
         }),
       );
     });
-
-const isMeasured = ({ type }: Message) => type === 'metric' || type === 'resource' || type === 'progress';

@@ -40,6 +40,7 @@ export interface Aggregation {
   add(message: Message): void;
   /** Closes what has ended by then, its grace included; in order of their start within a series. */
   closeDue(nowMs: number): readonly Closed[];
+  hasOpen(): boolean;
   /** When to do so next; `undefined` while none is open. */
   dueMs(): number | undefined;
   options(): AggregationOptions;
@@ -201,6 +202,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       if (nowMs < Number.POSITIVE_INFINITY) forgetIdle(nowMs);
       return closed;
     },
+    hasOpen: () => openWindows > 0,
     dueMs() {
       if (openWindows === 0) return undefined;
       let firstMs = overflowSeries.open[0]?.startMs ?? Number.POSITIVE_INFINITY;

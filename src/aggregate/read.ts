@@ -57,20 +57,15 @@ function hashText(text: Buffer, from: number, end: number): number {
   return -1;
 }
 
-/** Where `data` was found before, from the start of a message: senders write alike, so that it is there again. */
-const offsets = new Int32Array(8);
-let nextOffset = 0;
+/** How far a search may go on from a byte where the last one of `DATA` would be (Horspool). */
+const SHIFTS = new Uint8Array(256).fill(DATA.length);
+for (let index = 0; index < DATA.length - 1; index++) SHIFTS[DATA[index] as number] = DATA.length - 1 - index;
 
 /** Where `"data":{` starts, or -1. A loop, as a search of the library costs a microsecond. */
 function findData(text: Buffer, start: number, end: number): number {
-  for (let guess = 0; guess < offsets.length; guess++) {
-    const at = start + (offsets[guess] as number);
-    if (isData(text, at)) return at < end ? at : -1;
-  }
-  for (let at = start; at < end; at++) {
-    if (!isData(text, at)) continue;
-    offsets[nextOffset++ % offsets.length] = at - start;
-    return at;
+  const last = DATA.length - 1;
+  for (let at = start; at + last < end; at += SHIFTS[text[at + last] as number] as number) {
+    if (isData(text, at)) return at;
   }
   return -1;
 }

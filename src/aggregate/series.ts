@@ -27,6 +27,7 @@ export interface Series {
 /** What the series that takes all beyond the cap is called. */
 export const OVERFLOW = '_other';
 
+/** Names a series; in order of name, source and tags. */
 export const keyOf = (source: string, { name, tags }: Pick<Measure, 'name' | 'tags'>) =>
   JSON.stringify([name, source, tags]);
 

@@ -3,8 +3,8 @@ import { etaOf, pointsOf } from './eta.ts';
 import { addInterval, type Interval, lengthMs, subtract } from './intervals.ts';
 import { skewedSpans } from './spans.ts';
 import { type AbsentSince, latestProgress, OVER, stateOf } from './state.ts';
-import { copyPart, fold, type Part, type Story, spanInterval } from './story.ts';
-import type { ServiceView, StoryFlag, StorySummary, TimelineEntry } from './view.ts';
+import { copyPart, fold, isFailure, type Part, type Story, spanInterval } from './story.ts';
+import type { ServiceView, StorySummary, StoryWarning, TimelineEntry } from './view.ts';
 
 /** A story summed up per service, the messages that are still kept in full included. */
 export function partsOf(story: Story): readonly Part[] {
@@ -38,11 +38,10 @@ export function summarise(
     messages: sum(parts.map(({ messages }) => messages)),
     errors: sum(parts.map(({ errors }) => errors)),
     ...(progress?.percent !== undefined && { percent: progress.percent }),
-    ...(progress !== undefined && progress.status !== '' && { status: progress.status }),
-    ...(etaMs !== undefined && { eta: isoTime(nowMs + etaMs), eta_ms: etaMs }),
-    ...(current !== undefined && { current_service: current }),
+    ...(etaMs !== undefined && { eta_ms: etaMs }),
+    ...(current !== undefined && { current_source: current }),
     sources: parts.map(({ source }) => source),
-    flags: flagsOf(parts),
+    warnings: warningsOf(parts),
     truncated: story.folded > 0,
   };
 }
@@ -59,7 +58,7 @@ const stretchesOf = (part: Part): readonly Interval[] =>
 const latestOf = (parts: readonly Part[]) =>
   parts.reduce<Part | undefined>((a, b) => (a !== undefined && a.lastMs >= b.lastMs ? a : b), undefined);
 
-function flagsOf(parts: readonly Part[]): readonly StoryFlag[] {
+function warningsOf(parts: readonly Part[]): readonly StoryWarning[] {
   const isSkewed = skewedSpans(parts).size > 0;
   const isClamped = parts.some((part) => part.isClamped);
   return [
@@ -102,6 +101,16 @@ function parentsOf(part: Part, sourceOfSpan: ReadonlyMap<string, string>): reado
 /** The messages that are kept in full, in order of time. */
 export const timelineOf = (story: Story): readonly TimelineEntry[] =>
   [...story.messages].sort((a, b) => a.timeMs - b.timeMs).map(entryOf);
+
+const MAX_FAILURES = 100;
+
+/** Those that say that something went wrong, the last ones. */
+export const failuresOf = (story: Story): readonly TimelineEntry[] =>
+  story.messages
+    .filter(isFailure)
+    .sort((a, b) => a.timeMs - b.timeMs)
+    .slice(-MAX_FAILURES)
+    .map(entryOf);
 
 function entryOf(message: Message): TimelineEntry {
   const data = dataOf(message);

@@ -1,6 +1,7 @@
+import { isoTime } from '../message.ts';
 import { OVER } from './state.ts';
 import type { Part, SpanRecord } from './story.ts';
-import type { JobState, SpanState, SpanView } from './view.ts';
+import type { JobState, ProgressPoint, SpanState, SpanView } from './view.ts';
 
 /** Differences that timestamps in milliseconds alone can make. */
 const TOLERANCE_MS = 1;
@@ -31,22 +32,22 @@ function isSkewed({ parent, startMs }: Known, spans: ReadonlyMap<string, Known>)
 export function spansOf(parts: readonly Part[], state: JobState): readonly SpanView[] {
   const spans = spansById(parts);
   return [...spans]
-    .map(([id, span]) => viewOf(id, span, state, isSkewed(span, spans)))
-    .sort((a, b) => a.start_us - b.start_us);
+    .sort(([, a], [, b]) => (a.startMs ?? 0) - (b.startMs ?? 0))
+    .map(([id, span]) => viewOf(id, span, state, isSkewed(span, spans)));
 }
 
-function viewOf(id: string, span: Known, state: JobState, skewed: boolean): SpanView {
+function viewOf(id: string, span: Known, state: JobState, isEarly: boolean): SpanView {
   const { parent, source, name, startMs = 0, interval, status } = span;
   return {
     span_id: id,
     ...(parent !== '' && { parent_span_id: parent }),
     source,
     name,
-    start_us: Math.round(startMs * 1000),
-    ...(interval && { duration_us: Math.round((interval.to - interval.from) * 1000) }),
+    started: isoTime(startMs),
+    ...(interval && { ended: isoTime(interval.to), duration_ms: interval.to - interval.from }),
     state: standingOf(span, state),
     ...(status !== '' && { status }),
-    skewed,
+    ...(isEarly && { before_parent: true as const }),
   };
 }
 
@@ -54,3 +55,10 @@ function standingOf({ ended, failed }: SpanRecord, state: JobState): SpanState {
   if (ended) return failed ? 'error' : 'ok';
   return OVER.has(state) ? 'abandoned' : 'running';
 }
+
+/** All services' reports of progress, in order of time. */
+export const progressOf = (parts: readonly Part[]): readonly ProgressPoint[] =>
+  parts
+    .flatMap(({ source, points }) => points.map((point) => ({ ...point, source })))
+    .sort((a, b) => a.timeMs - b.timeMs)
+    .map(({ timeMs, source, percent }) => ({ time: isoTime(timeMs), source, percent }));

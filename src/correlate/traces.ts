@@ -1,9 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
-import { isoTime } from '../message.ts';
-import { partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
-import { pointsOf } from './eta.ts';
+import { failuresOf, partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
 import { childrenOf, parentOf } from './family.ts';
-import { spansOf } from './spans.ts';
+import { progressOf, spansOf } from './spans.ts';
 import type { AbsentSince } from './state.ts';
 import type { TraceStore } from './store.ts';
 import type { Part, Story } from './story.ts';
@@ -33,7 +31,8 @@ export function createTraces(
   const detailsOf = (story: Story, parts: readonly Part[], state: JobState) => ({
     services: servicesOf(parts),
     spans: spansOf(parts, state),
-    progress: pointsOf(parts).map(({ timeMs, percent }) => ({ time: isoTime(timeMs), percent })),
+    progress: progressOf(parts),
+    failures: failuresOf(story),
     timeline: timelineOf(story),
   });
 

@@ -16,10 +16,10 @@ export type JobState = (typeof JOB_STATES)[number];
  * What is odd about a story, for a badge: `clock_skew`, a span starts before its parent, so that the senders' clocks
  * differ; `percent_clamped`, a progress report was outside 0–100.
  */
-export const STORY_FLAGS = ['clock_skew', 'percent_clamped'] as const;
+export const STORY_WARNINGS = ['clock_skew', 'percent_clamped'] as const;
 
 /** One of them. */
-export type StoryFlag = (typeof STORY_FLAGS)[number];
+export type StoryWarning = (typeof STORY_WARNINGS)[number];
 
 /** What a job and a trace have in common. Times are RFC 3339 in UTC; every text is as its sender sent it. */
 export interface StorySummary {
@@ -38,17 +38,13 @@ export interface StorySummary {
   readonly errors: number;
   /** The last progress that was reported, 0–100; absent when none was. */
   readonly percent?: number;
-  /** The status word of the last progress report, as sent; absent when there was none. */
-  readonly status?: string;
-  /** About when it will end, from three reports on that show growth; only while it runs. */
-  readonly eta?: string;
-  /** `eta` from now on, milliseconds. */
+  /** Time that is left, milliseconds: an estimate from three reports on that show growth; only while it runs. */
   readonly eta_ms?: number;
-  /** The service that was heard of last; absent once the job has ended. */
-  readonly current_service?: string;
+  /** The service that was heard of last; absent once it is over. */
+  readonly current_source?: string;
   /** Its services, in order of their start. */
   readonly sources: readonly string[];
-  readonly flags: readonly StoryFlag[];
+  readonly warnings: readonly StoryWarning[];
   /** Whether older messages are kept only as sums, so that the timeline begins late. */
   readonly truncated: boolean;
 }
@@ -65,6 +61,7 @@ export interface JobSummary extends StorySummary {
 /** One report of progress. */
 export interface ProgressPoint {
   readonly time: string;
+  readonly source: string;
   /** 0–100. */
   readonly percent: number;
 }
@@ -80,15 +77,15 @@ export interface SpanView {
   readonly source: string;
   /** '' when it was not sent. */
   readonly name: string;
-  /** Epoch microseconds. */
-  readonly start_us: number;
-  /** Microseconds; absent until it ends. */
-  readonly duration_us?: number;
+  readonly started: string;
+  /** Absent while it runs, and if that was never told. */
+  readonly ended?: string;
+  readonly duration_ms?: number;
   readonly state: SpanState;
   /** As sent. */
   readonly status?: string;
-  /** Whether it starts before its parent, which only clocks that differ can show. */
-  readonly skewed: boolean;
+  /** It starts before its parent does, which only clocks that differ can show; they are never corrected. */
+  readonly before_parent?: true;
 }
 
 /** What one service did for a job or trace. */
@@ -138,6 +135,8 @@ interface StoryDetails {
   readonly spans: readonly SpanView[];
   /** Reports of progress, at most 200, in order of time. */
   readonly progress: readonly ProgressPoint[];
+  /** The messages that `errors` counts, the last 100 of those kept in full. */
+  readonly failures: readonly TimelineEntry[];
 }
 
 /** Everything known of one job. */

@@ -83,15 +83,15 @@ function stateOf(topic: Topic, states: LiveStates): unknown {
 }
 
 /** What a job's view and its row in the list share. */
-function summaryOf(view: JobView): JobSummary {
-  const {
-    services: _services,
-    spans: _spans,
-    progress: _progress,
-    timeline: _timeline,
-    child_job_ids: _children,
-    ...job
-  } = view;
+function summaryOf({
+  services: _services,
+  spans: _spans,
+  progress: _progress,
+  failures: _failures,
+  child_job_ids: _children,
+  timeline: _timeline,
+  ...job
+}: JobView): JobSummary {
   return job;
 }
 

@@ -27,6 +27,7 @@ export interface SeriesGauge {
   readonly all: Iterable<ExposedSeries>;
 }
 
+/** Before anything is watched. */
 export const NO_SERIES: SeriesGauge = { series: 0, late: 0, overflow: 0, all: [] };
 
 const LABELS = ['source', 'name', 'tags', 'unit'];

@@ -1,0 +1,24 @@
+import { expect, test } from '@jest/globals';
+import { createAbsence } from '../../../src/ingest/session/absence.ts';
+
+function script(...steps: readonly ['came' | 'bye' | 'gone', string][]) {
+  const absence = createAbsence({ now: () => 7 });
+  for (const [step, source] of steps) {
+    if (step === 'came') absence.came(source);
+    else absence.left(source, step === 'bye');
+  }
+  return absence.since('a');
+}
+
+test('a source is absent once its last connection ended without a bye', () => {
+  expect(script()).toBeUndefined();
+  expect(script(['came', 'a'])).toBeUndefined();
+  expect(script(['came', 'a'], ['gone', 'a'])).toBe(7);
+  expect(script(['came', 'a'], ['bye', 'a'])).toBeUndefined();
+  expect(script(['came', 'a'], ['came', 'a'], ['gone', 'a'])).toBeUndefined();
+  expect(script(['came', 'b'], ['gone', 'b'])).toBeUndefined();
+});
+
+test('it is back with its next hello', () => {
+  expect(script(['came', 'a'], ['gone', 'a'], ['came', 'a'])).toBeUndefined();
+});
