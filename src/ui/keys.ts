@@ -41,11 +41,18 @@ export function press(event: KeyboardEvent): void {
   const { target } = event;
   const typing = target instanceof Element && target.closest('input, textarea, select, dialog') !== null;
   const pressing = target instanceof Element && event.key === ' ' && target.closest('button, a') !== null;
-  const name = event.ctrlKey || event.metaKey ? `Ctrl+${event.key.toUpperCase()}` : event.key === ' ' ? 'Space' : event.key;
+  const name =
+    event.ctrlKey || event.metaKey
+      ? `Ctrl+${event.key.toUpperCase()}`
+      : event.key === ' '
+        ? 'Space'
+        : event.key;
   if ((typing && name !== 'Ctrl+K') || pressing || event.altKey) return;
   const pair = event.timeStamp - before.at < SEQUENCE_MS ? `${before.key} ${name}` : '';
   before = { key: name, at: event.timeStamp };
-  const act = layers.map((layer) => layer[pair as Key] ?? layer[name as Key]).find((found) => found !== undefined);
+  const act = layers
+    .map((layer) => layer[pair as Key] ?? layer[name as Key])
+    .find((found) => found !== undefined);
   if (act === undefined) return;
   event.preventDefault();
   act();

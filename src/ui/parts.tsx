@@ -5,7 +5,12 @@ import { online } from './remote.ts';
 import { visible } from './visible.ts';
 
 /** A page with its heading, the tab's title, and what it says of a failure. */
-export function Page(props: { title: string; error?: string; tools?: ComponentChildren; children?: ComponentChildren }) {
+export function Page(props: {
+  title: string;
+  error?: string;
+  tools?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
   useEffect(() => {
     document.title = `${visible(props.title)} · Sidecar`;
   }, [props.title]);
@@ -109,6 +114,7 @@ export const Progress = ({ percent, label }: { percent?: number; label: string }
     <span class="dim">–</span>
   ) : (
     <span class="progress">
-      <progress max={100} value={percent} aria-label={`progress of ${visible(label)}`} /> {Math.round(percent)} %
+      <progress max={100} value={percent} aria-label={`progress of ${visible(label)}`} />{' '}
+      {Math.round(percent)} %
     </span>
   );

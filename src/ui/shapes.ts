@@ -79,7 +79,11 @@ export interface Overview {
     readonly listening: readonly string[];
   };
   readonly drops: Readonly<Record<'rejected' | 'shed' | 'dead_lettered' | 'sdk', number>>;
-  readonly backends: readonly { readonly backend: string; readonly circuit: string; readonly waiting: number }[];
+  readonly backends: readonly {
+    readonly backend: string;
+    readonly circuit: string;
+    readonly waiting: number;
+  }[];
   readonly last_reload: Reload | null;
   readonly rejected_on_disk: boolean;
 }
@@ -89,11 +93,20 @@ export interface BackendHealth {
   readonly type: string;
   readonly circuit: string;
   readonly next_probe_ms: number;
-  readonly queue: { readonly messages: number; readonly bytes: number; readonly max_bytes: number; readonly oldest_ms: number };
+  readonly queue: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly max_bytes: number;
+    readonly oldest_ms: number;
+  };
   readonly in_per_s: number;
   readonly out_per_s: number;
   readonly retries: number;
-  readonly outcomes: readonly { readonly outcome: string; readonly reason: string; readonly messages: number }[];
+  readonly outcomes: readonly {
+    readonly outcome: string;
+    readonly reason: string;
+    readonly messages: number;
+  }[];
   readonly spool: { readonly bytes: number };
   readonly last_error: string;
 }
@@ -104,7 +117,11 @@ export interface Health {
     readonly connections: number;
     readonly messages_per_s: number;
     readonly bytes_per_s: number;
-    readonly clients: readonly { readonly sdk: string; readonly version: string; readonly connections: number }[];
+    readonly clients: readonly {
+      readonly sdk: string;
+      readonly version: string;
+      readonly connections: number;
+    }[];
     readonly rejected: readonly { readonly reason: string; readonly count: number }[];
   };
   readonly process: { readonly rss_bytes: number; readonly event_loop_lag_ms: { readonly p99: number } };

@@ -24,7 +24,9 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
   const rows: Row[] = [];
   const seen = new Set<string>();
   const walk = (first: Span) => {
-    const pending: { span: Span; level: number; hidden: boolean }[] = [{ span: first, level: 1, hidden: false }];
+    const pending: { span: Span; level: number; hidden: boolean }[] = [
+      { span: first, level: 1, hidden: false },
+    ];
     for (let next = pending.pop(); next; next = pending.pop()) {
       const { span, level, hidden } = next;
       if (seen.has(span.span_id)) continue;
@@ -32,7 +34,8 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
       const below = children.get(span.span_id) ?? [];
       if (!hidden) rows.push({ span, level, children: below.length });
       const isHidden = hidden || closed.has(span.span_id);
-      for (const child of below.toReversed()) pending.push({ span: child, level: level + 1, hidden: isHidden });
+      for (const child of below.toReversed())
+        pending.push({ span: child, level: level + 1, hidden: isHidden });
     }
   };
   if (root !== undefined) {
@@ -60,7 +63,13 @@ export function unionLength(stretches: readonly Stretch[]): number {
 }
 
 /** Which of `total` rows of a fixed height are to be drawn, `spare` beyond each edge. */
-export function windowOf(total: number, rowPx: number, scrolledPx: number, heightPx: number, spare = 8): Stretch {
+export function windowOf(
+  total: number,
+  rowPx: number,
+  scrolledPx: number,
+  heightPx: number,
+  spare = 8,
+): Stretch {
   const first = Math.max(0, Math.min(total, Math.floor(scrolledPx / rowPx) - spare));
   return [first, Math.min(total, Math.ceil((scrolledPx + heightPx) / rowPx) + spare)];
 }

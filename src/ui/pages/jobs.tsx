@@ -43,7 +43,13 @@ const JobRow = ({ job }: { job: StorySummary }) => (
     <td>
       <Progress percent={job.percent} label={job.job_id ?? ''} />
     </td>
-    <td>{job.current_service === undefined ? <span class="dim">–</span> : <ServiceName name={job.current_service} />}</td>
+    <td>
+      {job.current_service === undefined ? (
+        <span class="dim">–</span>
+      ) : (
+        <ServiceName name={job.current_service} />
+      )}
+    </td>
     <td class="num">
       {duration(job.total_ms)}
       {job.eta_ms !== undefined && <span class="dim"> ≈ {duration(job.eta_ms)} left</span>}
@@ -63,8 +69,13 @@ export function JobsPage() {
   useStream('topics=jobs', (event) => event === 'jobs' && setVersion((last) => last + 1));
   const query = new URLSearchParams();
   for (const name of ['state', 'text', 'source', 'cursor']) if (param(name)) query.set(name, param(name));
-  const { data, error } = useRemote<{ jobs: StorySummary[]; next?: string }>(`/api/v1/jobs?${query}`, version, 10_000);
-  const older = () => go(`/jobs?${new URLSearchParams({ ...Object.fromEntries(query), cursor: data?.next ?? '' })}`);
+  const { data, error } = useRemote<{ jobs: StorySummary[]; next?: string }>(
+    `/api/v1/jobs?${query}`,
+    version,
+    10_000,
+  );
+  const older = () =>
+    go(`/jobs?${new URLSearchParams({ ...Object.fromEntries(query), cursor: data?.next ?? '' })}`);
   const tools = (
     <form class="tools" onSubmit={(event) => event.preventDefault()}>
       <input
@@ -75,7 +86,11 @@ export function JobsPage() {
         value={param('text')}
         onInput={(event) => adjust('text', event.currentTarget.value)}
       />
-      <select aria-label="State" value={param('state')} onChange={(event) => adjust('state', event.currentTarget.value)}>
+      <select
+        aria-label="State"
+        value={param('state')}
+        onChange={(event) => adjust('state', event.currentTarget.value)}
+      >
         <option value="">every state</option>
         {STATES.map((state) => (
           <option key={state}>{state}</option>
@@ -85,7 +100,12 @@ export function JobsPage() {
   );
   return (
     <Page title="Jobs" error={error} tools={tools}>
-      {data && <JobTable jobs={data.jobs} none="No job like this is remembered. A message with a job_id starts one." />}
+      {data && (
+        <JobTable
+          jobs={data.jobs}
+          none="No job like this is remembered. A message with a job_id starts one."
+        />
+      )}
       {data?.next !== undefined && (
         <button type="button" onClick={older}>
           Older

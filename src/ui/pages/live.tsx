@@ -33,7 +33,8 @@ export function LivePage() {
     const add = (before: readonly LiveMessage[]) => [...before, ...messages].slice(-MAX_KEPT);
     if (isPaused.current) wait(add);
     else keep(add);
-    if (sampled) setNote(`Sampled: ${count(sampled.rate * 100)} % of ${count(sampled.per_s)} messages a second.`);
+    if (sampled)
+      setNote(`Sampled: ${count(sampled.rate * 100)} % of ${count(sampled.per_s)} messages a second.`);
   });
   const resume = () => {
     keep((before) => [...before, ...waiting].slice(-MAX_KEPT));
@@ -47,7 +48,11 @@ export function LivePage() {
   };
   useEffect(() => bind({ Space: () => (paused ? resume() : setPaused(true)), c: clear }));
   const choose = (name: string, values: readonly string[], label: string) => (
-    <select aria-label={label} value={param(name) || values[0]} onChange={(event) => adjust(name, event.currentTarget.value)}>
+    <select
+      aria-label={label}
+      value={param(name) || values[0]}
+      onChange={(event) => adjust(name, event.currentTarget.value)}
+    >
       {values.map((value) => (
         <option key={value} value={value}>
           {value || 'every level'}
@@ -93,7 +98,9 @@ export function LivePage() {
                 <button type="button" class="line" onClick={() => setOpen(message)}>
                   <span class="mono dim">{clock(message.time)}</span>
                   <ServiceName name={message.source} />
-                  <span class={`level level-${message.level ?? 'none'}`}>{visible(message.level ?? message.type)}</span>
+                  <span class={`level level-${message.level ?? 'none'}`}>
+                    {visible(message.level ?? message.type)}
+                  </span>
                   <span class="text">{visible(message.text)}</span>
                   {message.outcome !== undefined && (
                     <span>
@@ -119,7 +126,10 @@ function Drawer({ message, onClose }: { message: LiveMessage; onClose: () => voi
   return (
     <aside class="detail" aria-label="The message">
       <h2>
-        {visible(message.source)} <button type="button" onClick={onClose}>Close</button>
+        {visible(message.source)}{' '}
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
       </h2>
       {message.job_id !== undefined && (
         <a href={`/jobs/${encodeURIComponent(message.job_id)}`}>job {visible(message.job_id)}</a>
@@ -129,7 +139,8 @@ function Drawer({ message, onClose }: { message: LiveMessage; onClose: () => voi
       <ul>
         {data?.backends?.map(({ backend, state, because, place }) => (
           <li key={backend}>
-            <b>{visible(backend)}</b> <State state={state} /> <span class="dim">{visible(place ?? because)}</span>
+            <b>{visible(backend)}</b> <State state={state} />{' '}
+            <span class="dim">{visible(place ?? because)}</span>
           </li>
         ))}
       </ul>

@@ -24,7 +24,9 @@ const MAX_PANELS = 6;
 /** The metrics that programs sent, over time. */
 export function MetricsPage() {
   const { data, error } = useRemote<{ series: Series[] }>('/api/v1/metrics/series?limit=200', 0, 10_000);
-  const names = [...new Set(data?.series.map(({ name }) => name))].filter((name) => name.includes(param('text')));
+  const names = [...new Set(data?.series.map(({ name }) => name))].filter((name) =>
+    name.includes(param('text')),
+  );
   const tools = (
     <div class="tools">
       <input
@@ -35,7 +37,11 @@ export function MetricsPage() {
         value={param('text')}
         onInput={(event) => adjust('text', event.currentTarget.value)}
       />
-      <select aria-label="Time span" value={param('from') || '1h'} onChange={(event) => adjust('from', event.currentTarget.value)}>
+      <select
+        aria-label="Time span"
+        value={param('from') || '1h'}
+        onChange={(event) => adjust('from', event.currentTarget.value)}
+      >
         {SPANS.map((span) => (
           <option key={span}>{span}</option>
         ))}

@@ -42,7 +42,8 @@ function Board({ now }: { now: Overview }) {
       <ul class="chips" aria-label="Backends">
         {now.backends.map(({ backend, circuit, waiting }) => (
           <li key={backend}>
-            <a href="/health">{backend}</a> <State state={circuit} /> {waiting > 0 && `${count(waiting)} waiting`}
+            <a href="/health">{backend}</a> <State state={circuit} />{' '}
+            {waiting > 0 && `${count(waiting)} waiting`}
           </li>
         ))}
         <li>

@@ -36,7 +36,8 @@ function Header({ story }: { story: Story }) {
         <span class="dim">Total</span> <strong>{duration(story.total_ms)}</strong>
       </p>
       <p>
-        {counted(spans, 'span')} · <span class={story.errors > 0 ? 'bad' : ''}>{counted(story.errors, 'error')}</span> ·{' '}
+        {counted(spans, 'span')} ·{' '}
+        <span class={story.errors > 0 ? 'bad' : ''}>{counted(story.errors, 'error')}</span> ·{' '}
         {counted(story.services.length, 'source')} · {counted(story.messages, 'message')}
         {story.percent !== undefined && <Progress percent={story.percent} label="the job" />}
       </p>
@@ -47,7 +48,9 @@ function Header({ story }: { story: Story }) {
           </a>
         ))}
         {story.flags?.includes('clock_skew') && <span class="badge">a child starts before its parent</span>}
-        {story.flags?.includes('percent_clamped') && <span class="badge">a percentage was outside 0–100</span>}
+        {story.flags?.includes('percent_clamped') && (
+          <span class="badge">a percentage was outside 0–100</span>
+        )}
         {story.truncated && <span class="badge">the oldest messages are known only as sums</span>}
       </p>
     </div>
@@ -67,7 +70,8 @@ function Strip({ story }: { story: Story }) {
       <ul class="legend">
         {story.services.map(({ source, time_ms, summary }) => (
           <li key={source}>
-            <ServiceName name={source} /> <b>{duration(time_ms)}</b> <span class="dim">{visible(summary)}</span>
+            <ServiceName name={source} /> <b>{duration(time_ms)}</b>{' '}
+            <span class="dim">{visible(summary)}</span>
           </li>
         ))}
         {gap > 0 && (

@@ -3,14 +3,15 @@ import { duration, hueOf } from '../format.ts';
 import { bind } from '../keys.ts';
 import { ServiceName, State } from '../parts.tsx';
 import { adjust, param } from '../router.ts';
-import { type Row, rowsOf, windowOf } from '../spans.ts';
 import type { Span, Story } from '../shapes.ts';
+import { type Row, rowsOf, windowOf } from '../spans.ts';
 import { visible } from '../visible.ts';
 
 const ROW_PX = 26;
 const HEIGHT_PX = 520;
 
-const endOf = (span: Span, endUs: number) => (span.duration_us === undefined ? endUs : span.start_us + span.duration_us);
+const endOf = (span: Span, endUs: number) =>
+  span.duration_us === undefined ? endUs : span.start_us + span.duration_us;
 
 /** The spans of a story as a tree grid, of which only the rows in sight are drawn. */
 export function Waterfall({ story }: { story: Story }) {
@@ -20,7 +21,10 @@ export function Waterfall({ story }: { story: Story }) {
   const box = useRef<HTMLDivElement>(null);
   const focus = param('focus') || undefined;
   const rows = useMemo(() => rowsOf(spans, closed, focus), [spans, closed, focus]);
-  const at = Math.max(0, rows.findIndex(({ span }) => span.span_id === param('span')));
+  const at = Math.max(
+    0,
+    rows.findIndex(({ span }) => span.span_id === param('span')),
+  );
   const selected = rows[at]?.span;
   const fromUs = Date.parse(story.started) * 1000;
   const endUs = Date.parse(story.ended) * 1000;
@@ -120,7 +124,11 @@ function SpanRow({ row, index, selected, expanded, bar, length, onSelect }: RowP
       tabIndex={selected ? 0 : -1}
       onClick={onSelect}
     >
-      <span role="gridcell" class="span-name" style={{ paddingLeft: `${Math.min(level - 1, 20) * 14 + 4}px` }}>
+      <span
+        role="gridcell"
+        class="span-name"
+        style={{ paddingLeft: `${Math.min(level - 1, 20) * 14 + 4}px` }}
+      >
         <i aria-hidden="true">{children === 0 ? '' : expanded ? '▾' : '▸'}</i>
         {visible(span.name)} <ServiceName name={span.source} />
       </span>
