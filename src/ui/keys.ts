@@ -22,6 +22,7 @@ export const KEYS = [
   ['?', 'this help'],
 ] as const;
 
+/** A key or a sequence of keys as the catalogue writes it. */
 export type Key = (typeof KEYS)[number][0];
 
 type Actions = Partial<Record<Key, () => void>>;

@@ -23,6 +23,7 @@ export function adjust(name: string, value: string): void {
   place.value = next;
 }
 
+/** A parameter of the URL; empty when it is not there. */
 export const param = (name: string): string => place.value.searchParams.get(name) ?? '';
 
 /** Follows links of our own without loading the page again. */
