@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
 import { type Balance, balancesOf, type Gauges, lanesOf, type SpoolGauge } from './metrics/balance.ts';
 import { type Counts, createCounts, createRecorder, outcomeRows, type Recorder } from './metrics/counts.ts';
+import { exposeSeries, NO_SERIES } from './metrics/exposed-series.ts';
 import { exposeCounter, exposeGauge } from './metrics/exposition.ts';
 import { labelOf } from './metrics/label.ts';
 import { addProcessMetrics, createEventLoopLag, type Usage, usageOf } from './metrics/runtime.ts';
@@ -49,6 +50,7 @@ const NO_GAUGES: Gauges = {
   spools: () => [],
   held: () => new Map(),
   connections: () => 0,
+  series: () => NO_SERIES,
   memory: () => ({ jobs: 0, traces: 0, messages: 0, evicted: 0 }),
 };
 
@@ -61,6 +63,7 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
   exposeFlow(registry, counts, () => gauges);
   exposeLanes(registry, () => gauges);
   exposeMemory(registry, () => gauges.memory());
+  exposeSeries(registry, () => gauges.series());
   exposeSidecar(registry, counts, options.version);
   exposeGauge(registry, {
     name: 'sidecar_event_loop_lag_seconds',

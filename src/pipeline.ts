@@ -1,4 +1,6 @@
 import { mergeMap, type Observable } from 'rxjs';
+import { aggregate, type Render } from './aggregate/aggregate.ts';
+import type { Aggregation, AggregationOptions } from './aggregate/aggregation.ts';
 import { type Batch, batch } from './batch.ts';
 import type { Context } from './context.ts';
 import { correlate, type Watched } from './correlate/correlate.ts';
@@ -28,6 +30,10 @@ export interface Flow {
   readonly traces: TraceStore;
   /** Who looks at what comes in; absent: nobody. */
   readonly watched?: Watched | undefined;
+  readonly aggregation: Aggregation;
+  readonly aggregation$: Observable<AggregationOptions>;
+  /** Makes records of finished windows. */
+  readonly render: Render;
   readonly lanes: Lanes;
   /** How long the operators of replaced rules may hold on to messages. */
   readonly drainMs: () => number;
@@ -50,6 +56,7 @@ export const pipeline = (flow: Flow, context: Context): Observable<Outcome> =>
     mergeMap(decode(flow.decode, context, flow.sessions)),
     normalise(flow.normalise$, context),
     correlate(flow.traces, flow.watched),
+    aggregate(flow.aggregation, flow.aggregation$, flow.render, context),
     batch(flow.batch$, context, flow.sessions?.hurry$),
     drainingSwitchMap(flow.plan$, (plan, batch$) => plan.run(batch$), {
       drainMs: flow.drainMs,

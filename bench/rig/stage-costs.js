@@ -8,19 +8,29 @@ const CHUNK_BYTES = 65_536;
 
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const ignore = () => {};
+const SERIES = { enabled: true, windowMs: 10_000, graceMs: 5000, maxSeries: 1000, emit: false };
 
 /** @returns {Promise<Record<string, (chunk$: Observable<Buffer>) => Observable<unknown>>>} stages, each with those before */
 async function createStages() {
-  const [{ decode }, { normalise }, { correlate }, { createTraceStore }, { batch, ndjsonOf }] =
-    await Promise.all(
-      [
-        'ingest/detect.js',
-        'ingest/normalise.js',
-        'correlate/correlate.js',
-        'correlate/store.js',
-        'batch.js',
-      ].map(load),
-    );
+  const [
+    { decode },
+    { normalise },
+    { correlate },
+    { createTraceStore },
+    { createAggregation },
+    { aggregate },
+    { batch, ndjsonOf },
+  ] = await Promise.all(
+    [
+      'ingest/detect.js',
+      'ingest/normalise.js',
+      'correlate/correlate.js',
+      'correlate/store.js',
+      'aggregate/aggregation.js',
+      'aggregate/aggregate.js',
+      'batch.js',
+    ].map(load),
+  );
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const counters = {
     received: ignore,
@@ -49,12 +59,24 @@ async function createStages() {
   const decoded = (chunk$) => decoding(connection(chunk$));
   const normalised = (chunk$) => decoded(chunk$).pipe(normalise(of({ host: 'bench', tags: {} }), context));
   const correlated = (chunk$) => normalised(chunk$).pipe(correlate(store));
-  const batched = (chunk$) => correlated(chunk$).pipe(batch(of(limits), context));
+  const aggregation = createAggregation(SERIES);
+  const render = () => {
+    throw new Error('nothing is emitted');
+  };
+  const aggregated = (chunk$) => correlated(chunk$).pipe(aggregate(aggregation, of(SERIES), render, context));
+  const batched = (chunk$) => aggregated(chunk$).pipe(batch(of(limits), context));
   const encoded = (chunk$) =>
     new Observable((subscriber) =>
       batched(chunk$).subscribe({ next: ndjsonOf, complete: () => subscriber.complete() }),
     );
-  return { decode: decoded, normalise: normalised, correlate: correlated, batch: batched, encode: encoded };
+  return {
+    decode: decoded,
+    normalise: normalised,
+    correlate: correlated,
+    aggregate: aggregated,
+    batch: batched,
+    encode: encoded,
+  };
 }
 
 /** The reference: split and `JSON.parse`. */

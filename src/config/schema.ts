@@ -142,6 +142,29 @@ const shape = {
     max_messages_per_trace: count.default(2000).describe('Messages kept in full of one job or trace.'),
     max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
   }).describe('What is remembered to show jobs and traces.'),
+  metrics: section({
+    aggregate: z.boolean().default(true).describe('Sum up metrics, resource use and progress by windows.'),
+    window: duration({ min: '1s', max: '1h' })
+      .prefault('10s')
+      .describe('Length of a window; windows start at its multiples since the epoch.'),
+    grace: duration({ max: '1h' })
+      .prefault('5s')
+      .describe('A window stays open so long for values that come late; later ones are only counted.'),
+    max_series: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe(
+        'Series told apart, by source, name and tags; values of more are summed up as one, `_other`.',
+      ),
+    emit: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Send each finished window through the rules as a metric of its source with `kind: aggregate`. A rule whose filter matches `data.kind: aggregate` then takes the windows without the single values.',
+      ),
+  }).describe('Metrics over time: for the page, `/metrics` and, if wanted, the backends.'),
   journal: section({
     max_messages: z
       .int()

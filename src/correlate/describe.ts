@@ -1,7 +1,10 @@
 import { dataOf, isoTime, type Message } from '../message.ts';
+import { etaOf, pointsOf } from './eta.ts';
 import { addInterval, type Interval, lengthMs, subtract } from './intervals.ts';
-import { copyPart, fold, type Part, type Story, spanInterval } from './story.ts';
-import type { JobState, ServiceView, StorySummary, TimelineEntry } from './view.ts';
+import { skewedSpans } from './spans.ts';
+import { type AbsentSince, latestProgress, OVER, stateOf } from './state.ts';
+import { copyPart, fold, isFailure, type Part, type Story, spanInterval } from './story.ts';
+import type { ServiceView, StorySummary, StoryWarning, TimelineEntry } from './view.ts';
 
 /** A story summed up per service, the messages that are still kept in full included. */
 export function partsOf(story: Story): readonly Part[] {
@@ -11,21 +14,34 @@ export function partsOf(story: Story): readonly Part[] {
 }
 
 /** What a job's and a trace's summary have in common. `nowMs` tells a silent story from a lively one. */
-export function summarise(story: Story, parts: readonly Part[], nowMs: number): StorySummary {
+export function summarise(
+  story: Story,
+  parts: readonly Part[],
+  nowMs: number,
+  absentSince: AbsentSince = () => undefined,
+): StorySummary {
   const startMs = Math.min(...parts.map(startOf));
   const endMs = Math.max(...parts.map(endOf));
   const active = parts.flatMap(stretchesOf).reduce<readonly Interval[]>(addInterval, []);
   const totalMs = endMs - startMs;
-  const percent = latestProgress(parts)?.percent;
+  const progress = latestProgress(parts);
+  const state = stateOf(story, parts, nowMs, absentSince);
+  const isOver = OVER.has(state);
+  const etaMs = state === 'running' ? etaOf(pointsOf(parts), nowMs) : undefined;
+  const current = isOver ? undefined : latestOf(parts)?.source;
   return {
-    state: stateOf(story, parts, nowMs),
+    state,
     started: isoTime(startMs),
     ended: isoTime(endMs),
     total_ms: totalMs,
     unattributed_ms: Math.max(0, totalMs - lengthMs(active)),
     messages: sum(parts.map(({ messages }) => messages)),
     errors: sum(parts.map(({ errors }) => errors)),
-    ...(percent !== undefined && { percent }),
+    ...(progress?.percent !== undefined && { percent: progress.percent }),
+    ...(etaMs !== undefined && { eta_ms: etaMs }),
+    ...(current !== undefined && { current_source: current }),
+    sources: parts.map(({ source }) => source),
+    warnings: warningsOf(parts),
     truncated: story.folded > 0,
   };
 }
@@ -38,40 +54,17 @@ const endOf = (part: Part) => Math.max(part.intervals.at(-1)?.to ?? part.lastMs,
 const stretchesOf = (part: Part): readonly Interval[] =>
   part.intervals.length > 0 ? part.intervals : [{ from: part.firstMs, to: part.lastMs }];
 
-const latestProgress = (parts: readonly Part[]) =>
-  parts
-    .flatMap(({ progress }) => progress ?? [])
-    .sort((a, b) => a.timeMs - b.timeMs)
-    .at(-1);
+/** The service that was heard of last. */
+const latestOf = (parts: readonly Part[]) =>
+  parts.reduce<Part | undefined>((a, b) => (a !== undefined && a.lastMs >= b.lastMs ? a : b), undefined);
 
-const STATES: readonly (readonly [RegExp, JobState])[] = [
-  [/^(queued|pending|waiting)$/i, 'queued'],
-  [/^(complete|completed|succeeded|success|done|finished|ok)$/i, 'succeeded'],
-  [/^(fail|failed|failure|error|aborted)$/i, 'failed'],
-  [/^(cancelled|canceled)$/i, 'cancelled'],
-];
-
-/** By the last progress report's word, else by its spans: all ended is an end. */
-function stateOf(story: Story, parts: readonly Part[], nowMs: number): JobState {
-  const progress = latestProgress(parts);
-  const said = STATES.find(([words]) => words.test(progress?.status ?? ''))?.[1];
-  if (said !== undefined) return said;
-  if (progress?.percent === 100) return 'succeeded';
-  const spans = new Map(parts.flatMap(({ spansById }) => [...spansById]));
-  const all = [...spans.values()];
-  if (progress === undefined && all.length > 0 && all.every(({ ended }) => ended)) {
-    // A span whose parent is not known here is a root as far as anyone can tell.
-    return all.some(({ failed, parent }) => failed && !spans.has(parent)) ? 'failed' : 'succeeded';
-  }
-  return nowMs - story.lastMs > quietMs(story) ? 'stalled' : 'running';
-}
-
-/** How long a running story may be silent before it counts as stalled: 30 s, or three of its usual pauses. */
-function quietMs(story: Story): number {
-  const times = story.messages.map(({ receivedMs }) => receivedMs);
-  const gaps = times.slice(1).map((time, at) => time - (times[at] ?? time));
-  const median = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
-  return Math.max(30_000, 3 * median);
+function warningsOf(parts: readonly Part[]): readonly StoryWarning[] {
+  const isSkewed = skewedSpans(parts).size > 0;
+  const isClamped = parts.some((part) => part.isClamped);
+  return [
+    ...(isSkewed ? (['clock_skew'] as const) : []),
+    ...(isClamped ? (['percent_clamped'] as const) : []),
+  ];
 }
 
 /** The services of a story, in order of their start. */
@@ -108,6 +101,16 @@ function parentsOf(part: Part, sourceOfSpan: ReadonlyMap<string, string>): reado
 /** The messages that are kept in full, in order of time. */
 export const timelineOf = (story: Story): readonly TimelineEntry[] =>
   [...story.messages].sort((a, b) => a.timeMs - b.timeMs).map(entryOf);
+
+const MAX_FAILURES = 100;
+
+/** Those that say that something went wrong, the last ones. */
+export const failuresOf = (story: Story): readonly TimelineEntry[] =>
+  story.messages
+    .filter(isFailure)
+    .sort((a, b) => a.timeMs - b.timeMs)
+    .slice(-MAX_FAILURES)
+    .map(entryOf);
 
 function entryOf(message: Message): TimelineEntry {
   const data = dataOf(message);

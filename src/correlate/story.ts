@@ -1,5 +1,5 @@
 import { type Aged, UNUSED } from '../flow/recent-map.ts';
-import { dataOf, type Message } from '../message.ts';
+import { dataOf, type JsonObject, type Message } from '../message.ts';
 import { addInterval, type Interval } from './intervals.ts';
 
 /** One service's part of a story: what its messages say in sum. */
@@ -15,12 +15,30 @@ export interface Part {
   /** Distinct event texts in order, the first few. */
   texts: readonly string[];
   /** Its spans by id; bounded. */
-  spansById: ReadonlyMap<string, SpanState>;
+  spansById: ReadonlyMap<string, SpanRecord>;
   progress: Progress | undefined;
+  /** Reports of progress in order of time; bounded, thinned out in the middle. */
+  points: readonly Point[];
+  /** A report was outside 0–100. */
+  isClamped: boolean;
+  /** The job that its job was started under; '' until it is known. */
+  parentJob: string;
+}
+
+/** How far a job was at a time. */
+export interface Point {
+  readonly timeMs: number;
+  /** 0–100. */
+  readonly percent: number;
 }
 
 /** What is known of one span. */
-export interface SpanState {
+export interface SpanRecord {
+  readonly name: string;
+  /** As sent; '' until it is known. */
+  readonly status: string;
+  /** By its start record or its interval; `undefined` until it is known. Epoch milliseconds. */
+  readonly startMs: number | undefined;
   /** '' for a root, and until it is known. */
   readonly parent: string;
   readonly ended: boolean;
@@ -63,7 +81,7 @@ export interface Story extends Aged, Sums {
 }
 
 const NO_PARTS: ReadonlyMap<string, Part> = new Map();
-const NO_SPANS: ReadonlyMap<string, SpanState> = new Map();
+const NO_SPANS: ReadonlyMap<string, SpanRecord> = new Map();
 const NO_TEXTS: readonly string[] = [];
 
 /** An empty story of a job or a trace. */
@@ -83,9 +101,11 @@ export function createStory(id: string, nowMs: number): Story {
 }
 
 const NO_INTERVALS: readonly Interval[] = [];
+const NO_POINTS: readonly Point[] = [];
 const MAX_TEXTS = 8;
 const MAX_SPANS = 256;
 const MAX_PARTS = 256;
+const MAX_POINTS = 200;
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 const numberOf = (value: unknown) =>
@@ -131,6 +151,9 @@ function partOf(sums: Sums, message: Message): Part | undefined {
     texts: NO_TEXTS,
     spansById: NO_SPANS,
     progress: undefined,
+    points: NO_POINTS,
+    isClamped: false,
+    parentJob: '',
   };
   sums.parts = own(sums.parts).set(message.source, part);
   return part;
@@ -151,10 +174,18 @@ export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
 export function fold(sums: Sums, message: Message): void {
   const part = foldEnvelope(sums, message);
   if (part === undefined) return;
+  if (part.parentJob === '') part.parentJob = parentJobOf(message);
   if (message.severity < 5 && isFailure(message)) part.errors++;
   if (message.type === 'span') foldSpan(part, message);
   else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
   else if (message.type === 'progress') foldProgress(part, message);
+}
+
+/** The job that a record says its job was started under. */
+function parentJobOf(message: Message): string {
+  const { parent_job_id: parent, context } = dataOf(message);
+  const said = parent ?? (context as JsonObject | null | undefined)?.parent_job_id;
+  return textOf(said);
 }
 
 function foldSpan(part: Part, message: Message): void {
@@ -167,6 +198,9 @@ function foldSpan(part: Part, message: Message): void {
   const known = part.spansById.get(message.spanId);
   if (message.spanId === '' || (known === undefined && part.spansById.size >= MAX_SPANS)) return;
   part.spansById = own(part.spansById).set(message.spanId, {
+    name: textOf(data.name) || (known?.name ?? ''),
+    status: textOf(data.status) || (known?.status ?? ''),
+    startMs: interval?.from ?? known?.startMs ?? (data.phase === 'start' ? message.timeMs : undefined),
     parent: textOf(data.parent_span_id) || (known?.parent ?? ''),
     ended: known?.ended || data.phase !== 'start',
     failed: known?.failed || isFailure(message),
@@ -180,14 +214,24 @@ function foldText(part: Part, text: string): void {
 }
 
 function foldProgress(part: Part, message: Message): void {
-  if (part.progress !== undefined && part.progress.timeMs > message.timeMs) return;
+  const { timeMs } = message;
   const { percent, status } = dataOf(message);
-  const number = numberOf(percent);
-  part.progress = {
-    timeMs: message.timeMs,
-    percent: number === undefined ? part.progress?.percent : Math.min(100, Math.max(0, number)),
-    status: textOf(status),
-  };
+  const sent = numberOf(percent);
+  const number = sent === undefined ? undefined : Math.min(100, Math.max(0, sent));
+  if (number !== sent) part.isClamped = true;
+  if (number !== undefined) part.points = addPoint(part.points, { timeMs, percent: number });
+  if (part.progress !== undefined && part.progress.timeMs > timeMs) return;
+  part.progress = { timeMs, percent: number ?? part.progress?.percent, status: textOf(status) };
+}
+
+/** With one more, in order of time; past the bound every other one but the first and the last are let go. */
+export function addPoint(points: readonly Point[], added: Point): readonly Point[] {
+  let at = points.length;
+  while (at > 0 && (points[at - 1] as Point).timeMs > added.timeMs) at--;
+  const all = [...points.slice(0, at), added, ...points.slice(at)];
+  return all.length <= MAX_POINTS
+    ? all
+    : all.filter((_, index) => index % 2 === 0 || index === all.length - 1);
 }
 
 /** A copy that can be added to without changing the original. */

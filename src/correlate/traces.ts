@@ -1,8 +1,11 @@
 import type { SchedulerLike } from 'rxjs';
-import { partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
+import { failuresOf, partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
+import { childrenOf, parentOf } from './family.ts';
+import { progressOf, spansOf } from './spans.ts';
+import type { AbsentSince } from './state.ts';
 import type { TraceStore } from './store.ts';
 import type { Part, Story } from './story.ts';
-import type { JobFilter, JobSummary, Traces } from './view.ts';
+import type { JobFilter, JobState, JobSummary, Traces } from './view.ts';
 
 function isWanted({ id }: Story, parts: readonly Part[], { isSource, text }: JobFilter): boolean {
   if (isSource !== undefined && !parts.some(({ source }) => isSource(source))) return false;
@@ -11,16 +14,27 @@ function isWanted({ id }: Story, parts: readonly Part[], { isSource, text }: Job
 }
 
 /** The store as it is shown: jobs and traces with their services, times and messages, computed when asked. */
-export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'now'>): Traces {
-  const summaryOf = (story: Story, parts: readonly Part[]): JobSummary => ({
-    job_id: story.id,
-    trace_ids: [...story.links],
-    ...summarise(story, parts, now()),
-  });
-  const details = (story: Story) => {
-    const parts = partsOf(story);
-    return { ...summarise(story, parts, now()), services: servicesOf(parts), timeline: timelineOf(story) };
+export function createTraces(
+  store: TraceStore,
+  { now }: Pick<SchedulerLike, 'now'>,
+  absentSince: AbsentSince = () => undefined,
+): Traces {
+  const headOf = (story: Story, parts: readonly Part[]): JobSummary => {
+    const parent = parentOf(story, parts, store);
+    return {
+      job_id: story.id,
+      trace_ids: [...story.links],
+      ...(parent !== '' && { parent_job_id: parent }),
+      ...summarise(story, parts, now(), absentSince),
+    };
   };
+  const detailsOf = (story: Story, parts: readonly Part[], state: JobState) => ({
+    services: servicesOf(parts),
+    spans: spansOf(parts, state),
+    progress: progressOf(parts),
+    failures: failuresOf(story),
+    timeline: timelineOf(story),
+  });
 
   return {
     jobs(limit, cursor, filter = {}) {
@@ -32,7 +46,7 @@ export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'no
         if (filter.sinceMs !== undefined && story.lastMs < filter.sinceMs) continue;
         const parts = partsOf(story);
         if (!isWanted(story, parts, filter)) continue;
-        const summary = summaryOf(story, parts);
+        const summary = headOf(story, parts);
         if (filter.states?.includes(summary.state) === false) continue;
         if (page.length === limit) return { jobs: page, next: page.at(-1)?.job_id ?? '' };
         page.push(summary);
@@ -41,11 +55,17 @@ export function createTraces(store: TraceStore, { now }: Pick<SchedulerLike, 'no
     },
     job(id) {
       const story = store.job(id);
-      return story && { job_id: id, trace_ids: [...story.links], ...details(story) };
+      if (story === undefined) return undefined;
+      const parts = partsOf(story);
+      const head = headOf(story, parts);
+      return { ...head, child_job_ids: childrenOf(story, store), ...detailsOf(story, parts, head.state) };
     },
     trace(id) {
       const story = store.trace(id);
-      return story && { trace_id: id, job_ids: [...story.links], ...details(story) };
+      if (story === undefined) return undefined;
+      const parts = partsOf(story);
+      const head = summarise(story, parts, now(), absentSince);
+      return { trace_id: id, job_ids: [...story.links], ...head, ...detailsOf(story, parts, head.state) };
     },
   };
 }

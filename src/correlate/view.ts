@@ -12,6 +12,15 @@ export const JOB_STATES = [
 /** How a job or trace stands. */
 export type JobState = (typeof JOB_STATES)[number];
 
+/**
+ * What is odd about a story, for a badge: `clock_skew`, a span starts before its parent, so that the senders' clocks
+ * differ; `percent_clamped`, a progress report was outside 0–100.
+ */
+export const STORY_WARNINGS = ['clock_skew', 'percent_clamped'] as const;
+
+/** One of them. */
+export type StoryWarning = (typeof STORY_WARNINGS)[number];
+
 /** What a job and a trace have in common. Times are RFC 3339 in UTC; every text is as its sender sent it. */
 export interface StorySummary {
   readonly state: JobState;
@@ -29,6 +38,13 @@ export interface StorySummary {
   readonly errors: number;
   /** The last progress that was reported, 0–100; absent when none was. */
   readonly percent?: number;
+  /** Time that is left, milliseconds: an estimate from three reports on that show growth; only while it runs. */
+  readonly eta_ms?: number;
+  /** The service that was heard of last; absent once it is over. */
+  readonly current_source?: string;
+  /** Its services, in order of their start. */
+  readonly sources: readonly string[];
+  readonly warnings: readonly StoryWarning[];
   /** Whether older messages are kept only as sums, so that the timeline begins late. */
   readonly truncated: boolean;
 }
@@ -38,6 +54,38 @@ export interface JobSummary extends StorySummary {
   readonly job_id: string;
   /** Traces that its messages named, in order of appearance. */
   readonly trace_ids: readonly string[];
+  /** The job that it was started under, as far as that is known. */
+  readonly parent_job_id?: string;
+}
+
+/** One report of progress. */
+export interface ProgressPoint {
+  readonly time: string;
+  readonly source: string;
+  /** 0–100. */
+  readonly percent: number;
+}
+
+/** How a span stands; `abandoned` when its story is, or ended without it. */
+export type SpanState = 'running' | 'ok' | 'error' | 'abandoned';
+
+/** One span, its start and its end put together. */
+export interface SpanView {
+  readonly span_id: string;
+  /** Absent for a root. */
+  readonly parent_span_id?: string;
+  readonly source: string;
+  /** '' when it was not sent. */
+  readonly name: string;
+  readonly started: string;
+  /** Absent while it runs, and if that was never told. */
+  readonly ended?: string;
+  readonly duration_ms?: number;
+  readonly state: SpanState;
+  /** As sent. */
+  readonly status?: string;
+  /** It starts before its parent does, which only clocks that differ can show; they are never corrected. */
+  readonly before_parent?: true;
 }
 
 /** What one service did for a job or trace. */
@@ -81,8 +129,20 @@ export interface TimelineEntry {
   readonly status?: string;
 }
 
+/** What is told in full of a job and of a trace. */
+interface StoryDetails {
+  /** In order of their start; those of messages that are kept in full. */
+  readonly spans: readonly SpanView[];
+  /** Reports of progress, at most 200, in order of time. */
+  readonly progress: readonly ProgressPoint[];
+  /** The messages that `errors` counts, the last 100 of those kept in full. */
+  readonly failures: readonly TimelineEntry[];
+}
+
 /** Everything known of one job. */
-export interface JobView extends JobSummary {
+export interface JobView extends JobSummary, StoryDetails {
+  /** Jobs that were started under it. */
+  readonly child_job_ids: readonly string[];
   /** In order of their start. */
   readonly services: readonly ServiceView[];
   /** In order of time. */
@@ -90,7 +150,7 @@ export interface JobView extends JobSummary {
 }
 
 /** Everything known of one trace. */
-export interface TraceView extends StorySummary {
+export interface TraceView extends StorySummary, StoryDetails {
   readonly trace_id: string;
   /** Jobs that its messages named, in order of appearance. */
   readonly job_ids: readonly string[];
@@ -124,4 +184,12 @@ export interface Traces {
   jobs(limit: number, cursor?: string, filter?: JobFilter): JobPage;
   job(id: string): JobView | undefined;
   trace(id: string): TraceView | undefined;
+}
+
+/** Jobs and traces beyond what is in memory, read from a backend that keeps them. Rejects when it does not answer. */
+export interface StoredTraces {
+  /** At most `limit` jobs whose last message is before `before` (RFC 3339, or the cursor `next` of a page). */
+  jobs(limit: number, before?: string): Promise<JobPage>;
+  job(id: string): Promise<JobView | undefined>;
+  trace(id: string): Promise<TraceView | undefined>;
 }

@@ -1,3 +1,4 @@
+import type { MetricWindows } from '../aggregate/view.ts';
 import type { Traces } from '../correlate/view.ts';
 import type { Why } from '../journal/view.ts';
 import type { LiveFilter } from '../live/filter.ts';
@@ -5,7 +6,6 @@ import type { Streams } from '../live/streams.ts';
 import type { MessagePage } from '../live/view.ts';
 import type { Json } from '../message.ts';
 import type { HealthView, OverviewView } from './health-view.ts';
-import type { MetricWindows } from './metric-view.ts';
 import type { PlanView, RejectedPlan } from './plan-view.ts';
 
 /** Whether the sidecar does its work now. */

@@ -100,6 +100,7 @@ function feed(
     subscriptions.add(patience);
     return patience;
   };
+  subscriptions.add(() => talk.departed());
   if (token !== '') subscriptions.add(awaitHello(connection, talk, scheduler));
   const chunks = connection.chunk$.subscribe({
     next(chunk) {

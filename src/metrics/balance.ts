@@ -1,4 +1,5 @@
 import { type Counts, outcomeRows, sumOf } from './counts.ts';
+import type { SeriesGauge } from './exposed-series.ts';
 import { labelOf } from './label.ts';
 import type { Row } from './tally.ts';
 
@@ -38,6 +39,8 @@ export interface Gauges {
   /** Open client connections. */
   connections(): number;
   /** What the trace store remembers, and how many jobs and traces it had to forget. */
+  /** Metrics that programs sent. */
+  series(): SeriesGauge;
   memory(): {
     readonly jobs: number;
     readonly traces: number;

@@ -1,4 +1,6 @@
 import { defer, finalize, map, type Observable } from 'rxjs';
+import { type Aggregation, createAggregation } from '../aggregate/aggregation.ts';
+import { createRender } from '../aggregate/record.ts';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { Context } from '../context.ts';
 import type { Watched } from '../correlate/correlate.ts';
@@ -10,12 +12,14 @@ import type { SinkDefinition } from '../deliver/sink.ts';
 import type { Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import type { Connection } from '../ingest/connection.ts';
+import { createIds } from '../ingest/ids.ts';
 import type { Sessions } from '../ingest/session/sessions.ts';
 import { pipeline } from '../pipeline.ts';
 import { compile, type Plan } from '../route/plan.ts';
 import type { Draft } from './draft.ts';
 import { openSink, usedBackends } from './dry-run.ts';
 import {
+  aggregationOptions,
   batchLimits,
   compileCritical,
   decodeOptions,
@@ -44,6 +48,7 @@ export interface EngineOptions {
 export interface Engine {
   readonly lanes: Lanes;
   readonly traces: TraceStore;
+  readonly aggregation: Aggregation;
   /** True while a backend's bound asks the clients to wait. */
   readonly pause$: Observable<boolean>;
   /** The configuration in force, now and after every change. */
@@ -71,6 +76,8 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
   const { sinks: definitions, deadLetters, spools, sessions, dataDir, pageUrl, watched } = options;
   const lanes = openLanes({ ...context, deadLetters }, { spools });
   const traces = createTraceStore(storeLimits(first.config));
+  const aggregation = createAggregation(aggregationOptions(first.config));
+  const ids = createIds(context.random);
 
   const open = (backend: string, section: BackendConfig) =>
     openSink(backend, section, definitions, { ...context, backend, dataDir });
@@ -132,6 +139,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
   return {
     lanes,
     traces,
+    aggregation,
     pause$: lanes.full$,
     config$: setting$((config) => config),
     plan: inForce.get,
@@ -153,6 +161,9 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
           plan$: plan$.pipe(map((plan) => ({ run: (batch$) => track(plan, plan.run(batch$)) }))),
           traces,
           watched,
+          aggregation,
+          aggregation$: setting$(aggregationOptions),
+          render: createRender(ids.next, context),
           lanes,
           drainMs: () => 2 * inForce.get().config.reload.drain,
           closeMs,

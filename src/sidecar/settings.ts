@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { AggregationOptions } from '../aggregate/aggregation.ts';
 import type { BackendConfig, Config } from '../config/schema.ts';
 import type { WatchSettings } from '../config/watch.ts';
 import type { StoreLimits } from '../correlate/store.ts';
@@ -47,6 +48,15 @@ export const storeLimits = ({ correlation }: Config): StoreLimits => ({
   maxMessages: correlation.max_messages,
   maxMessagesPerTrace: correlation.max_messages_per_trace,
   maxBytes: correlation.max_bytes,
+});
+
+/** How metrics are summed up. */
+export const aggregationOptions = ({ metrics }: Config): AggregationOptions => ({
+  enabled: metrics.aggregate,
+  windowMs: metrics.window,
+  graceMs: metrics.grace,
+  maxSeries: metrics.max_series,
+  emit: metrics.emit,
 });
 
 /** Bounds of what is remembered of messages' ways. */

@@ -126,6 +126,7 @@ export async function startSidecar(
       journal,
       taps,
       sdkDrops,
+      absentSince: sessions.absence.since,
     },
     context,
   );
@@ -189,7 +190,7 @@ const MIN_SAVE_MS = 1000;
 
 function watchGauges(
   metrics: Metrics,
-  { lanes, held, traces, plan }: Engine,
+  { lanes, held, traces, aggregation, plan }: Engine,
   spools: Spools,
   { connections }: Listeners,
 ): void {
@@ -199,6 +200,7 @@ function watchGauges(
     held,
     connections,
     memory: traces.stats,
+    series: () => ({ ...aggregation.stats(), all: aggregation.series() }),
   });
   metrics.planned(plan().backends);
 }

@@ -1,4 +1,6 @@
+import { createWindows } from '../aggregate/windows.ts';
 import type { Context } from '../context.ts';
+import type { AbsentSince } from '../correlate/state.ts';
 import { createTraces } from '../correlate/traces.ts';
 import type { Spools } from '../deliver/spools.ts';
 import type { HttpSources } from '../http/sources.ts';
@@ -29,6 +31,7 @@ export interface ViewParts extends Omit<PlanOptions, 'inForce' | 'messages'> {
   readonly journal: ReadableJournal;
   readonly taps: Taps;
   readonly sdkDrops: SdkDrops;
+  readonly absentSince: AbsentSince;
 }
 
 /** Everything that the HTTP side shows. */
@@ -47,7 +50,7 @@ export function createViews(parts: ViewParts, context: Context): Views {
   const { loaded, draft } = state();
   const first = { time: loaded, result: 'applied' as const, hash: draft.hash, errors: [], problems: [] };
   const history = createHistory({ ...first, text: parts.text }, path);
-  const traces = createTraces(engine.traces, scheduler);
+  const traces = createTraces(engine.traces, scheduler, parts.absentSince);
   const ready = () => readiness(state(), engine.lanes.stats(), listeners.exposed(), spools.stats());
   const config = () =>
     configView(state(), {
@@ -88,6 +91,7 @@ export function createViews(parts: ViewParts, context: Context): Views {
       ready,
       metrics,
       traces,
+      windows: createWindows(engine.aggregation),
       overview,
       health,
       config,

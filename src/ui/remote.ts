@@ -24,7 +24,6 @@ const RETRY_MS = 2_000;
  */
 export function useRemote<T>(path: string, version: unknown = 0, everyMs = 0): Answer<T> {
   const [held, hold] = useState<{ path: string; answer: Answer<T> }>({ path, answer: {} });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new version means to read again
   useEffect(() => {
     const ended = new AbortController();
     let timer = 0;
@@ -52,7 +51,6 @@ export function useRemote<T>(path: string, version: unknown = 0, everyMs = 0): A
 
 /** Listens to the stream while its component is there. `undefined` listens to nothing. */
 export function useStream(query: string | undefined, hear: (event: string, data: never) => void): void {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the listener of the first rendering serves them all
   useEffect(() => {
     if (query === undefined) return;
     const stream = new EventSource(`/api/v1/stream?${query}`);

@@ -28,6 +28,23 @@ export const JOB: JobView = {
   messages: 9,
   errors: 0,
   percent: 100,
+  sources: ['file-receiver', 'queue-service', 'db-loader'],
+  warnings: [],
+  failures: [],
+  child_job_ids: [],
+  spans: [
+    {
+      span_id: '00f067aa0ba902b7',
+      source: 'file-receiver',
+      name: 'receive',
+      started: '2025-10-20T10:30:00.000Z',
+      ended: '2025-10-20T10:30:02.300Z',
+      duration_ms: 2300,
+      state: 'ok',
+      status: 'success',
+    },
+  ],
+  progress: [{ time: '2025-10-20T10:30:47.600Z', source: 'queue-service', percent: 100 }],
   truncated: false,
   services: [
     {

@@ -91,7 +91,7 @@ there('the hero shows the times of the brief', async () => {
   const legend = page.getByRole('region', { name: 'Time by service' });
   await legend.getByText('45.2 s').waitFor();
   expect(await legend.innerText()).toMatch(
-    /file-receiver 2\.3 s[^]*queue-service 0\.1 s[^]*db-loader 45\.2 s/,
+    /file-receiver 2\.3 s[\s\S]*queue-service 0\.1 s[\s\S]*db-loader 45\.2 s/,
   );
   expect(await page.locator('.total').innerText()).toContain('47.6 s');
   expect(await page.title()).toBe('job-12345 · Sidecar');

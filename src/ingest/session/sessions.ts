@@ -2,6 +2,7 @@ import { type Observable, Subject } from 'rxjs';
 import type { Context, Receipts } from '../../context.ts';
 import { createAlarm } from '../../flow/alarm.ts';
 import type { Message } from '../../message.ts';
+import { type Absence, createAbsence } from './absence.ts';
 import type { AckLevel } from './hello.ts';
 import type { Mark, Marks } from './marks.ts';
 import {
@@ -20,6 +21,8 @@ import {
 
 /** All clients' sessions, and what they wait to hear. */
 export interface Sessions {
+  /** Which sources left without a `bye`. */
+  readonly absence: Absence;
   /** To be told what becomes of messages. */
   readonly receipts: Receipts;
   /** Sources whose batches are not to wait for company: their senders want to hear of them. */
@@ -120,6 +123,7 @@ export async function openSessions(
   forget();
 
   return {
+    absence: createAbsence(scheduler),
     receipts: {
       routed: (messages, ways) => each(messages, undefined, ways),
       admitted: (messages) => each(messages, 'memory', -1),

@@ -38,6 +38,8 @@ export interface Talk {
   late(): void;
   /** The client sends no more. */
   ended(): void;
+  /** The connection is over, for whatever reason; to be called once. */
+  departed(): void;
 }
 
 /** How long a client that has closed its end may wait for its last acknowledgement. */
@@ -48,6 +50,8 @@ export function createTalk(io: TalkIo): Talk {
   let origin: Origin | undefined;
   let isGreeted = false;
   let isOver = false;
+  let saidBye = false;
+  let greeter = '';
 
   const fail = (reason: 'auth' | 'session', code: string, message: string, more: JsonObject = {}) => {
     if (isOver) return;
@@ -63,6 +67,8 @@ export function createTalk(io: TalkIo): Talk {
 
   const start = (hello: Hello, source: string): void => {
     isGreeted = true;
+    greeter = source;
+    sessions?.absence.came(source);
     const { session, ack, sdk } = hello;
     if (sdk !== '') io.introduce(sdk);
     if (session !== '') {
@@ -85,12 +91,17 @@ export function createTalk(io: TalkIo): Talk {
     if (type === 'ping') {
       origin?.hurry();
       io.say({ type: 'pong', data: {} });
-    } else if (type === 'bye') origin?.hurry();
-    else if (type === 'hello') fail('session', 'hello', 'a connection has one hello');
+    } else if (type === 'bye') {
+      saidBye = true;
+      origin?.hurry();
+    } else if (type === 'hello') fail('session', 'hello', 'a connection has one hello');
     else io.emit(origin === undefined ? frame : { head: undefined, origin, frame });
   };
 
   return {
+    departed() {
+      if (isGreeted) sessions?.absence.left(greeter, saidBye);
+    },
     first(frame) {
       const isHello = sessions !== undefined && typeOf(frame) === 'hello';
       if (!isHello) {

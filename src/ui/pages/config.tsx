@@ -51,7 +51,6 @@ const Diff = ({ text }: { text: string }) => (
   // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys
   <pre tabIndex={0}>
     {text.split('\n').map((line, at) => (
-      // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other name, and never move
       <span key={at} class={line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : ''}>
         {`${visible(line)}\n`}
       </span>

@@ -1,0 +1,225 @@
+import type { Message } from '../message.ts';
+import { measuresOf } from './measures.ts';
+import { found, readNumbers } from './read.ts';
+import { createSeries, keyOf, OVERFLOW, type Series, windowOf } from './series.ts';
+import { addValue, type Window } from './window.ts';
+
+/** What is kept of the metrics; durations in milliseconds. */
+export interface AggregationOptions {
+  /** Off: nothing is looked at. */
+  readonly enabled: boolean;
+  /** Length of a window; windows start at its multiples since the epoch. */
+  readonly windowMs: number;
+  /** A window stays open for so long after its end. */
+  readonly graceMs: number;
+  /** Series told apart; values of more are summed up as one. */
+  readonly maxSeries: number;
+  /** Finished windows become messages. */
+  readonly emit: boolean;
+}
+
+/** A window that takes no more values. */
+export interface Closed {
+  readonly series: Series;
+  readonly window: Window;
+  /** The last value of the window before it; `undefined` if there was none. */
+  readonly before: number | undefined;
+}
+
+export interface AggregationStats {
+  readonly series: number;
+  /** Values that came after their window had closed, and were not counted in. */
+  readonly late: number;
+  /** Values of series beyond the cap. */
+  readonly overflow: number;
+}
+
+/** All series. Lives outside the plan: a reload keeps the open windows. */
+export interface Aggregation {
+  /** Takes the values of a metric, resource or progress record; looks at no other. */
+  add(message: Message): void;
+  /** Closes what has ended by then, its grace included; in order of their start within a series. */
+  closeDue(nowMs: number): readonly Closed[];
+  hasOpen(): boolean;
+  /** When to do so next; `undefined` while none is open. */
+  dueMs(): number | undefined;
+  options(): AggregationOptions;
+  /** Windows of another length than before, or all once it is switched off, are closed now, and returned. */
+  setOptions(options: AggregationOptions): readonly Closed[];
+  series(): Iterable<Series>;
+  stats(): AggregationStats;
+}
+
+/** What is known of records that look alike: which of their numbers belong to which series. */
+interface Shape {
+  readonly check: number;
+  readonly type: string;
+  readonly series: readonly (Series | undefined)[];
+}
+
+/** Past it all are forgotten, and learnt anew. */
+const MAX_SHAPES = 20_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const COARSE_MS = 300_000;
+/** Fine windows kept a series; with those of five minutes they cover a day. */
+const FINE_POINTS = 360;
+
+const depthOf = ({ windowMs }: AggregationOptions) => {
+  const coarseMs = Math.ceil(COARSE_MS / windowMs) * windowMs;
+  return { finePoints: FINE_POINTS, coarseMs, coarsePoints: Math.ceil(DAY_MS / coarseMs) };
+};
+
+export function createAggregation(initial: AggregationOptions): Aggregation {
+  let options = initial;
+  const all = new Map<string, Series>();
+  const overflowSeries = createSeries(
+    OVERFLOW,
+    { name: OVERFLOW, tags: [], unit: '', kind: '' },
+    depthOf(options),
+  );
+  /** Shapes by source and hash; only to be faster, and emptied when they are many. */
+  let shapes = new Map<string, Map<number, Shape>>();
+  let shapeCount = 0;
+  let lastSource = '';
+  let lastShapes: Map<number, Shape> = new Map();
+  let openWindows = 0;
+  let late = 0;
+  let overflow = 0;
+
+  const opened = () => {
+    openWindows++;
+  };
+  const forgetShapes = () => {
+    shapes = new Map();
+    shapeCount = 0;
+    lastSource = '';
+    lastShapes = new Map();
+  };
+  const seriesOf = (source: string, measure: Parameters<typeof createSeries>[1]): Series => {
+    const key = keyOf(source, measure);
+    const known = all.get(key);
+    if (known !== undefined) return known;
+    if (all.size >= options.maxSeries) return overflowSeries;
+    const series = createSeries(source, measure, depthOf(options));
+    all.set(key, series);
+    return series;
+  };
+  const put = (series: Series, value: number, { timeMs, receivedMs }: Message) => {
+    const { windowMs, graceMs } = options;
+    // A clock that is ahead: its values count now.
+    const atMs = timeMs > receivedMs + graceMs ? receivedMs : timeMs;
+    const startMs = atMs - (((atMs % windowMs) + windowMs) % windowMs);
+    if (startMs + windowMs + graceMs <= receivedMs) {
+      late++;
+      return;
+    }
+    const newest = series.open.at(-1);
+    const window = newest?.startMs === startMs ? newest : windowOf(series, startMs, opened);
+    addValue(window, value, atMs);
+    series.count++;
+    series.sum += value;
+    series.usedMs = receivedMs;
+    if (series === overflowSeries) overflow++;
+    if (atMs >= series.lastMs) {
+      series.last = value;
+      series.lastMs = atMs;
+    }
+  };
+  /** Parses the record; remembers its shape if its numbers are those that were found in its text. */
+  const addParsed = (message: Message, isRead: boolean) => {
+    const measures = measuresOf(message);
+    const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
+    if (isRead) remember(message, each);
+    for (const { series, value } of each) put(series, value, message);
+  };
+  const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
+    const numbers = Object.entries((message.parsed?.data ?? {}) as object).filter(
+      ([, value]) => typeof value === 'number',
+    );
+    const isSame =
+      numbers.length === found.count && numbers.every(([, value], at) => value === found.numbers[at]);
+    if (!isSame) return;
+    const series = numbers.map(([key]) => each.find((one) => one.key === key)?.series);
+    if (++shapeCount > MAX_SHAPES) forgetShapes();
+    shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series });
+  };
+  const shapesOf = (source: string) => {
+    if (source === lastSource) return lastShapes;
+    let known = shapes.get(source);
+    if (known === undefined) {
+      known = new Map();
+      shapes.set(source, known);
+    }
+    lastSource = source;
+    lastShapes = known;
+    return known;
+  };
+  const addMeasured = (message: Message) => {
+    const isRead = readNumbers(message);
+    if (isRead) {
+      const shape = shapesOf(message.source).get(found.hash);
+      if (shape !== undefined && shape.check === found.check && shape.type === message.type) {
+        for (let at = 0; at < shape.series.length; at++) {
+          const series = shape.series[at];
+          if (series !== undefined) put(series, found.numbers[at] as number, message);
+        }
+        return;
+      }
+    }
+    addParsed(message, isRead);
+  };
+  const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
+    while (series.open[0] !== undefined && isOver(series.open[0])) {
+      const window = series.open.shift() as Window;
+      openWindows--;
+      const before = series.history.fine.latest()?.last;
+      series.history.add(window);
+      closed.push({ series, window, before });
+    }
+  };
+  const closeWhere = (isOver: (window: Window) => boolean) => {
+    const closed: Closed[] = [];
+    for (const series of all.values()) closeIn(series, isOver, closed);
+    closeIn(overflowSeries, isOver, closed);
+    return closed;
+  };
+  const forgetIdle = (nowMs: number) => {
+    const before = all.size;
+    for (const [key, { usedMs }] of all) if (usedMs < nowMs - DAY_MS) all.delete(key);
+    if (all.size < before) forgetShapes();
+  };
+
+  return {
+    add(message) {
+      const { type } = message;
+      if (type !== 'metric' && type !== 'resource' && type !== 'progress') return;
+      if (options.enabled) addMeasured(message);
+    },
+    closeDue(nowMs) {
+      const { windowMs, graceMs } = options;
+      const closed = closeWhere(({ startMs }) => startMs + windowMs + graceMs <= nowMs);
+      if (nowMs < Number.POSITIVE_INFINITY) forgetIdle(nowMs);
+      return closed;
+    },
+    hasOpen: () => openWindows > 0,
+    dueMs() {
+      if (openWindows === 0) return undefined;
+      let firstMs = overflowSeries.open[0]?.startMs ?? Number.POSITIVE_INFINITY;
+      for (const { open } of all.values()) firstMs = Math.min(firstMs, open[0]?.startMs ?? firstMs);
+      return firstMs + options.windowMs + options.graceMs;
+    },
+    options: () => options,
+    setOptions(next) {
+      const isOther = !next.enabled || next.windowMs !== options.windowMs;
+      const closed = isOther ? closeWhere(() => true) : [];
+      options = next;
+      return closed;
+    },
+    *series() {
+      yield* all.values();
+      if (overflowSeries.count > 0) yield overflowSeries;
+    },
+    stats: () => ({ series: all.size, late, overflow }),
+  };
+}
