@@ -154,6 +154,33 @@ there('the tail pauses and goes on', async () => {
   await page.getByText('second').waitFor();
 });
 
+there('of the spans that a flood of 10,000 leaves only those in sight are drawn', async () => {
+  const lines = Array.from({ length: 10_000 }, (_, index) =>
+    JSON.stringify({
+      ...span('many', (index + 1).toString(16).padStart(16, '0'), index, index + 5),
+      job_id: 'big',
+      trace_id: 'big',
+    }),
+  );
+  await send(sidecar.port, `${lines.join('\n')}\n`);
+  await open('/jobs/big');
+  await page.getByRole('row').first().waitFor();
+  expect(await page.getByRole('row').count()).toBeLessThan(60);
+  expect(Number(await page.getByRole('treegrid').getAttribute('aria-rowcount'))).toBeGreaterThan(100);
+});
+
+const SHOTS = process.env.SIDECAR_SCREENSHOTS;
+(SHOTS ? there : test.skip)('screenshots, when SIDECAR_SCREENSHOTS names a folder', async () => {
+  await page.setViewportSize({ width: 1200, height: 640 });
+  for (const theme of ['light', 'dark']) {
+    await open('/jobs/job-12345');
+    await page.getByRole('row').first().waitFor();
+    await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: join(SHOTS ?? '', `job-${theme}.png`) });
+  }
+});
+
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 interface Axe {
   run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
