@@ -4,11 +4,11 @@ export interface Span {
   readonly parent_span_id?: string;
   readonly source: string;
   readonly name: string;
-  readonly start_us: number;
-  readonly duration_us?: number;
+  readonly started: string;
+  readonly duration_ms?: number;
   readonly state: 'running' | 'ok' | 'error' | 'abandoned';
   readonly status?: string;
-  readonly skewed: boolean;
+  readonly before_parent?: true;
 }
 
 export interface Service {

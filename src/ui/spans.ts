@@ -16,7 +16,7 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
   const known = new Set(spans.map(({ span_id }) => span_id));
   const children = new Map<string, Span[]>();
   const roots: Span[] = [];
-  for (const span of [...spans].sort((a, b) => a.start_us - b.start_us)) {
+  for (const span of [...spans].sort((a, b) => Date.parse(a.started) - Date.parse(b.started))) {
     const parent = span.parent_span_id;
     if (parent === undefined || parent === span.span_id || !known.has(parent)) roots.push(span);
     else children.set(parent, [...(children.get(parent) ?? []), span]);

@@ -96,6 +96,8 @@ there('the hero shows the times of the brief', async () => {
   expect(await page.locator('.total').innerText()).toContain('47.6 s');
   expect(await page.title()).toBe('job-12345 · Sidecar');
   expect(await page.getByRole('row').count()).toBe(3);
+  const bars = await page.getByRole('row').allInnerTexts();
+  expect(bars.map((text) => /[\d.]+ s/.exec(text)?.[0])).toEqual(['2.3 s', '45.3 s', '45.2 s']);
 });
 
 there('the selected span is in the URL, by keys; back goes to the list', async () => {

@@ -4,13 +4,12 @@ import type { Span } from '../../src/ui/shapes.ts';
 import { rowsOf, windowOf } from '../../src/ui/spans.ts';
 import { visible } from '../../src/ui/visible.ts';
 
-const span = (span_id: string, start_us: number, parent_span_id?: string): Span => ({
+const span = (span_id: string, startMs: number, parent_span_id?: string): Span => ({
   span_id,
-  start_us,
+  started: new Date(startMs).toISOString(),
   source: 'a',
   name: span_id,
   state: 'ok',
-  skewed: false,
   ...(parent_span_id !== undefined && { parent_span_id }),
 });
 const shown = (spans: readonly Span[], closed: string[] = [], root?: string) =>

@@ -10,8 +10,9 @@ import { visible } from '../visible.ts';
 const ROW_PX = 26;
 const HEIGHT_PX = 520;
 
-const endOf = (span: Span, endUs: number) =>
-  span.duration_us === undefined ? endUs : span.start_us + span.duration_us;
+const startOf = (span: Span) => Date.parse(span.started);
+const endOf = (span: Span, endMs: number) =>
+  span.duration_ms === undefined ? endMs : startOf(span) + span.duration_ms;
 
 /** The spans of a story as a tree grid, of which only the rows in sight are drawn. */
 export function Waterfall({ story }: { story: Story }) {
@@ -26,11 +27,11 @@ export function Waterfall({ story }: { story: Story }) {
     rows.findIndex(({ span }) => span.span_id === param('span')),
   );
   const selected = rows[at]?.span;
-  const fromUs = Date.parse(story.started) * 1000;
-  const endUs = Date.parse(story.ended) * 1000;
+  const fromMs = Date.parse(story.started);
+  const endMs = Date.parse(story.ended);
   const zoomed = spans.find(({ span_id }) => span_id === param('zoom'));
-  const from = zoomed?.start_us ?? fromUs;
-  const length = Math.max(1, (zoomed ? endOf(zoomed, endUs) : endUs) - from);
+  const from = zoomed ? startOf(zoomed) : fromMs;
+  const length = Math.max(1, (zoomed ? endOf(zoomed, endMs) : endMs) - from);
 
   const select = (to: number) => {
     const next = rows[Math.max(0, Math.min(rows.length - 1, to))];
@@ -65,8 +66,8 @@ export function Waterfall({ story }: { story: Story }) {
   if (spans.length === 0) return <p class="dim">No spans. The logs have what was said.</p>;
   const [first, last] = windowOf(rows.length, ROW_PX, scrolled, HEIGHT_PX);
   const barOf = (span: Span) => {
-    const left = Math.min(100, Math.max(0, ((span.start_us - from) / length) * 100));
-    const right = Math.min(100, Math.max(0, ((endOf(span, endUs) - from) / length) * 100));
+    const left = Math.min(100, Math.max(0, ((startOf(span) - from) / length) * 100));
+    const right = Math.min(100, Math.max(0, ((endOf(span, endMs) - from) / length) * 100));
     return { left: `${left}%`, width: `${Math.max(0.2, right - left)}%` };
   };
   return (
@@ -77,7 +78,7 @@ export function Waterfall({ story }: { story: Story }) {
         role="treegrid"
         aria-label="Spans"
         aria-rowcount={rows.length}
-        style={{ height: `${Math.min(HEIGHT_PX, rows.length * ROW_PX)}px` }}
+        style={{ height: `${Math.min(HEIGHT_PX, rows.length * ROW_PX + 2)}px` }}
         onScroll={(event) => setScrolled(event.currentTarget.scrollTop)}
       >
         <div role="presentation" style={{ height: `${first * ROW_PX}px` }} />
@@ -89,7 +90,7 @@ export function Waterfall({ story }: { story: Story }) {
             selected={first + index === at}
             expanded={!closed.has(row.span.span_id)}
             bar={barOf(row.span)}
-            length={endOf(row.span, endUs) - row.span.start_us}
+            length={endOf(row.span, endMs) - startOf(row.span)}
             onSelect={() => select(first + index)}
           />
         ))}
@@ -136,7 +137,7 @@ function SpanRow({ row, index, selected, expanded, bar, length, onSelect }: RowP
         <i class={`bar fill-${hueOf(span.source)}`} style={bar} />
       </span>
       <span role="gridcell" class="num">
-        {duration(length / 1000)}
+        {duration(length)}
       </span>
       <span role="gridcell">
         <State state={span.state} />
@@ -150,7 +151,7 @@ const Detail = ({ span, story }: { span: Span; story: Story }) => (
     <h2>{visible(span.name)}</h2>
     <p>
       <ServiceName name={span.source} /> <State state={span.state} /> <code>{visible(span.span_id)}</code>
-      {span.skewed && <span class="badge">starts before its parent</span>}
+      {span.before_parent && <span class="badge">starts before its parent</span>}
     </p>
     <ul>
       {story.timeline
