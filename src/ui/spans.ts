@@ -51,17 +51,6 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
 /** From and to, in any unit. */
 export type Stretch = readonly [from: number, to: number];
 
-/** Length of the union of stretches. */
-export function unionLength(stretches: readonly Stretch[]): number {
-  let total = 0;
-  let reached = Number.NEGATIVE_INFINITY;
-  for (const [from, to] of [...stretches].sort((a, b) => a[0] - b[0])) {
-    total += Math.max(0, to - Math.max(from, reached));
-    reached = Math.max(reached, to);
-  }
-  return total;
-}
-
 /** Which of `total` rows of a fixed height are to be drawn, `spare` beyond each edge. */
 export function windowOf(
   total: number,

@@ -93,8 +93,8 @@ export function LivePage() {
           {kept
             .slice(-MAX_SHOWN)
             .toReversed()
-            .map((message, index) => (
-              <li key={`${message.id} ${message.backend ?? ''} ${index === 0 ? '' : ''}`}>
+            .map((message) => (
+              <li key={`${message.id} ${message.backend ?? ''}`}>
                 <button type="button" class="line" onClick={() => setOpen(message)}>
                   <span class="mono dim">{clock(message.time)}</span>
                   <ServiceName name={message.source} />
