@@ -124,6 +124,7 @@ there('keys open pages, help and the other theme', async () => {
   await page.keyboard.press('?');
   await page.getByRole('dialog', { name: 'Keys' }).waitFor();
   await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
   const theme = () => page.evaluate('document.documentElement.dataset.theme');
   const before = await theme();
   await page.keyboard.press('t');
