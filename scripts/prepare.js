@@ -37,6 +37,15 @@ export function build() {
   must(process.execPath, [`${ROOT}/node_modules/assemblyscript/bin/asc.js`, `${WASM}.ts`, ...ASC_OPTIONS]);
   mkdirSync(`${ROOT}/dist/ingest/wasm`);
   copyFileSync(`${ROOT}/${WASM}.wasm`, `${ROOT}/${WASM.replace('src', 'dist')}.wasm`);
+  must(process.execPath, [
+    `${ROOT}/node_modules/vite/bin/vite.js`,
+    'build',
+    'src/ui',
+    '--config',
+    'src/ui/vite.config.js',
+    '--logLevel',
+    'warn',
+  ]);
   writeFileSync(STAMP, '');
 }
 

@@ -76,6 +76,13 @@ test('client libraries are loaded by the first send that needs them', () => {
   expect(early.filter(({ to, isType }) => isClient(to) && !isType).map(shown)).toEqual([]);
 });
 
+test('the page and the sidecar import nothing of each other', () => {
+  const page = sourcesBelow('src/ui', '.tsx').flatMap(importsOf);
+  expect(page.length).toBeGreaterThan(20);
+  const all = [...ours, ...page.filter(({ to }) => to.startsWith('src/'))];
+  expect(all.filter(({ from, to }) => below(from, 'ui') !== below(to, 'ui')).map(shown)).toEqual([]);
+});
+
 test('flow imports rxjs and flow', () => {
   const wrong = imports.filter(({ from, to }) => below(from, 'flow') && !below(to, 'flow') && to !== 'rxjs');
   expect(wrong.map(shown)).toEqual([]);

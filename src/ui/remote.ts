@@ -1,0 +1,70 @@
+import { signal } from '@preact/signals';
+import { useEffect, useState } from 'preact/hooks';
+
+/** Whether the sidecar answers; false keeps what was shown last. */
+export const online = signal(true);
+
+/** What an answer brought, or why there is none. */
+export interface Answer<T> {
+  readonly data?: T;
+  readonly error?: string;
+}
+
+async function read<T>(path: string, signalled: AbortSignal): Promise<Answer<T>> {
+  const response = await fetch(path, { signal: signalled, headers: { Accept: 'application/json' } });
+  const body = await response.json();
+  return response.ok ? { data: body as T } : { error: `${body.error}: ${body.hint}` };
+}
+
+const RETRY_MS = 2_000;
+
+/**
+ * Reads `path` now, whenever `version` changes and, with `everyMs`, again and again; keeps the last answer while the
+ * sidecar is away.
+ */
+export function useRemote<T>(path: string, version: unknown = 0, everyMs = 0): Answer<T> {
+  const [held, hold] = useState<{ path: string; answer: Answer<T> }>({ path, answer: {} });
+  useEffect(() => {
+    const ended = new AbortController();
+    let timer = 0;
+    const again = async () => {
+      let nextMs = everyMs;
+      try {
+        const answer = await read<T>(path, ended.signal);
+        online.value = true;
+        hold({ path, answer });
+      } catch {
+        if (ended.signal.aborted) return;
+        online.value = false;
+        nextMs = RETRY_MS;
+      }
+      if (nextMs > 0) timer = setTimeout(() => void again(), nextMs);
+    };
+    void again();
+    return () => {
+      ended.abort();
+      clearTimeout(timer);
+    };
+  }, [path, version, everyMs]);
+  return held.path === path ? held.answer : {};
+}
+
+/** Listens to the stream while its component is there. `undefined` listens to nothing. */
+export function useStream(query: string | undefined, hear: (event: string, data: never) => void): void {
+  useEffect(() => {
+    if (query === undefined) return;
+    const stream = new EventSource(`/api/v1/stream?${query}`);
+    for (const name of ['overview', 'health', 'config', 'jobs', 'job', 'trace', 'tail', 'gap']) {
+      stream.addEventListener(name, (event) => hear(name, JSON.parse(event.data) as never));
+    }
+    stream.addEventListener('hello', () => {
+      online.value = true;
+    });
+    stream.addEventListener('error', () => {
+      online.value = false;
+    });
+    // The newest tabs have the streams; this one asks every few seconds instead.
+    stream.addEventListener('evicted', () => stream.close());
+    return () => stream.close();
+  }, [query]);
+}

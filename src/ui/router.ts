@@ -1,0 +1,36 @@
+import { signal } from '@preact/signals';
+
+const here = () => new URL(location.href);
+
+/** Where the page is. */
+export const place = signal(here());
+addEventListener('popstate', () => {
+  place.value = here();
+});
+
+/** Goes to a page: a new entry in the history. */
+export function go(path: string): void {
+  history.pushState(null, '', path);
+  place.value = here();
+}
+
+/** Sets a parameter of the URL in the same entry of the history; '' removes it. */
+export function adjust(name: string, value: string): void {
+  const next = here();
+  if (value === '') next.searchParams.delete(name);
+  else next.searchParams.set(name, value);
+  history.replaceState(null, '', next);
+  place.value = next;
+}
+
+/** A parameter of the URL; empty when it is not there. */
+export const param = (name: string): string => place.value.searchParams.get(name) ?? '';
+
+/** Follows links of our own without loading the page again. */
+export function follow(event: MouseEvent): void {
+  const link = event.target instanceof Element ? event.target.closest('a') : null;
+  const plain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+  if (!link || !plain || link.origin !== location.origin || link.hash !== '') return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+}

@@ -1,0 +1,237 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import {
+  closeAll,
+  ONE_FILE,
+  ROOT,
+  type RunningSidecar,
+  send,
+  startSidecar,
+  TEST_MS,
+  tokenOf,
+} from '../processes.ts';
+
+jest.setTimeout(TEST_MS);
+const CHROMIUM = '/usr/bin/chromium';
+const there = existsSync(CHROMIUM) ? test : test.skip;
+const HOSTILE = '<img src=x onerror="document.title=1">\u202e"\'';
+
+let sidecar: RunningSidecar;
+let browser: Browser;
+let page: Page;
+const foreign: string[] = [];
+const problems: string[] = [];
+
+const START = Date.now() - 120_000;
+const at = (ms: number) => new Date(START + ms).toISOString();
+const span = (source: string, span_id: string, from: number, to: number, parent_span_id?: string) => ({
+  source,
+  timestamp: at(to),
+  type: 'span',
+  trace_id: '0af7651916cd43dd8448eb211c80319c',
+  span_id,
+  job_id: 'job-12345',
+  data: {
+    phase: 'end',
+    name: source,
+    parent_span_id,
+    start_us: (START + from) * 1000,
+    duration_us: (to - from) * 1000,
+    status: 'success',
+  },
+});
+const RECORDS = [
+  span('file-receiver', '00000000000000a1', 0, 2300),
+  span('queue-service', '00000000000000a2', 2300, 47_600),
+  span('db-loader', '00000000000000a3', 2400, 47_600, '00000000000000a2'),
+  {
+    source: 'evil',
+    timestamp: at(0),
+    type: 'event',
+    job_id: HOSTILE,
+    data: { level: 'error', message: HOSTILE },
+  },
+];
+
+beforeAll(async () => {
+  if (!existsSync(CHROMIUM)) return;
+  sidecar = await startSidecar({ yaml: ONE_FILE });
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  page = await browser.newPage();
+  const origin = `http://${sidecar.listening.http}`;
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith('data:')) foreign.push(request.url());
+  });
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/40[04]/.test(message.text())) problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  await page.goto(`${origin}/?token=${tokenOf(sidecar.listening)}`);
+});
+afterAll(async () => {
+  await browser?.close();
+  await closeAll();
+});
+
+const open = (path: string) => page.goto(`http://${sidecar.listening.http}${path}`);
+
+there('an empty sidecar says how to send', async () => {
+  await page.getByRole('heading', { name: 'Waiting for the first message' }).waitFor();
+  expect(await page.getByText('nc -w1').count()).toBe(1);
+});
+
+there('the hero shows the times of the brief', async () => {
+  await send(sidecar.port, RECORDS.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  await open('/jobs');
+  await page.getByRole('link', { name: 'job-12345' }).click();
+  const legend = page.getByRole('region', { name: 'Time by service' });
+  await legend.getByText('45.2 s').waitFor();
+  expect(await legend.innerText()).toMatch(
+    /file-receiver 2\.3 s[\s\S]*queue-service 0\.1 s[\s\S]*db-loader 45\.2 s/,
+  );
+  expect(await page.locator('.total').innerText()).toContain('47.6 s');
+  expect(await page.title()).toBe('job-12345 · Sidecar');
+  expect(await page.getByRole('row').count()).toBe(3);
+  const bars = await page.getByRole('row').allInnerTexts();
+  expect(bars.map((text) => /[\d.]+ s/.exec(text)?.[0])).toEqual(['2.3 s', '45.3 s', '45.2 s']);
+});
+
+there('the selected span is in the URL, by keys; back goes to the list', async () => {
+  await page.keyboard.press('j');
+  await page.waitForURL(/span=00000000000000a2/);
+  await page.goBack();
+  await page.getByRole('heading', { name: 'Jobs', exact: true }).waitFor();
+  await page.goForward();
+  await page.getByRole('row', { selected: true }).filter({ hasText: 'queue-service' }).waitFor();
+});
+
+there('keys open pages, help and the other theme', async () => {
+  for (const [key, title] of Object.entries({
+    h: 'Health',
+    c: 'Configuration',
+    m: 'Metrics',
+    l: 'Live',
+    o: 'Overview',
+  })) {
+    await page.keyboard.press('g');
+    await page.keyboard.press(key);
+    await page.getByRole('heading', { name: title, exact: true, level: 1 }).waitFor();
+  }
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
+  const theme = () => page.evaluate('document.documentElement.dataset.theme');
+  const before = await theme();
+  await page.keyboard.press('t');
+  expect(await theme()).not.toBe(before);
+});
+
+there('hostile text is shown as text', async () => {
+  await open('/jobs');
+  await page.getByText('<img src=x').first().click();
+  await page.getByText('\\u{202e}').first().waitFor();
+  expect(await page.locator('img').count()).toBe(0);
+});
+
+there('the tail pauses and goes on', async () => {
+  await open('/live');
+  await page.getByText('Messages appear here').waitFor();
+  await page.waitForTimeout(500);
+  const say = (message: string) =>
+    send(
+      sidecar.port,
+      `${JSON.stringify({ source: 'tail', type: 'event', data: { level: 'info', message } })}\n`,
+    );
+  await say('first');
+  await page.getByText('first').waitFor();
+  await page.keyboard.press('Space');
+  await say('second');
+  await page.getByRole('button', { name: 'Resume (1)' }).waitFor();
+  expect(await page.getByText('second').count()).toBe(0);
+  await page.keyboard.press('Space');
+  await page.getByText('second').waitFor();
+});
+
+there('of the spans that a flood of 10,000 leaves only those in sight are drawn', async () => {
+  const lines = Array.from({ length: 10_000 }, (_, index) =>
+    JSON.stringify({
+      ...span('many', (index + 1).toString(16).padStart(16, '0'), index, index + 5),
+      job_id: 'big',
+      trace_id: 'big',
+    }),
+  );
+  await send(sidecar.port, `${lines.join('\n')}\n`);
+  await open('/jobs/big');
+  await page.getByRole('row').first().waitFor();
+  expect(await page.getByRole('row').count()).toBeLessThan(60);
+  expect(Number(await page.getByRole('treegrid').getAttribute('aria-rowcount'))).toBeGreaterThan(100);
+});
+
+const SHOTS = process.env.SIDECAR_SCREENSHOTS;
+(SHOTS ? there : test.skip)('screenshots, when SIDECAR_SCREENSHOTS names a folder', async () => {
+  await page.setViewportSize({ width: 1200, height: 640 });
+  for (const theme of ['light', 'dark']) {
+    await open('/jobs/job-12345');
+    await page.getByRole('row').first().waitFor();
+    await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: join(SHOTS ?? '', `job-${theme}.png`) });
+  }
+});
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+interface Axe {
+  run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+}
+
+there('axe finds nothing, on any page, in either theme', async () => {
+  // Its script is not the page's own; the page's policy is tested by `problems`.
+  const context = await browser.newContext({ bypassCSP: true });
+  const bare = await context.newPage();
+  const origin = `http://${sidecar.listening.http}`;
+  await bare.goto(`${origin}/?token=${tokenOf(sidecar.listening)}`);
+  const found: string[] = [];
+  for (const theme of ['light', 'dark'] as const) {
+    await bare.emulateMedia({ colorScheme: theme });
+    for (const path of [
+      '/',
+      '/jobs',
+      '/jobs/job-12345',
+      '/jobs/none',
+      '/live',
+      '/metrics',
+      '/health',
+      '/config',
+    ]) {
+      await bare.goto(origin + path);
+      await bare.waitForTimeout(400);
+      await bare.evaluate(axe);
+      const { violations } = await bare.evaluate(() => (globalThis as unknown as { axe: Axe }).axe.run());
+      found.push(...violations.map(({ id, nodes }) => `${theme} ${path} ${id} ${nodes[0]?.html}`));
+    }
+  }
+  await context.close();
+  expect(found).toEqual([]);
+});
+
+there('nothing is asked of others, and no policy was hurt', () => {
+  expect(foreign).toEqual([]);
+  expect(problems).toEqual([]);
+});
+
+test('the first route has at most 35 KB of script, everything 250 KB', () => {
+  const folder = join(ROOT, 'dist/ui/assets');
+  const bytes = readdirSync(folder).map((name) => ({
+    name,
+    size: gzipSync(readFileSync(join(folder, name))).length,
+  }));
+  const first = bytes.filter(({ name }) => /^index-.*\.js$/.test(name));
+  expect(first).toHaveLength(1);
+  expect(first[0]?.size).toBeLessThanOrEqual(35 * 1024);
+  expect(bytes.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(250 * 1024);
+});
