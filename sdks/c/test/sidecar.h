@@ -21,7 +21,7 @@ static inline void check(int holds, const char *what, const char *file, int line
     exit(1);
 }
 
-enum { SIDECAR_BYTES = 32 << 20 };
+enum { SIDECAR_BYTES = 64 << 20, PART_BYTES = 1 << 18 };
 
 typedef struct sidecar_seen {
     volatile unsigned long bytes, connections, ended;
@@ -66,7 +66,7 @@ static inline int free_port(void) {
     return port;
 }
 
-/* Answers a hello, and acknowledges every line with a number. Lines come whole here: each ends in one read or the next. */
+/* Answers a hello, and acknowledges every line with a number; the lines are whole. */
 static inline void sidecar_answer(sidecar_seen *seen, int fd, const char *lines) {
     char answer[256];
     for (const char *line = lines; *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : "") {
@@ -83,29 +83,47 @@ static inline void sidecar_answer(sidecar_seen *seen, int fd, const char *lines)
     }
 }
 
-static inline void sidecar_serve(sidecar_seen *seen, int listener) {
-    struct pollfd set[64] = {{listener, POLLIN, 0}};
-    int count = 1;
-    for (;;) {
-        poll(set, (nfds_t)(seen->reads ? count : 1), 10);
-        if (set[0].revents & POLLIN && count < 64) {
-            set[count].fd = accept(listener, NULL, NULL);
-            set[count].events = POLLIN;
-            set[count++].revents = 0;
-            seen->connections++;
-        }
-        for (int i = 1; i < count && seen->reads; i++) {
+/* Takes over the first `size` bytes of what a connection has sent. */
+static inline void sidecar_keep(sidecar_seen *seen, char *part, size_t *have, size_t size, int fd) {
+    char *to = seen->text + seen->bytes;
+    CHECK(size < SIDECAR_BYTES - seen->bytes);
+    memcpy(to, part, size);
+    memmove(part, part + size, *have -= size);
+    if (seen->acks) sidecar_answer(seen, fd, to);
+    seen->bytes += size;
+}
+
+/* Whole lines only, as those of several connections come in turn. Ends with its parent. */
+static inline void sidecar_serve(sidecar_seen *seen, int listener, pid_t parent) {
+    static char part[64][PART_BYTES];
+    static size_t have[64];
+    struct pollfd set[64];
+    for (int i = 0; i < 64; i++) set[i].fd = -1, set[i].events = set[i].revents = 0;
+    set[0].fd = listener;
+    set[0].events = POLLIN;
+    while (getppid() == parent) {
+        poll(set, (nfds_t)(seen->reads ? 64 : 1), 10);
+        for (int i = 1; i < 64 && seen->reads; i++) {
             if (!set[i].revents) continue;
-            char *to = seen->text + seen->bytes;
-            ssize_t got = read(set[i].fd, to, SIDECAR_BYTES - 1 - seen->bytes);
-            if (got > 0) {
-                if (seen->acks) sidecar_answer(seen, set[i].fd, to);
-                seen->bytes += (unsigned long)got;
-                continue;
-            }
+            ssize_t got = read(set[i].fd, part[i] + have[i], PART_BYTES - have[i]);
+            if (got > 0) have[i] += (size_t)got;
+            size_t whole = have[i];
+            while (got > 0 && whole && part[i][whole - 1] != '\n') whole--;
+            sidecar_keep(seen, part[i], &have[i], whole, set[i].fd);
+            if (got > 0) continue;
             close(set[i].fd);
-            set[i--] = set[--count];
+            set[i].fd = -1;
+            set[i].events = 0;
             seen->ended++;
+        }
+        for (int i = 1; i < 64 && set[0].revents & POLLIN; i++) {
+            if (set[i].events) continue;
+            set[i].fd = accept(listener, NULL, NULL);
+            set[i].events = POLLIN;
+            set[i].revents = 0;
+            have[i] = 0;
+            seen->connections++;
+            break;
         }
     }
 }
@@ -113,10 +131,11 @@ static inline void sidecar_serve(sidecar_seen *seen, int listener) {
 static inline void sidecar_run(sidecar *it) {
     int listener = listen_on(it->port);
     it->port = port_of(listener);
+    pid_t parent = getpid();
     it->pid = fork();
     CHECK(it->pid >= 0);
     if (!it->pid) {
-        sidecar_serve(it->seen, listener);
+        sidecar_serve(it->seen, listener, parent);
         _exit(0);
     }
     close(listener);

@@ -11,9 +11,9 @@ static void *work(void *number) {
     snprintf(name, sizeof name, "t%d", thread);
     mon_set_context(mon_str("thread", name));
     for (int i = 0; i < records; i++) {
+        if (i % 10) continue;
         MON_SPAN(span, name);
         (void)span;
-        if (i % 100) continue;
         while (!mon_event("info", "work", MON_FIELDS(mon_int("number", i)))) sleep_ms(1);
         snprintf(text, sizeof text, "00-");
         mon_traceparent(text);
