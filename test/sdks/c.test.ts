@@ -103,7 +103,7 @@ testWith('cmake').each(['ndjson', 'msgpack'])(
     let job = (await sidecar.get('/api/v1/jobs/job-12345')) as Job;
     const isWhole = async () => {
       job = (await sidecar.get('/api/v1/jobs/job-12345')) as Job;
-      return job.messages >= 11;
+      return job.messages >= 10;
     };
     await until(isWhole, 'the whole job is known', () => JSON.stringify(job));
     expect(job.state).toBe('succeeded');

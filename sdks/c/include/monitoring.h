@@ -1151,9 +1151,20 @@ static void mon__begin(void) {
     mon__s.pid = getpid();
 }
 
+static double mon__seconds(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec / 1e6; }
+
+/* Sets what mon_sample() reckons from to now. */
+static void mon__mark(struct rusage *use) {
+    getrusage(RUSAGE_SELF, use);
+    mon__s.sampled_s = mon__clock_s();
+    mon__s.sampled_cpu_s = mon__seconds(use->ru_utime) + mon__seconds(use->ru_stime);
+    mon__s.sampled_blocks = (double)use->ru_inblock + (double)use->ru_oublock;
+}
+
 /* In a forked child: where it is in the trace stays, the rest is the parent's. */
 static void mon__own(void) {
     mon__thread *me = mon__me();
+    struct rusage use;
     me->remote = mon__current(me);
     me->continued = 1;
     while (mon__s.spans) {
@@ -1162,6 +1173,7 @@ static void mon__own(void) {
         free(span);
     }
     mon__begin();
+    mon__mark(&use);
 }
 
 /* The hooks of fork() touch memory only. A fork out of a signal handler that met a call finds the lock held. */
@@ -1193,23 +1205,19 @@ static int mon__enter(mon__call *call) {
 
 static int mon__sample(void) {
     struct rusage use;
-    double now_s = mon__clock_s(), passed_s = now_s - mon__s.sampled_s, megabytes, pages = 0;
-    getrusage(RUSAGE_SELF, &use);
-    double cpu_s = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
-    double blocks = (double)use.ru_inblock + (double)use.ru_oublock;
+    double since_s = mon__s.sampled_s, cpu_s = mon__s.sampled_cpu_s, blocks = mon__s.sampled_blocks, megabytes, pages = 0;
+    mon__mark(&use);
+    since_s = mon__s.sampled_s - since_s;
     char text[64] = "";
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strchr(text, ' ')) pages = atof(strchr(text, ' '));
     if (fd >= 0) close(fd);
     megabytes = pages > 0 ? pages * (double)sysconf(_SC_PAGESIZE) / 1048576 : (double)use.ru_maxrss / 1024;
     mon_field data[] = {
-        mon_num("cpu", passed_s > 0 ? 100 * (cpu_s - mon__s.sampled_cpu_s) / passed_s : 0), mon_num("memory", megabytes),
-        mon_num("disk", (blocks - mon__s.sampled_blocks) / 2048), mon_null("network"), mon_int("pid", getpid()),
+        mon_num("cpu", since_s > 0 ? 100 * (mon__s.sampled_cpu_s - cpu_s) / since_s : 0), mon_num("memory", megabytes),
+        mon_num("disk", (mon__s.sampled_blocks - blocks) / 2048), mon_null("network"), mon_int("pid", getpid()),
         mon_str("per", "process"), mon__field(NULL, MON_OMIT, 0), MON__LAST
     };
-    mon__s.sampled_s = now_s;
-    mon__s.sampled_cpu_s = cpu_s;
-    mon__s.sampled_blocks = blocks;
     return mon__send("resource", data, "context", NULL, 0);
 }
 
@@ -1595,6 +1603,7 @@ int mon_init_with(const mon_options *options) {
     static const mon_options nothing = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     mon__config config;
     struct sockaddr_storage peer;
+    struct rusage use;
     int error = errno;
     if (mon__busy) return 0;
     mon__configure(&config, options ? options : &nothing);
@@ -1618,7 +1627,7 @@ int mon_init_with(const mon_options *options) {
     if (peer_size) mon__s.peer = peer;
     memset(&mon__s.inherited, 0, sizeof mon__s.inherited);
     mon__parse_traceparent(getenv("TRACEPARENT"), &mon__s.inherited);
-    mon__s.sampled_s = mon__clock_s();
+    mon__mark(&use);
     if (backlog && !peer_size) mon__notice("cannot resolve %s; nothing will be delivered", config.host, 0);
     if (backlog) mon__connect();
     __atomic_store_n(&mon__s.active, backlog != NULL, __ATOMIC_RELEASE);
