@@ -50,7 +50,13 @@ testWith('cmake').each(['thread', 'address,undefined'])('its tests pass with -fs
 
 testWith('cmake', 'valgrind')('valgrind finds no error and no leak', async () => {
   const folder = await build('-DCMAKE_BUILD_TYPE=Debug');
-  const check = ['--quiet', '--leak-check=full', '--errors-for-leak-kinds=definite', '--error-exitcode=9'];
+  const check = [
+    '--quiet',
+    '--leak-check=full',
+    '--show-leak-kinds=definite',
+    '--errors-for-leak-kinds=definite',
+    '--error-exitcode=9',
+  ];
   for (const name of ['wire', 'context', 'ack', 'log']) {
     await runs('valgrind', [...check, join(folder, `test_${name}`)], { MON_SHADOW: '1' });
   }

@@ -35,7 +35,7 @@ static void sent_again(void) {
     it.seen->welcome = 20;
     sidecar_run(&it);
     CHECK(mon_flush(20) && mon_stats().sent == 50 && adds_up(mon_stats()));
-    CHECK(times_seen(&it, "\"number\":49}},\"seq\":50}\n") == 2);
+    CHECK(wait_for(&it, "\"number\":49}},\"seq\":50}\n", 2));
     it.seen->welcome = 0;
     CHECK(mon_close());
 }
