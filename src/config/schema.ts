@@ -143,7 +143,10 @@ const shape = {
     max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
   }).describe('What is remembered to show jobs and traces.'),
   metrics: section({
-    aggregate: z.boolean().default(true).describe('Sum up metrics, resource use and progress by windows.'),
+    aggregate: z
+      .boolean()
+      .default(false)
+      .describe('Sum up metrics, resource use and progress by windows; at full rate it costs as much as all else.'),
     window: duration({ min: '1s', max: '1h' })
       .prefault('10s')
       .describe('Length of a window; windows start at its multiples since the epoch.'),

@@ -72,7 +72,7 @@ describe('defaults', () => {
       },
       http: { enabled: true, host: '127.0.0.1', port: 17_001, auth: 'token', redact: [] },
       data_dir: './data',
-      metrics: { aggregate: true, window: 10_000, grace: 5000, max_series: 1000, emit: false },
+      metrics: { aggregate: false, window: 10_000, grace: 5000, max_series: 1000, emit: false },
       pipelines: './pipelines',
       batch: { max_count: 100, max_age: 5000, max_bytes: 1_048_576 },
       critical: { level: 'error' },
