@@ -20,6 +20,13 @@ const PROGRAMS = [
   { name: 'prove', probe: ['prove', ['--version']], package: 'perl' },
   { name: 'openssl', probe: ['openssl', ['version']], package: 'openssl' },
   { name: 'R', probe: ['R', ['--version']], package: 'r-base-core' },
+  { name: 'cc', probe: ['cc', ['--version']], package: 'gcc' },
+  { name: 'c++', probe: ['c++', ['--version']], package: 'g++' },
+  { name: 'cmake', probe: ['cmake', ['--version']], package: 'cmake' },
+  { name: 'make', probe: ['make', ['--version']], package: 'make' },
+  { name: 'pkg-config', probe: ['pkg-config', ['--version']], package: 'pkg-config' },
+  { name: 'valgrind', probe: ['valgrind', ['--version']], package: 'valgrind' },
+  { name: 'chromium', probe: ['chromium', ['--version']], package: 'chromium' },
   { name: 'nc', probe: ['nc', ['-h']], package: 'netcat-openbsd' },
   {
     name: 'moto_server',

@@ -146,7 +146,9 @@ const shape = {
     aggregate: z
       .boolean()
       .default(false)
-      .describe('Sum up metrics, resource use and progress by windows; at full rate it costs as much as all else.'),
+      .describe(
+        'Sum up metrics, resource use and progress by windows; at full rate it costs as much as all else.',
+      ),
     window: duration({ min: '1s', max: '1h' })
       .prefault('10s')
       .describe('Length of a window; windows start at its multiples since the epoch.'),

@@ -68,3 +68,14 @@ export function useStream(query: string | undefined, hear: (event: string, data:
     return () => stream.close();
   }, [query]);
 }
+
+/** The latest of what is read every `everyMs` and what the stream says meanwhile of `topic`. */
+export function useLatest<T>(path: string, topic: string, everyMs: number): Answer<T> {
+  const asked = useRemote<T>(path, 0, everyMs);
+  const [latest, hold] = useState<T>();
+  useEffect(() => {
+    if (asked.data !== undefined) hold(asked.data);
+  }, [asked.data]);
+  useStream(`topics=${topic}`, (event, data) => event === topic && hold(data));
+  return { ...asked, data: latest ?? asked.data };
+}

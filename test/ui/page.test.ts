@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -13,11 +13,14 @@ import {
   startSidecar,
   TEST_MS,
   tokenOf,
+  until,
 } from '../processes.ts';
 
 jest.setTimeout(TEST_MS);
+/** Debian's; `npm test` says how to get it. */
 const CHROMIUM = '/usr/bin/chromium';
-const there = existsSync(CHROMIUM) ? test : test.skip;
+const isAbsent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',').includes('chromium');
+const there = isAbsent ? test.skip : test;
 const HOSTILE = '<img src=x onerror="document.title=1">\u202e"\'';
 
 let sidecar: RunningSidecar;
@@ -58,7 +61,7 @@ const RECORDS = [
 ];
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) return;
+  if (isAbsent) return;
   sidecar = await startSidecar({ yaml: ONE_FILE });
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
   page = await browser.newPage();
@@ -172,8 +175,9 @@ there('of the spans that a flood of 10,000 leaves only those in sight are drawn'
   expect(Number(await page.getByRole('treegrid').getAttribute('aria-rowcount'))).toBeGreaterThan(100);
 });
 
+/** Pictures for the README, made where this names a folder. */
 const SHOTS = process.env.SIDECAR_SCREENSHOTS;
-(SHOTS ? there : test.skip)('screenshots, when SIDECAR_SCREENSHOTS names a folder', async () => {
+const takePictures = async () => {
   await page.setViewportSize({ width: 1200, height: 640 });
   for (const theme of ['light', 'dark']) {
     await open('/jobs/job-12345');
@@ -182,6 +186,73 @@ const SHOTS = process.env.SIDECAR_SCREENSHOTS;
     await page.waitForTimeout(300);
     await page.screenshot({ path: join(SHOTS ?? '', `job-${theme}.png`) });
   }
+};
+if (SHOTS) there('pictures', takePictures);
+
+const figure = (of: Page, name: string) =>
+  of
+    .locator('.figures div')
+    .filter({ has: of.getByText(name, { exact: true }) })
+    .locator('dd');
+
+there('the oldest of many tabs loses its stream, and asks instead', async () => {
+  const context = await browser.newContext();
+  const origin = `http://${sidecar.listening.http}`;
+  const tabs: Page[] = [];
+  for (let n = 0; n < 6; n++) {
+    const tab = await context.newPage();
+    await tab.goto(`${origin}/?token=${tokenOf(sidecar.listening)}`);
+    await figure(tab, 'messages').waitFor();
+    tabs.push(tab);
+  }
+  const [oldest] = tabs as [Page];
+  const before = await figure(oldest, 'rejected').innerText();
+  await send(sidecar.port, '{"source":5}\n'.repeat(3));
+  await until(async () => (await figure(oldest, 'rejected').innerText()) !== before, 'the oldest tab asks');
+  await context.close();
+});
+
+there(
+  'a sidecar that is gone is said to be; what was shown stays, and goes on with the next one',
+  async () => {
+    const mortal = await startSidecar({ yaml: ONE_FILE });
+    const tab = await (await browser.newContext()).newPage();
+    await tab.goto(`http://${mortal.listening.http}/?token=${tokenOf(mortal.listening)}`);
+    await figure(tab, 'messages').waitFor();
+    const isOffline = tab.getByRole('status').filter({ hasText: /answer|offline|away/i });
+    mortal.kill('SIGKILL');
+    await isOffline.waitFor();
+    expect(await figure(tab, 'messages').count()).toBe(1);
+    await startSidecar({
+      yaml: ONE_FILE,
+      folder: mortal.folder,
+      set: ['tcp.port=0', `http.port=${mortal.listening.http.split(':').at(-1)}`],
+    });
+    await isOffline.waitFor({ state: 'detached' });
+    await tab.context().close();
+  },
+);
+
+there('parallel spans of a service count once, and a gap is nobody\u2019s', async () => {
+  const lines = [
+    { ...span('twice', 'b1'.padEnd(16, '0'), 0, 10_000), job_id: 'parallel' },
+    { ...span('twice', 'b2'.padEnd(16, '0'), 0, 10_000), job_id: 'parallel' },
+    { ...span('after', 'b3'.padEnd(16, '0'), 15_000, 20_000), job_id: 'parallel' },
+  ].map((one) => JSON.stringify({ ...one, trace_id: 'c'.repeat(32) }));
+  await send(sidecar.port, `${lines.join('\n')}\n`);
+  await open('/jobs/parallel');
+  const legend = page.getByRole('region', { name: 'Time by service' });
+  await legend.getByText('twice 10.0 s').waitFor();
+  expect(await legend.innerText()).toMatch(/unattributed 5\.0 s/);
+  expect(await page.locator('.total').innerText()).toContain('20.0 s');
+});
+
+there('another name for the address is not answered', async () => {
+  const tab = await browser.newPage();
+  const port = sidecar.listening.http.split(':').at(-1);
+  const answer = await tab.goto(`http://evil.localhost:${port}/`);
+  expect(answer?.status()).toBe(421);
+  await tab.close();
 });
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

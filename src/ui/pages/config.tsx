@@ -1,15 +1,11 @@
-import { useState } from 'preact/hooks';
 import { Page, State } from '../parts.tsx';
-import { useRemote, useStream } from '../remote.ts';
+import { useLatest } from '../remote.ts';
 import type { ConfigAnswer } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
 /** What became of edits of the configuration. */
 export function ConfigPage() {
-  const { data: first, error } = useRemote<ConfigAnswer>('/api/v1/config', 0, 10_000);
-  const [pushed, push] = useState<ConfigAnswer>();
-  useStream('topics=config', (event, data) => event === 'config' && push(data));
-  const now = pushed ?? first;
+  const { data: now, error } = useLatest<ConfigAnswer>('/api/v1/config', 'config', 10_000);
   return (
     <Page title="Configuration" error={error}>
       {now && (

@@ -1,16 +1,12 @@
-import { useState } from 'preact/hooks';
 import { count, counted, duration, size } from '../format.ts';
 import { Page, State } from '../parts.tsx';
-import { useRemote, useStream } from '../remote.ts';
+import { useLatest } from '../remote.ts';
 import type { BackendHealth, Health } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
 /** How backends, ingest and the process are. */
 export function HealthPage() {
-  const { data: first, error } = useRemote<Health>('/api/v1/health', 0, 5_000);
-  const [pushed, push] = useState<Health>();
-  useStream('topics=health', (event, data) => event === 'health' && push(data));
-  const now = pushed ?? first;
+  const { data: now, error } = useLatest<Health>('/api/v1/health', 'health', 5_000);
   return (
     <Page title="Health" error={error}>
       {now && (

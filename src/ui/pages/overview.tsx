@@ -1,16 +1,12 @@
-import { useState } from 'preact/hooks';
 import { clock, count } from '../format.ts';
 import { Empty, Page, State } from '../parts.tsx';
-import { useRemote, useStream } from '../remote.ts';
+import { useLatest } from '../remote.ts';
 import type { Overview } from '../shapes.ts';
 import { JobTable } from './jobs.tsx';
 
 /** What runs, what failed, what is dropped, and how backends are. */
 export function OverviewPage() {
-  const { data: first, error } = useRemote<Overview>('/api/v1/overview', 0, 5_000);
-  const [pushed, push] = useState<Overview>();
-  useStream('topics=overview', (event, data) => event === 'overview' && push(data));
-  const now = pushed ?? first;
+  const { data: now, error } = useLatest<Overview>('/api/v1/overview', 'overview', 5_000);
   return (
     <Page title="Overview" error={error}>
       {now && <Board now={now} />}
