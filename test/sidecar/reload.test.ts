@@ -126,7 +126,7 @@ test('a bad edit keeps the running rules and says where and why, everywhere', as
     async () => (await sidecar.get('/readyz')).warnings.length === 0,
     'the warning goes when the file is right again',
   );
-  expect(sidecar.hasLogged('info', 'is the one in force again')).toBe(true);
+  await until(() => sidecar.hasLogged('info', 'is the one in force again'), 'the log says so');
   const sent = await sender.stop();
   expect(sender.isCut()).toBe(false);
   expect(await sidecar.stop()).toBe(0);
