@@ -19,6 +19,12 @@ const PROGRAMS = [
   },
   { name: 'prove', probe: ['prove', ['--version']], package: 'perl' },
   { name: 'openssl', probe: ['openssl', ['version']], package: 'openssl' },
+  {
+    name: 'python3',
+    probe: ['python3', ['-c', 'import venv, ensurepip']],
+    mustSucceed: true,
+    package: 'python3-venv',
+  },
   { name: 'R', probe: ['R', ['--version']], package: 'r-base-core' },
   { name: 'cc', probe: ['cc', ['--version']], package: 'gcc' },
   { name: 'c++', probe: ['c++', ['--version']], package: 'g++' },

@@ -1,0 +1,113 @@
+"""Events, metrics, progress, resource use and spans to the monitoring sidecar, over one TCP connection.
+
+    import monitoring_sdk as monitoring
+
+    monitoring.init("db-loader")
+    with monitoring.span("load_data"):
+        monitoring.log_metric("rows_loaded", 10000, "rows")
+
+The functions are those of the client that `init` made last; before it they do nothing.
+"""
+
+import atexit
+import contextlib
+import functools
+import os
+import weakref
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, TypeVar
+
+from . import client as _client
+from .client import Client
+
+__all__ = [
+    "Client", "init", "log_event", "log_metric", "log_progress", "log_resource", "start_span", "end_span", "span",
+    "traced", "set_context", "continue_trace", "traceparent", "child_env", "flush", "close", "stats",
+]  # fmt: skip
+__version__ = _client.VERSION
+
+_clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+_by_options: Dict[Tuple[Any, ...], Client] = {}
+_default: Optional[Client] = None
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def init(source: Any = None, tcp_host: Any = None, tcp_port: Any = None, **options: Any) -> Client:
+    """Makes the client that the functions of this module use; the same for the same arguments. Never raises."""
+    global _default
+    key = (repr(source), repr(tcp_host), repr(tcp_port), repr(sorted(options)), tuple(map(id, options.values())))
+    known = _by_options.get(key)
+    if known is None or known.closed:
+        known = _by_options[key] = Client(source, tcp_host, tcp_port, **options)
+        _clients.add(known)
+    _default = known
+    return known
+
+
+def _of_default(name: str, otherwise: Any) -> Callable[..., Any]:
+    method = getattr(Client, name)
+
+    @functools.wraps(method)
+    def call(*given: Any, **named: Any) -> Any:
+        return otherwise() if _default is None else getattr(_default, name)(*given, **named)
+
+    return call
+
+
+log_event = _of_default("log_event", bool)
+log_metric = _of_default("log_metric", bool)
+log_progress = _of_default("log_progress", bool)
+log_resource = _of_default("log_resource", bool)
+start_span = _of_default("start_span", lambda: _client.NO_SPAN)
+end_span = _of_default("end_span", bool)
+set_context = _of_default("set_context", bool)
+continue_trace = _of_default("continue_trace", bool)
+traceparent = _of_default("traceparent", lambda: None)
+child_env = _of_default("child_env", lambda: dict(os.environ))
+flush = _of_default("flush", lambda: True)
+close = _of_default("close", lambda: True)
+stats = _of_default("stats", dict)
+
+
+@contextlib.contextmanager
+def span(name: Any, attributes: Any = None, *, client: Optional[Client] = None, **place: Any) -> Iterator[str]:
+    """A span for a `with` block: ended on every way out; an exception is recorded and goes on, unchanged."""
+    used = client or _default
+    span_id = _client.NO_SPAN if used is None else used.start_span(name, **place)
+    status: Tuple[Any, ...] = ("success", None)
+    try:
+        yield span_id
+    except BaseException as error:
+        status = ("error", f"{type(error).__name__}: {_client.clean_text(error)}")
+        raise
+    finally:
+        if used is not None:
+            used.end_span(span_id, *status, attributes)
+
+
+def traced(work: _F) -> _F:
+    """Decorates a function: each call is a span of its name."""
+
+    @functools.wraps(work)
+    def call(*given: Any, **named: Any) -> Any:
+        with span(work.__qualname__):
+            return work(*given, **named)
+
+    return call  # type: ignore[return-value]
+
+
+def _forked() -> None:
+    """Memory only: new locks, no I/O; the rest happens at the child's first call."""
+    for one in list(_clients):
+        one._begin_process()
+
+
+def _at_exit() -> None:
+    _client._ENDING.append(True)
+    for one in list(_clients):
+        if not one.disabled and not one.closed and one._pid == os.getpid():
+            one._finish(_client.CLOSE_S)
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

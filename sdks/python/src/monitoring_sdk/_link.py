@@ -1,0 +1,280 @@
+"""One connection to the sidecar and the bounded backlog in front of it. Nothing waits, except 4 ms for a handshake.
+
+States: none (until `next_s`) → connecting → up (the kernel took something) → lost → none. With a session (`ack`), what
+was sent stays in the backlog until it is acknowledged, and is sent again on the next connection; the sidecar knows by
+its number what it has. Not thread-safe: the client holds its lock.
+"""
+
+import collections
+import json
+import os
+import select
+import socket
+import time
+from typing import Any, Callable, Deque, Dict, Optional
+
+BACKOFF_S = 0.1
+BACKOFF_MAX_S = 5.0
+HANDSHAKE_S = 0.004
+CONNECT_S = 5.0
+IDLE_S = 1.0
+LINGER_S = 0.2
+REASONS = ("full", "encode", "oversize", "refused", "closed", "forked")
+
+
+class Link:
+    def __init__(
+        self,
+        address: Any,
+        limit_bytes: int,
+        notice: Callable[[str], None],
+        hello: Optional[Callable[["Link"], bytes]],
+        ack: bool,
+    ) -> None:
+        """`notice` is told when records begin to be lost and when that ends; `hello` gives what a connection begins with."""
+        self.family, self.peer = address
+        self.limit_bytes = limit_bytes
+        self.notice = notice
+        self.hello = hello
+        self.ack = ack
+        self.sock: Optional[socket.socket] = None
+        self.frames: Deque[bytes] = collections.deque()
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts afresh. In a forked child what is queued is the parent's to send, and so is the connection: it is
+        closed without a shutdown."""
+        forked = len(self.frames)
+        if self.sock is not None:
+            self.sock.close()
+        self.sock = None
+        self.frames = collections.deque()
+        self.unsent = self.offset = self.seq = self.sent = self.connects = self.step = self.queued_bytes = 0
+        self.accepted = forked
+        self.dropped = dict.fromkeys(REASONS, 0)
+        self.dropped["forked"] = forked
+        self.losing: Optional[Dict[str, int]] = None
+        self.loss: Optional[Dict[str, int]] = None
+        self.session = ""
+        self.control = self.heard = b""
+        self.up = self.closed = False
+        self.next_s = self.tried_s = self.used_s = 0.0
+        self.window, self.window_bytes = 1000, 2**20
+
+    def offer(self, frame: bytes, important: bool) -> bool:
+        """Sends the frame or queues it; False if it was dropped. The last fifth of the backlog is for what is important."""
+        if self.frames:
+            self.drain()
+        room = self.limit_bytes * (1 if important else 0.8) - self.queued_bytes
+        if self.frames and len(frame) > room:
+            return self.drop("full")
+        self.accepted += 1
+        self.seq += 1
+        self.frames.append(frame)
+        self.queued_bytes += len(frame)
+        self.drain()
+        return True
+
+    def drop(self, why: str) -> bool:
+        """Counts a record that will not be sent; False."""
+        if why == "full" and self.losing is None:
+            self.losing = dict(self.dropped)
+            self.notice(f"no sidecar at {self.peer} takes records and the buffer is full: dropping")
+        self.accepted += 1
+        self.dropped[why] += 1
+        return False
+
+    def drain(self) -> None:
+        """Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one."""
+        if self.ack and self.sock is not None and not self._hear():
+            self._lose()
+        while self.may_send():
+            sock = self._socket()
+            if sock is None:
+                return
+            data = self.control or self.frames[self.unsent]
+            try:
+                taken = sock.send(data[self.offset :] if self.offset else data, socket.MSG_NOSIGNAL)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                if self.up or time.monotonic() > self.tried_s + CONNECT_S or not self._is_connecting():
+                    self._lose()
+                return
+            self._took(taken, len(data))
+        if self.losing is not None and not self.frames:
+            self.loss = {reason: self.dropped[reason] - then for reason, then in self.losing.items()}
+            self.losing = None
+            self.notice(f"delivering again; {self.loss['full']} records were dropped")
+
+    def may_send(self) -> bool:
+        if self.control:
+            return True
+        if self.unsent >= len(self.frames):
+            return False
+        if not self.ack or self.offset:
+            return True
+        return self.unsent < self.window and sum(map(len, _first(self.frames, self.unsent))) < self.window_bytes
+
+    def _took(self, taken: int, length: int) -> None:
+        if not self.up:
+            self.connects += 1
+        self.up = True
+        self.used_s = time.monotonic()
+        self.offset += taken
+        if self.offset < length:
+            return
+        self.offset = 0
+        if self.control:
+            self.control = b""
+        elif self.ack:
+            self.unsent += 1
+        else:
+            self.sent += 1
+            self.queued_bytes -= len(self.frames.popleft())
+
+    def ask(self, message: bytes) -> bool:
+        """Asks to hear at once of all that was sent."""
+        if not self.up or self.control or self.unsent < len(self.frames):
+            return False
+        self.control = message
+        return True
+
+    def _is_connecting(self) -> bool:
+        return self.sock is not None and self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+    def _hear(self) -> bool:
+        """Reads what the sidecar says, if anything; False if it has closed."""
+        try:
+            heard = self.sock.recv(4096)  # type: ignore[union-attr]
+        except (BlockingIOError, InterruptedError):
+            return self.up or time.monotonic() < self.tried_s + CONNECT_S
+        except OSError:
+            return not self.up and self._is_connecting()
+        if not heard:
+            return False
+        if self.hello is not None:
+            *lines, self.heard = (self.heard + heard).split(b"\n")
+            for line in lines:
+                self._heard_line(line)
+        return self._hear()
+
+    def _heard_line(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+            kind, data = message["type"], message["data"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if kind == "error":
+            self.notice(f"the sidecar at {self.peer} refuses: {line.decode('utf-8', 'replace')}")
+        if kind == "welcome":
+            self.window = data.get("window", self.window)
+            self.window_bytes = data.get("window_bytes", self.window_bytes)
+        if self.ack and kind in ("welcome", "ack", "nack"):
+            self._acked(data.get("last_seq", data.get("seq", 0)), kind == "nack")
+
+    def _acked(self, seq: int, refused: bool) -> None:
+        count = min(seq - (self.seq - len(self.frames)), len(self.frames))
+        for nth in range(count):
+            self.queued_bytes -= len(self.frames.popleft())
+        if count > 0:
+            self.dropped["refused"] += refused
+            self.sent += count - refused
+            if count > self.unsent:
+                self.offset = 0
+            self.unsent = max(0, self.unsent - count)
+
+    def _socket(self) -> Optional[socket.socket]:
+        """The socket, if it may be written to. Idle for long, it is looked at first: the sidecar may have closed."""
+        if self.sock is None:
+            return self.connect()
+        if self.up and time.monotonic() < self.used_s + IDLE_S and not self._has_ended():
+            return self.sock
+        if self._hear():
+            return self.sock
+        self._lose()
+        return self.connect()
+
+    def _has_ended(self) -> bool:
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""  # type: ignore[union-attr]
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    def connect(self) -> Optional[socket.socket]:
+        """One attempt a backoff step, with full jitter of the system's random source."""
+        now_s = time.monotonic()
+        if self.closed or now_s < self.next_s:
+            return None
+        limit_s = min(BACKOFF_S * 2**self.step, BACKOFF_MAX_S)
+        self.step += 1
+        self.tried_s = now_s
+        self.next_s = now_s + limit_s * int.from_bytes(os.urandom(4), "big") / 2**32
+        sock = socket.socket(self.family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if self.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(self.peer)
+        except BlockingIOError:
+            wait(sock, False, HANDSHAKE_S)
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+                sock.close()
+                return None
+        except OSError:
+            sock.close()
+            return None
+        if sock.getsockname() == self.peer:  # TCP may connect to itself where nothing listens
+            sock.close()
+            return None
+        self.sock = sock
+        self.offset = self.unsent = 0
+        self.control = self.hello(self) if self.hello is not None else b""
+        return sock
+
+    def _lose(self) -> None:
+        """A connection that lived for a second has earned an attempt at once."""
+        if self.up and time.monotonic() > self.tried_s + 1:
+            self.step, self.next_s = 0, 0.0
+        if self.sock is not None:
+            self.sock.close()
+        self.sock = None
+        self.up = False
+        self.offset = self.unsent = 0
+        self.control = self.heard = b""
+
+    def end(self) -> None:
+        """Closes for good; what is queued counts as dropped."""
+        self.dropped["closed"] += len(self.frames)
+        self.frames.clear()
+        self.unsent = self.queued_bytes = 0
+        self.closed = True
+        sock, self.sock, self.up = self.sock, None, False
+        if sock is None:
+            return
+        try:
+            sock.shutdown(socket.SHUT_WR)
+            # Closed with something unread, the connection would be reset, and what is on its way lost.
+            until_s = time.monotonic() + LINGER_S
+            while self.hello is not None and time.monotonic() < until_s:
+                if wait(sock, True, 0.02) and sock.recv(4096) == b"":
+                    break
+        except OSError:
+            pass
+        sock.close()
+
+
+def _first(frames: Deque[bytes], count: int) -> Any:
+    return (frames[nth] for nth in range(count))
+
+
+def wait(sock: Optional[socket.socket], to_read: bool, timeout_s: float) -> bool:
+    """Waits until the socket can be read or written; without one, just waits."""
+    if sock is None:
+        time.sleep(timeout_s)
+        return False
+    poll = select.poll()
+    poll.register(sock, select.POLLIN if to_read else select.POLLOUT)
+    return bool(poll.poll(timeout_s * 1000))

@@ -1,0 +1,320 @@
+import datetime
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+SOURCES = os.path.join(os.path.dirname(__file__), "..", "src")
+sys.path.insert(0, SOURCES)
+
+from fake import Fake, free_port  # noqa: E402
+
+import monitoring_sdk  # noqa: E402
+from monitoring_sdk import Client  # noqa: E402
+from monitoring_sdk._msgpack import to_msgpack  # noqa: E402
+from monitoring_sdk._values import plain  # noqa: E402
+from monitoring_sdk.handler import MonitoringHandler  # noqa: E402
+
+
+class WithFake(unittest.TestCase):
+    def setUp(self):
+        self.fake = Fake()
+        self.client = Client("test", "127.0.0.1", self.fake.port, quiet=True)
+
+    def tearDown(self):
+        self.client.close()
+        self.fake.close()
+
+
+class Wire(WithFake):
+    def test_every_kind_of_record(self):
+        self.client.set_context("region", "eu")
+        self.client.log_event("warning", 'a "text"\n\x08', {"a": 1, "b": 2.0, "c": None, "d": [1, True], "e": b"abc"})
+        self.client.log_metric("rows", "3", "count", {"t": 1})
+        self.client.log_progress("job-1", 120, "completed", total=5, current=5)
+        self.client.log_resource(cpu=1.5, memory=200, network=3)
+        event, metric, progress, resource = self.fake.wait(4)
+        self.assertEqual(list(event), ["source", "timestamp", "ts_us", "type", "data"])
+        self.assertEqual(event["data"]["message"], 'a "text"\n\x08')
+        self.assertIn(rb"\u0008", self.fake.lines[0])
+        self.assertIn(rb'"context":{"a":1,"b":2,"c":null,"d":[1,true],"e":"base64:YWJj","region":"eu"}', self.fake.lines[0])
+        self.assertEqual(metric["data"], {"name": "rows", "value": 3, "unit": "count", "tags": {"region": "eu", "t": 1}})
+        self.assertEqual(progress["job_id"], "job-1")
+        self.assertEqual(list(progress["data"]), ["job_id", "percent", "status", "current", "total", "context"])
+        self.assertEqual(resource["data"], {"cpu": 1.5, "memory": 200, "network": 3, "context": {"region": "eu"}})
+        at = datetime.datetime.strptime(event["timestamp"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+        self.assertLess(abs(at.timestamp() * 1e6 - event["ts_us"]), 1000)
+
+    def test_values_within_limits(self):
+        cyclic = {}
+        cyclic["self"] = cyclic
+        deep = []
+        for _ in range(12):
+            deep = [deep]
+        value = {
+            "nan": float("nan"), "inf": float("-inf"), "big": 2**60, "float": 2.0**60, "bad": "a\ud800", "cyclic": cyclic, "deep": deep,
+            "many": list(range(300)), "at": datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), "text": "é" * 9000,
+        }  # fmt: skip
+        found = plain(value)
+        self.assertEqual((found["nan"], found["inf"]), ("NaN", "-Infinity"))
+        self.assertEqual((found["big"], found["float"]), (str(2**60), str(2**60)))
+        self.assertEqual((found["bad"], found["cyclic"]), ("a\ufffd", {"self": "<cyclic>"}))
+        self.assertIn("<depth>", json.dumps(found["deep"]))
+        self.assertEqual((len(found["many"]), found["at"]), (256, "2026-01-02T00:00:00Z"))
+        self.assertEqual(len(found["text"].encode()), 8192)
+        self.assertEqual(len(plain({str(n): n for n in range(200)})), 128)
+
+    def test_a_record_that_is_too_large_loses_its_context_then_is_dropped(self):
+        self.client.log_event("info", "large", {str(n): "x" * 8000 for n in range(20)})
+        self.assertEqual(self.fake.wait(1)[0]["data"]["context"], {"_truncated": True})
+
+    def test_spans(self):
+        outer = self.client.start_span("outer")
+        with self.assertRaisesRegex(ValueError, "boom"):
+            with monitoring_sdk.span("inner", client=self.client):
+                self.client.log_event("info", "inside")
+                raise ValueError("boom")
+        self.assertTrue(self.client.end_span(outer, "success", attributes={"rows": 1}))
+        self.assertFalse(self.client.end_span(outer))
+        self.assertEqual(self.client.stats()["unknown_spans"], 1)
+        start, inner_start, inside, inner, end = self.fake.wait(5)
+        self.assertEqual({record["trace_id"] for record in self.fake.records()}, {start["trace_id"]})
+        self.assertEqual(inner["data"]["parent_span_id"], outer)
+        self.assertEqual((inner["data"]["status"], inner["data"]["status_message"]), ("error", "ValueError: boom"))
+        self.assertEqual(inside["span_id"], inner_start["span_id"])
+        self.assertEqual(end["data"]["attributes"], {"rows": 1})
+
+    def test_threads_do_not_see_each_other_s_spans(self):
+        span = self.client.start_span("mine")
+        place = []
+        thread = threading.Thread(target=lambda: place.append(self.client.traceparent()))
+        thread.start()
+        thread.join()
+        self.assertEqual(place, [None])
+        self.assertIn(span, self.client.traceparent())
+
+    def test_the_environment_of_children(self):
+        self.client.set_context("job_id", "job-9")
+        span = self.client.start_span("parent")
+        env = self.client.child_env()
+        self.assertRegex(env["TRACEPARENT"], f"^00-[0-9a-f]{{32}}-{span}-01$")
+        self.assertEqual((env["MONITORING_JOB_ID"], env["MONITORING_PORT"]), ("job-9", str(self.fake.port)))
+        self.assertNotIn("TRACEPARENT", os.environ)
+
+    def test_before_send_edits_and_drops(self):
+        def edit(record):
+            if record["data"].get("message") == "secret":
+                return None
+            record["data"]["message"] = "changed"
+            return record
+
+        client = Client("edits", "127.0.0.1", self.fake.port, before_send=edit, quiet=True)
+        client.log_event("info", "secret")
+        client.log_event("info", "plain", {"k": 1})
+        self.assertEqual(self.fake.wait(1)[0]["data"], {"level": "info", "message": "changed", "context": {"k": 1}})
+        client.close()
+
+    def test_logging_records_become_events(self):
+        logger = logging.getLogger("app.db")
+        logger.addHandler(MonitoringHandler(self.client))
+        logger.propagate = False
+        try:
+            raise KeyError("k")
+        except KeyError:
+            logger.exception("failed %d", 7, extra={"rows": 3})
+        data = self.fake.wait(1)[0]["data"]
+        self.assertEqual((data["level"], data["message"], data["context"]["rows"]), ("error", "failed 7", 3))
+        self.assertEqual(data["context"]["exception"], {"type": "KeyError", "message": "'k'"})
+
+    def test_messagepack(self):
+        self.assertEqual(to_msgpack({"a": [1, -1, 200, -200, 70000, -70000, 2**40, -(2**40), 1.5, None, True, "x" * 40]}).hex(),
+            "81a1619c01ffccc8d1ff38ce00011170d2fffeee90cf0000010000000000d3ffffff0000000000cb3ff8000000000000c0c3d928" + "78" * 40)  # fmt: skip
+
+
+class Safety(unittest.TestCase):
+    def test_no_argument_raises(self):
+        class Bad:
+            def __str__(self):
+                raise RuntimeError("no")
+
+        class Logs:
+            def __init__(self, client):
+                self.client = client
+
+            def __str__(self):
+                self.client.log_event("info", "again")
+                return "logs"
+
+        client = Client("fuzz", "127.0.0.1", free_port(), quiet=True, buffer_bytes=50000)
+        values = [None, "", "\ud800", "x" * 100000, 0, -1, 2**70, float("nan"), b"\xff", [], {}, {1: 2}, {Bad(): Bad()}, Bad(), Logs(client),
+            object(), print, set([1]), (1, [2]), datetime.date(2026, 1, 1), datetime.datetime.now(), True, 10**5000, lambda: 0, Exception("x")]  # fmt: skip
+        chance = random.Random(int(os.environ.get("FUZZ_SEED", "1")))
+        calls = [client.log_event, client.log_metric, client.log_progress, client.log_resource, client.start_span, client.end_span, client.set_context]
+        counts = {client.log_event: 3, client.log_metric: 4, client.log_progress: 3, client.log_resource: 4, client.start_span: 3, client.end_span: 4, client.set_context: 2}
+        for _ in range(10_000):
+            call = chance.choice(calls)
+            call(*(chance.choice(values) for _ in range(counts[call])))
+        stats = client.stats()
+        self.assertEqual(stats["accepted"], stats["sent"] + stats["queued"] + sum(stats["dropped"].values()))
+        self.assertLessEqual(stats["queued_bytes"], 50000)
+        self.assertGreater(stats["dropped"]["encode"], 0)
+        client.close()
+
+    def test_arguments_are_left_as_they_are(self):
+        client = Client("keeps", "127.0.0.1", free_port(), quiet=True)
+        context = {"b": [1, {"c": 2}], "a": "x"}
+        before = json.dumps(context)
+        client.log_event("info", "x", context)
+        self.assertEqual(json.dumps(context), before)
+        client.close()
+
+    def test_the_last_fifth_is_for_what_is_important(self):
+        client = Client("full", "127.0.0.1", free_port(), quiet=True, buffer_bytes=20000)
+        while client.log_event("info", "ordinary"):
+            pass
+        self.assertTrue(client.log_event("error", "important"))
+        self.assertFalse(client.log_event("info", "ordinary"))
+        started = time.monotonic()
+        self.assertFalse(client.close())
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertFalse(client.log_event("info", "closed"))
+        self.assertGreater(client.stats()["dropped"]["closed"], 0)
+
+    def test_a_sidecar_that_never_reads_stops_nobody(self):
+        fake = Fake(reads=False)
+        client = Client("stuck", "127.0.0.1", fake.port, quiet=True, buffer_bytes=100000)
+        slowest = 0.0
+        for _ in range(20000):
+            started = time.monotonic()
+            client.log_event("info", "x" * 1000)
+            slowest = max(slowest, time.monotonic() - started)
+        self.assertLess(slowest, 5)
+        self.assertGreater(client.stats()["dropped"]["full"], 0)
+        client.close(0.1)
+        fake.close()
+
+    def test_disabled_costs_nothing(self):
+        threads = threading.active_count()
+        client = Client("off", disabled=True)
+        self.assertFalse(client.log_event("info", "x"))
+        self.assertTrue(client.flush() and client.close())
+        self.assertEqual(threading.active_count(), threads)
+
+
+class Delivery(unittest.TestCase):
+    def test_a_late_sidecar_and_one_that_goes(self):
+        port = free_port()
+        client = Client("late", "127.0.0.1", port, quiet=True)
+        for n in range(5):
+            client.log_event("info", str(n))
+        self.assertEqual(client.stats()["queued"], 5)
+        fake = Fake(port)
+        self.assertTrue(client.flush(10))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(5)], ["0", "1", "2", "3", "4"])
+        fake.close()
+        time.sleep(0.1)
+        client.log_event("info", "after")
+        again = Fake(port)
+        self.assertTrue(client.flush(10))
+        self.assertEqual(again.wait(1)[-1]["data"]["message"], "after")
+        client.close()
+        again.close()
+
+    def test_what_is_not_acknowledged_is_sent_again(self):
+        port = free_port()
+        def answers(upto):
+            def answer(sock, record):
+                if record["type"] == "hello":
+                    sock.sendall(b'{"type":"welcome","data":{"v":1,"last_seq":%d,"window":1000}}\n' % upto)
+                elif record["type"] == "event" and record["seq"] <= 2 + upto * 10:
+                    sock.sendall(b'{"type":"ack","data":{"seq":%d}}\n' % record["seq"])
+            return answer
+
+        fake = Fake(port, answers=answers(0))
+        client = Client("acked", "127.0.0.1", port, quiet=True, ack="memory")
+        for n in range(3):
+            client.log_event("info", str(n))
+        fake.wait(4)
+        self.assertFalse(client.flush(0.3))
+        self.assertEqual((client.stats()["sent"], client.stats()["queued"]), (2, 1))
+        fake.close()
+        client.log_event("info", "3")
+        again = Fake(port, answers=answers(2))
+        self.assertTrue(client.flush(10))
+        self.assertEqual([r["data"]["message"] for r in again.records() if r["type"] == "event"], ["2", "3"])
+        self.assertEqual(client.stats()["sent"], 4)
+        client.close()
+        again.close()
+
+    def test_threads_tear_nothing(self):
+        fake = Fake()
+        client = Client("threads", "127.0.0.1", fake.port, quiet=True, buffer_bytes=10**8)
+        def run(thread):
+            for n in range(1000):
+                client.log_event("info", f"{thread}-{n}")
+        threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertTrue(client.flush(20))
+        self.assertEqual(len({record["data"]["message"] for record in fake.wait(8000)}), 8000)
+        client.close()
+        fake.close()
+
+
+class Processes(unittest.TestCase):
+    def run_script(self, port, text):
+        script = f"import os, sys, signal\nimport monitoring_sdk as m\nm.init('script', '127.0.0.1', {port}, quiet=True)\n{textwrap.dedent(text)}"
+        env = {**os.environ, "PYTHONPATH": SOURCES}
+        return subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, timeout=120)
+
+    def test_the_last_record_arrives_however_the_process_ends(self):
+        for end in ("pass", "raise SystemExit(3)", "1/0", "os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)"):
+            fake = Fake()
+            self.run_script(fake.port, f"m.log_event('info', 'last')\n{end}")
+            self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["last"], end)
+            fake.close()
+
+    def test_the_exit_waits_for_a_sidecar_that_comes(self):
+        port = free_port()
+        late = []
+        threading.Timer(0.15, lambda: late.append(Fake(port))).start()
+        self.run_script(port, "m.log_event('info', 'kept')\nimport time; time.sleep(0.6)")
+        self.assertEqual(late[0].wait(1)[0]["data"]["message"], "kept")
+        late[0].close()
+
+    def test_forked_children(self):
+        fake = Fake()
+        done = self.run_script(fake.port, """
+            m.set_context('job_id', 'job-1')
+            m.log_event('info', 'parent')
+            pids = []
+            for child in range(8):
+                pid = os.fork()
+                if pid == 0:
+                    for n in range(1000): m.log_event('info', f'{child}-{n}')
+                    m.flush(20)
+                    os._exit(0)
+                pids.append(pid)
+            for pid in pids: os.waitpid(pid, 0)
+            m.log_event('info', 'parent again')
+        """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        records = fake.wait(8002, 30)
+        self.assertEqual(len({record["data"]["message"] for record in records}), 8002)
+        self.assertEqual({record["job_id"] for record in records}, {"job-1"})
+        fake.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
