@@ -50,17 +50,13 @@ testWith('cmake').each(['thread', 'address,undefined'])('its tests pass with -fs
 
 testWith('cmake', 'valgrind')('valgrind finds no error and no leak', async () => {
   const folder = await build('-DCMAKE_BUILD_TYPE=Debug');
-  const check = [
-    '--quiet',
-    '--leak-check=full',
-    '--show-leak-kinds=definite',
-    '--errors-for-leak-kinds=definite',
-    '--error-exitcode=9',
-  ];
+  const errors = ['--quiet', '--error-exitcode=9'];
+  const leaks = ['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'];
   for (const name of ['wire', 'context', 'ack', 'log']) {
-    await runs('valgrind', [...check, join(folder, `test_${name}`)], { MON_SHADOW: '1' });
+    await runs('valgrind', [...errors, ...leaks, join(folder, `test_${name}`)], { MON_SHADOW: '1' });
   }
-  await runs('valgrind', [...check, join(folder, 'test_threads'), '200'], { MON_SHADOW: '1' });
+  // It forks beside threads, whose memory nobody has in the child.
+  await runs('valgrind', [...errors, join(folder, 'test_threads'), '200'], { MON_SHADOW: '1' });
 });
 
 testWith('cmake', 'pkg-config')('an installed header is found by pkg-config', async () => {

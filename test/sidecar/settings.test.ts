@@ -64,7 +64,7 @@ test('listeners', () => {
 });
 
 test('the web page', () => {
-  expect(webAddress(configOf({ http: { port: 5 } }))).toEqual({ host: '127.0.0.1', port: 5 });
+  expect(webAddress(configOf({ http: { port: 5 } }))).toEqual({ auth: 'token', host: '127.0.0.1', port: 5 });
   expect(webAddress(configOf({ http: { enabled: false } }))).toBeUndefined();
 });
 
