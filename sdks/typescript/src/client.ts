@@ -1,0 +1,444 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
+import { type Dropped, Link, type Reason } from './link.ts';
+import { toMsgpack } from './msgpack.ts';
+import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
+import { cleanText, MAX_KEYS, type Plain, plain, toJson } from './values.ts';
+
+export const VERSION = '0.1.0';
+const MAX_RECORD_BYTES = 65_536;
+const MAX_CONTEXT_KEYS = 64;
+const MAX_OPEN_SPANS = 1024;
+const WARN = 4;
+const CLOSE_MS = 1000;
+const ABSENT_MS = 200;
+const NO_SPAN = '0'.repeat(16);
+const FINAL = /^(completed?|done|finished|success|succeeded|fail(ed|ure)?|error|cancell?ed|aborted)$/i;
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/;
+
+type Fields = { [key: string]: Plain };
+
+/** A trace and a span in it; '' where there is none. */
+interface Place {
+  readonly trace: string;
+  readonly span: string;
+}
+
+interface Span {
+  readonly id: string;
+  readonly trace: string;
+  core: Fields;
+  readonly startMs: number;
+  readonly outer: Span | undefined;
+}
+
+/** What became of records: accepted = sent + queued + the sum of dropped. */
+export interface Stats {
+  readonly accepted: number;
+  readonly sent: number;
+  readonly queued: number;
+  readonly dropped: Dropped;
+  readonly queuedBytes: number;
+  readonly connected: boolean;
+  readonly connects: number;
+  readonly unknownSpans: number;
+}
+
+/** Options of a span. */
+export interface SpanOptions {
+  /** Id of the span that it is a child of; else the one that is open in this context. */
+  readonly parent?: string;
+  /** W3C Trace Context of a span in another process. */
+  readonly traceparent?: string;
+  readonly attributes?: unknown;
+}
+
+function parseTraceparent(text: unknown): Place | undefined {
+  const [, trace = '', span = ''] = (typeof text === 'string' && TRACEPARENT.exec(text.trim().toLowerCase())) || [];
+  return trace === '' ? undefined : { trace, span };
+}
+
+/** A number if it reads as one; else what was given. */
+function numberOf(value: unknown): Plain {
+  if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return plain(Number(value));
+  return plain(value);
+}
+
+/** Sends to one sidecar as one source. No method throws or waits, but those that return a promise, which never rejects. */
+export class Client {
+  readonly settings: Settings;
+  readonly #link: Link | undefined;
+  readonly #open = new AsyncLocalStorage<Span | undefined>();
+  readonly #spans = new Map<string, Span>();
+  #context: Fields = {};
+  #jobId: string | undefined;
+  #traceId = '';
+  #inherited: Place;
+  #remote: Place;
+  #unknownSpans = 0;
+  #busy = false;
+  #closed: Promise<boolean> | undefined;
+  #isOver = false;
+  #second = 0;
+  #stamp = '';
+
+  constructor(options: Options = {}) {
+    this.settings = readSettings(options);
+    const { host, port, bufferBytes, ack, token, disabled, jobId, tags, unknown } = this.settings;
+    this.#jobId = jobId;
+    this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
+    if (disabled) return;
+    this.#context = plain(tags) as Fields;
+    if (unknown.length > 0) this.#notice(`unknown option ${unknown.join(', ')}`);
+    const hello = ack !== '' || token !== '' ? () => this.#hello() : undefined;
+    this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, ack: ack !== '' });
+  }
+
+  /** Resolves once the connection is up, or the time has passed; whether it is. Await it in short programs. */
+  ready(timeoutMs = 1000): Promise<boolean> {
+    return this.#link?.connected(timeoutMs) ?? Promise.resolve(false);
+  }
+
+  /** An event. Levels: trace, debug, info, warn, error, fatal; the usual other names are understood. */
+  logEvent(level: string, message: string, context?: unknown): boolean {
+    return this.#safely(() => {
+      const name = level ? cleanText(level) : 'info';
+      const rank = rankOf(name);
+      if (rank < this.settings.rank) return true;
+      return this.#record('event', { level: name, message: cleanText(message ?? '') }, 'context', context, rank >= WARN);
+    }, false);
+  }
+
+  /** A finite number, or text that reads as one; else the record is dropped and counted. */
+  logMetric(name: string, value: number, unit?: string, tags?: unknown): boolean {
+    return this.#safely(() => {
+      const number = typeof value === 'number' ? value : Number(cleanText(value) || Number.NaN);
+      if (!Number.isFinite(number)) return this.#drop('encode');
+      return this.#record('metric', { name: cleanText(name ?? ''), value: number, unit: unit == null ? null : cleanText(unit) }, 'tags', tags);
+    }, false);
+  }
+
+  /** How far a job is, 0 to 100; `more`: message, current, total. */
+  logProgress(jobId: string | undefined, percent: number, status?: string, more: Readonly<Record<string, unknown>> = {}): boolean {
+    return this.#safely(() => {
+      const job = jobId == null ? this.#jobId : cleanText(jobId);
+      const part = numberOf(percent);
+      const core = { job_id: job ?? null, percent: part, status: plain(status), ...(plain(more) as Fields) };
+      const final = (typeof part === 'number' && part >= 100) || FINAL.test(cleanText(status ?? ''));
+      return this.#record('progress', core, 'context', undefined, final, this.#ids(job));
+    }, false);
+  }
+
+  /** cpu in percent, memory in MB, disk and network in MB since the last record; any other numbers besides. */
+  logResource(values: Readonly<Record<string, unknown>>): boolean {
+    return this.#safely(() => {
+      const entries = Object.entries(values).filter(([, value]) => value != null);
+      const core = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, numberOf(value)]));
+      return this.#record('resource', core, 'context');
+    }, false);
+  }
+
+  /** Begins a span that stays open in this context until `endSpan`; its id, 16 hexadecimal digits. */
+  startSpan(name: string, options: SpanOptions = {}): string {
+    return this.#safely(() => {
+      const span = this.#start(name, options);
+      this.#open.enterWith(span);
+      return span.id;
+    }, NO_SPAN);
+  }
+
+  /** Ends a span. One that is not open is counted, and nothing else. */
+  endSpan(spanId: string, status = 'success', message?: string, attributes?: unknown): boolean {
+    return this.#safely(() => {
+      const span = this.#spans.get(spanId);
+      if (span === undefined) {
+        this.#unknownSpans++;
+        return false;
+      }
+      this.#spans.delete(spanId);
+      const us = Math.max(0, Math.round((performance.now() - span.startMs) * 1000));
+      const core: Fields = { phase: 'end', ...span.core, duration_us: us, status: cleanText(status ?? 'success') };
+      if (message != null) core.status_message = cleanText(message);
+      if (this.#open.getStore() === span) this.#open.enterWith(span.outer);
+      return this.#record('span', core, 'attributes', attributes, true, this.#ids(this.#jobId, { trace: span.trace, span: span.id }));
+    }, false);
+  }
+
+  /** Calls `work` in a span of its own and gives what it gives, a promise or an exception too. */
+  withSpan<T>(name: string, work: (spanId: string) => T, options: SpanOptions = {}): T {
+    const span = this.#safely<Span | undefined>(() => this.#start(name, options), undefined);
+    const end = (error?: { cause: unknown }) => {
+      if (span === undefined) return;
+      if (error === undefined) this.endSpan(span.id, 'success', undefined, options.attributes);
+      else this.endSpan(span.id, 'error', cleanText(error.cause), options.attributes);
+    };
+    return this.#open.run(span ?? this.#open.getStore(), () => {
+      let result: T;
+      try {
+        result = work(span?.id ?? NO_SPAN);
+      } catch (cause) {
+        end({ cause });
+        throw cause;
+      }
+      if (!(result instanceof Promise)) {
+        end();
+        return result;
+      }
+      const ended = result.then(
+        (value) => {
+          end();
+          return value;
+        },
+        (cause) => {
+          end({ cause });
+          throw cause;
+        },
+      );
+      return ended as T;
+    });
+  }
+
+  /** A span for `using`: it ends with the block. */
+  span(name: string, options: SpanOptions = {}): { readonly id: string; [Symbol.dispose](): void } {
+    const id = this.startSpan(name, options);
+    return { id, [Symbol.dispose]: () => void this.endSpan(id, 'success', undefined, options.attributes) };
+  }
+
+  /** What goes with every record from now on; null takes it out. `job_id` and `trace_id` are special. */
+  setContext(key: string, value: unknown): boolean {
+    return this.#safely(() => {
+      const name = cleanText(key);
+      if (name === 'job_id') this.#jobId = value == null ? this.settings.jobId : cleanText(value);
+      else if (name === 'trace_id') {
+        const trace = value == null ? '' : cleanText(value).replaceAll('-', '').toLowerCase();
+        if (value != null && !/^(?!0{32})[0-9a-f]{32}$/.test(trace)) return false;
+        this.#traceId = trace;
+      } else if (value == null) delete this.#context[name];
+      else if (!(name in this.#context) && Object.keys(this.#context).length >= MAX_CONTEXT_KEYS) return false;
+      else this.#context[name] = plain(value);
+      return true;
+    }, false);
+  }
+
+  /** Takes up a trace for what is outside of spans; without one it goes back to what the process inherited. */
+  continueTrace(traceparent?: string): boolean {
+    const remote = traceparent == null ? this.#inherited : parseTraceparent(traceparent);
+    if (remote !== undefined) this.#remote = remote;
+    return remote !== undefined;
+  }
+
+  /** W3C Trace Context of the open span, for queue items and headers; undefined outside of spans. */
+  traceparent(): string | undefined {
+    const { trace, span } = this.#place();
+    return span === '' ? undefined : `00-${trace}-${span}-01`;
+  }
+
+  /** A copy of the environment with what a child process needs to continue the trace and the job. */
+  childEnv(): Record<string, string | undefined> {
+    const env = { ...process.env };
+    if (this.settings.disabled) return env;
+    env.MONITORING_HOST = this.settings.host;
+    env.MONITORING_PORT = String(this.settings.port);
+    const parent = this.traceparent();
+    if (parent !== undefined) env.TRACEPARENT = parent;
+    if (this.#jobId !== undefined) env.MONITORING_JOB_ID = this.#jobId;
+    return env;
+  }
+
+  /** Resolves when the kernel has everything, with `ack` when the sidecar has acknowledged it (true), or in time (false). */
+  async flush(timeoutMs = 1000): Promise<boolean> {
+    if (this.#link === undefined) return true;
+    if (this.settings.ack !== '' && this.#link.queued > 0) this.#link.say(this.#control('ping'));
+    return this.#link.emptied(timeoutMs, Number.POSITIVE_INFINITY);
+  }
+
+  /** Ends open spans as `abandoned`, flushes, closes. Gives up after 0.2 s without a sidecar; idempotent. */
+  close(timeoutMs = CLOSE_MS): Promise<boolean> {
+    this.#closed ??= this.#finish(timeoutMs);
+    return this.#closed;
+  }
+
+  /** Whether `close` was called. */
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  stats(): Stats {
+    const link = this.#link;
+    const dropped = { full: 0, encode: 0, oversize: 0, refused: 0, closed: 0, forked: 0, ...link?.dropped };
+    return {
+      accepted: link?.accepted ?? 0,
+      sent: link?.sent ?? 0,
+      queued: link?.queued ?? 0,
+      dropped,
+      queuedBytes: link?.queuedBytes ?? 0,
+      connected: link?.up ?? false,
+      connects: link?.connects ?? 0,
+      unknownSpans: this.#unknownSpans,
+    };
+  }
+
+  /** Flushes before the process ends by itself. */
+  async beforeExit(): Promise<void> {
+    if (this.#link !== undefined && this.#closed === undefined && this.#link.queued > 0) await this.#link.emptied(CLOSE_MS, ABSENT_MS);
+  }
+
+  async #finish(timeoutMs: number): Promise<boolean> {
+    const link = this.#link;
+    if (link === undefined) return true;
+    for (const id of [...this.#spans.keys()].reverse()) this.endSpan(id, 'abandoned');
+    this.#isOver = true;
+    if (this.settings.ack !== '') link.say(this.#control('ping'));
+    const flushed = await link.emptied(timeoutMs, ABSENT_MS);
+    if (!flushed) this.#notice(`${link.queued} records could not be delivered`);
+    if (this.settings.ack !== '') link.say(this.#control('bye'));
+    await link.end();
+    return flushed;
+  }
+
+  /** Runs `work` so that none of it reaches the host. A record logged while one is made is counted, not sent. */
+  #safely<T>(work: () => T, otherwise: T): T {
+    if (this.#link === undefined) return otherwise;
+    if (this.#busy) {
+      this.#drop('encode');
+      return otherwise;
+    }
+    this.#busy = true;
+    try {
+      return work();
+    } catch {
+      this.#drop('encode');
+      return otherwise;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #drop(why: Reason): boolean {
+    return this.#link?.drop(why) ?? false;
+  }
+
+  #notice(text: string): void {
+    if (this.settings.quiet) return;
+    try {
+      writeSync(2, `monitoring-sdk[${this.settings.source}]: ${text}\n`);
+    } catch {
+      // Nobody reads it.
+    }
+  }
+
+  /** That of the span open in this context, else of setContext, else what was inherited. */
+  #place(): Place {
+    let span = this.#open.getStore();
+    while (span !== undefined && !this.#spans.has(span.id)) span = span.outer;
+    if (span !== undefined) return { trace: span.trace, span: span.id };
+    return this.#traceId === '' ? this.#remote : { trace: this.#traceId, span: '' };
+  }
+
+  #ids(job: string | undefined, { trace, span }: Place = this.#place()): Fields {
+    const ids: Fields = {};
+    if (trace !== '') ids.trace_id = trace;
+    if (span !== '') ids.span_id = span;
+    if (job !== undefined) ids.job_id = job;
+    return ids;
+  }
+
+  #start(name: string, { parent, traceparent }: SpanOptions): Span {
+    const above = this.#spans.get(parent ?? '');
+    const place = above ? { trace: above.trace, span: above.id } : (parseTraceparent(traceparent) ?? this.#place());
+    const core: Fields = { name: cleanText(name ?? '') };
+    if (place.span !== '') core.parent_span_id = place.span;
+    const trace = place.trace || newId(16);
+    const id = newId(8);
+    const [oldest] = this.#spans.size >= MAX_OPEN_SPANS ? this.#spans.keys() : [];
+    if (oldest !== undefined) this.#spans.delete(oldest);
+    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(this.#jobId, { trace, span: id }));
+    const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#open.getStore() };
+    this.#spans.set(id, span);
+    return span;
+  }
+
+  /** One frame: the envelope, the members of its type, and the context merged with what the call gave. */
+  #record(type: string, core: Fields, slot: string, given?: unknown, important = false, ids?: Fields): boolean {
+    if (this.#isOver) return this.#drop('closed');
+    let extra = this.#context;
+    let own: Plain | undefined;
+    if (given != null) {
+      own = plain(given);
+      const fields: Fields = typeof own === 'object' && own !== null && !Array.isArray(own) ? own : { value: own };
+      extra = { ...extra, ...fields };
+      if (ids === undefined && fields.job_id != null) ids = this.#ids(cleanText(fields.job_id));
+    }
+    const { beforeSend } = this.settings;
+    if (beforeSend !== undefined) {
+      const edited = beforeSend({ type, data: { ...core, [slot]: { ...extra } } });
+      if (edited == null) return true;
+      const { [slot]: edits, ...rest } = edited.data;
+      core = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, plain(value)]));
+      extra = plain(edits ?? {}) as Fields;
+    }
+    return this.#offer(type, ids ?? this.#ids(this.#jobId), core, slot, extra, important);
+  }
+
+  #offer(type: string, ids: Fields, core: Fields, slot: string, extra: Fields, important: boolean): boolean {
+    const link = this.#link as Link;
+    const data: Fields = { ...core };
+    const keys = Object.keys(extra);
+    if (keys.length > 0) data[slot] = Object.fromEntries(keys.sort().slice(0, MAX_KEYS).map((key) => [key, extra[key] as Plain]));
+    const record: Fields = { ...this.#envelope(type), ...ids, data };
+    if (this.settings.ack !== '') record.seq = link.seq + 1;
+    let frame = this.#encode(record);
+    if (Buffer.byteLength(frame) > MAX_RECORD_BYTES && keys.length > 0) {
+      data[slot] = { _truncated: true };
+      frame = this.#encode(record);
+    }
+    if (Buffer.byteLength(frame) > MAX_RECORD_BYTES) return link.drop('oversize');
+    const kept = link.offer(frame, important);
+    const { loss } = link;
+    link.loss = undefined;
+    if (loss !== undefined) this.#record('sdk', { dropped: { ...loss } }, 'context');
+    return kept;
+  }
+
+  #encode(record: Fields): string | Buffer {
+    return this.settings.isMsgpack ? toMsgpack(record) : `${toJson(record)}\n`;
+  }
+
+  #envelope(type: string): Fields {
+    const us = nowUs();
+    const second = Math.floor(us / 1e6);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#stamp = new Date(second * 1000).toISOString().slice(0, 19);
+    }
+    const ms = String(Math.floor((us % 1e6) / 1000)).padStart(3, '0');
+    return { source: this.settings.source, timestamp: `${this.#stamp}.${ms}Z`, ts_us: us, type };
+  }
+
+  #control(type: string): string | Buffer {
+    return this.#encode({ ...this.#envelope(type), data: {} });
+  }
+
+  readonly #session = newId(16);
+
+  /** What a connection begins with whose client has a token to show, or wants to hear of its records. */
+  #hello(): string | Buffer {
+    const { ack, token } = this.settings;
+    const data: Fields = { v: 1, sdk: `node/${VERSION}`, pid: process.pid };
+    if (ack !== '') Object.assign(data, { session: this.#session, ack });
+    if (token !== '') data.token = token;
+    return this.#encode({ ...this.#envelope('hello'), data });
+  }
+}
+
+const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
+
+/** Hexadecimal digits of the system's random source, never all zero. */
+function newId(bytes: number): string {
+  for (;;) {
+    const id = randomBytes(bytes).toString('hex');
+    if (/[^0]/.test(id)) return id;
+  }
+}

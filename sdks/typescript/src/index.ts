@@ -1,0 +1,31 @@
+/**
+ * Events, metrics, progress, resource use and spans to the monitoring sidecar, over one TCP connection.
+ *
+ *     import { init } from '@monitoring/sdk';
+ *     const monitoring = init({ source: 'db-loader' });
+ *     await monitoring.ready();
+ *     monitoring.withSpan('load_data', () => monitoring.logMetric('rows_loaded', 10_000, 'rows'));
+ */
+import { Client } from './client.ts';
+import type { Options } from './settings.ts';
+
+export { Client, type SpanOptions, type Stats, VERSION } from './client.ts';
+export type { Options, OutgoingRecord } from './settings.ts';
+
+const clients = new Map<string, Client>();
+
+/** A client; the same for the same options. Never throws. What it holds is flushed before the process ends by itself. */
+export function init(options: Options = {}): Client {
+  const { beforeSend, ...plainOptions } = options;
+  const key = `${JSON.stringify(plainOptions)} ${beforeSend}`;
+  let client = clients.get(key);
+  if (client === undefined || client.isClosed) {
+    client = new Client(options);
+    clients.set(key, client);
+  }
+  return client;
+}
+
+process.on('beforeExit', () => {
+  for (const client of clients.values()) void client.beforeExit();
+});

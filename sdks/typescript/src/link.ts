@@ -1,0 +1,267 @@
+import { connect, type Socket } from 'node:net';
+
+const BACKOFF_MS = 100;
+const BACKOFF_MAX_MS = 5000;
+const LINGER_MS = 200;
+
+/** Why a record was not sent. */
+export type Reason = 'full' | 'encode' | 'oversize' | 'refused' | 'closed' | 'forked';
+export type Dropped = Record<Reason, number>;
+
+const none = (): Dropped => ({ full: 0, encode: 0, oversize: 0, refused: 0, closed: 0, forked: 0 });
+
+export interface LinkOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Most bytes of the backlog. */
+  readonly limitBytes: number;
+  /** Told when records begin to be lost and when that ends. */
+  readonly notice: (text: string) => void;
+  /** What a connection begins with, if anything. */
+  readonly hello: (() => string | Uint8Array) | undefined;
+  readonly ack: boolean;
+}
+
+/**
+ * One connection to the sidecar and the bounded backlog in front of it. While it is up and nothing waits, a frame is in
+ * the kernel when `offer` returns: libuv writes at once what it can. With `ack`, what was sent stays in the backlog until
+ * it is acknowledged, and is sent again on the next connection.
+ */
+export class Link {
+  accepted = 0;
+  sent = 0;
+  connects = 0;
+  queuedBytes = 0;
+  seq = 0;
+  up = false;
+  dropped = none();
+  loss: Dropped | undefined;
+  readonly #options: LinkOptions;
+  #frames: (string | Uint8Array)[] = [];
+  /** How many of the frames are on this connection already. */
+  #unsent = 0;
+  #losing: Dropped | undefined;
+  #socket: Socket | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #step = 0;
+  #upMs = 0;
+  #heard = '';
+  #window = 1000;
+  #windowBytes = 2 ** 20;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  get queued(): number {
+    return this.#frames.length;
+  }
+
+  /** Sends the frame or queues it; false if it was dropped. The last fifth of the backlog is for what is important. */
+  offer(frame: string | Uint8Array, important: boolean): boolean {
+    const bytes = Buffer.byteLength(frame);
+    const room = this.#options.limitBytes * (important ? 1 : 0.8) - this.queuedBytes;
+    if (this.#frames.length > 0 && bytes > room) return this.drop('full');
+    this.accepted++;
+    this.seq++;
+    this.#frames.push(frame);
+    this.queuedBytes += bytes;
+    this.#drain();
+    return true;
+  }
+
+  /** Counts a record that will not be sent; false. */
+  drop(why: Reason): boolean {
+    if (why === 'full' && this.#losing === undefined) {
+      this.#losing = { ...this.dropped };
+      this.#options.notice(`no sidecar at ${this.#where} takes records and the buffer is full: dropping`);
+    }
+    this.accepted++;
+    this.dropped[why]++;
+    return false;
+  }
+
+  /** Sends a control message, if the connection is up. */
+  say(message: string | Uint8Array): void {
+    if (this.up) this.#socket?.write(message);
+  }
+
+  /** Whether nothing is left to send, with `ack` to be acknowledged, within `ms`; gives up after `absentMs` without a connection. */
+  async emptied(ms: number, absentMs: number): Promise<boolean> {
+    const startMs = performance.now();
+    if (!this.up) this.#retryNow();
+    this.#socket?.ref();
+    try {
+      while (this.#frames.length > 0 || (this.#socket?.writableLength ?? 0) > 0) {
+        const passedMs = performance.now() - startMs;
+        if (passedMs >= ms || (!this.up && passedMs >= absentMs)) return false;
+        await new Promise<void>((resolve) => {
+          this.#waiting.push(resolve);
+          setTimeout(resolve, 20);
+        });
+      }
+      return true;
+    } finally {
+      this.#socket?.unref();
+    }
+  }
+
+  /** Resolves once the connection is up, or `ms` have passed; whether it is. */
+  async connected(ms: number): Promise<boolean> {
+    const startMs = performance.now();
+    this.#socket?.ref();
+    while (!this.up && performance.now() - startMs < ms) await new Promise((resolve) => setTimeout(resolve, 5));
+    this.#socket?.unref();
+    return this.up;
+  }
+
+  /** Closes for good; what is queued counts as dropped. */
+  async end(): Promise<void> {
+    this.dropped.closed += this.#frames.length;
+    this.#frames = [];
+    this.queuedBytes = 0;
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    const socket = this.#socket;
+    if (socket === undefined || !this.up) {
+      socket?.destroy();
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once('close', () => {
+        clearTimeout(linger);
+        resolve();
+      });
+      // The sidecar closes its half once it has read all; without a hello it says nothing, and there is nothing to wait for.
+      socket.end(() => {
+        if (this.#options.hello === undefined) socket.destroy();
+      });
+      socket.ref();
+    });
+    this.up = false;
+  }
+
+  get #where(): string {
+    return `${this.#options.host}:${this.#options.port}`;
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    const { host, port } = this.#options;
+    const target = host.startsWith('/') ? { path: host } : { host: host.toLowerCase() === 'localhost' ? '127.0.0.1' : host, port };
+    const socket = connect({ ...target, allowHalfOpen: true, noDelay: true });
+    this.#socket = socket;
+    socket.unref();
+    socket.on('connect', () => this.#opened(socket));
+    socket.on('data', (bytes) => this.#hear(bytes.toString()));
+    socket.on('drain', () => this.#drain());
+    // The sidecar drains: what is written is still read; the next frame goes to the next connection.
+    socket.on('end', () => {
+      socket.end();
+      this.#lose(socket);
+    });
+    socket.on('error', () => this.#lose(socket));
+    socket.on('close', () => this.#lose(socket));
+  }
+
+  #opened(socket: Socket): void {
+    if (socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress) {
+      socket.destroy(); // TCP may connect to itself where nothing listens
+      return;
+    }
+    this.up = true;
+    this.#upMs = performance.now();
+    this.connects++;
+    this.#unsent = 0;
+    const { hello } = this.#options;
+    if (hello !== undefined) socket.write(hello());
+    this.#drain();
+  }
+
+  /** One attempt a backoff step, with full jitter. A connection that lived for a second has earned one at once. */
+  #lose(socket: Socket): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    if (this.up && performance.now() - this.#upMs > 1000) this.#step = 0;
+    this.up = false;
+    this.#heard = '';
+    this.#unsent = 0;
+    if (this.#closed) return;
+    const limitMs = this.#step === 0 ? 0 : Math.min(BACKOFF_MS * 2 ** (this.#step - 1), BACKOFF_MAX_MS);
+    this.#step++;
+    this.#retry = setTimeout(() => this.#connect(), limitMs * Math.random());
+    this.#retry.unref();
+  }
+
+  #retryNow(): void {
+    if (this.#socket !== undefined || this.#closed) return;
+    clearTimeout(this.#retry);
+    this.#connect();
+  }
+
+  #maySend(): boolean {
+    if (!this.up || this.#unsent >= this.#frames.length || (this.#socket?.writableLength ?? 1) > 0) return false;
+    return !this.#options.ack || (this.#unsent < this.#window && (this.#unsent === 0 || this.queuedBytes < this.#windowBytes));
+  }
+
+  #drain(): void {
+    const { ack } = this.#options;
+    while (this.#maySend()) {
+      const frame = this.#frames[ack ? this.#unsent : 0] as string | Uint8Array;
+      this.#socket?.write(frame);
+      if (ack) this.#unsent++;
+      else {
+        this.sent++;
+        this.#take(1);
+      }
+    }
+    if (this.#frames.length > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    const then = this.#losing;
+    if (then === undefined) return;
+    const reasons = Object.keys(then) as Reason[];
+    this.loss = Object.fromEntries(reasons.map((reason) => [reason, this.dropped[reason] - then[reason]])) as Dropped;
+    this.#losing = undefined;
+    this.#options.notice(`delivering again; ${this.loss.full} records were dropped`);
+  }
+
+  #take(count: number): void {
+    for (const frame of this.#frames.splice(0, count)) this.queuedBytes -= Buffer.byteLength(frame);
+  }
+
+  /** Its messages are lines of compact JSON. */
+  #hear(text: string): void {
+    if (this.#options.hello === undefined) return;
+    const lines = (this.#heard + text).split('\n');
+    this.#heard = lines.pop() ?? '';
+    for (const line of lines) {
+      try {
+        this.#understand(JSON.parse(line), line);
+      } catch {
+        // Not of this protocol: what is not acknowledged is sent again.
+      }
+    }
+    this.#drain();
+  }
+
+  #understand({ type, data }: { type: string; data: Record<string, number> }, line: string): void {
+    if (type === 'error') this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
+    if (type === 'welcome') {
+      this.#window = data.window ?? this.#window;
+      this.#windowBytes = data.window_bytes ?? this.#windowBytes;
+    }
+    if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;
+    const first = this.seq - this.#frames.length;
+    const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.#frames.length);
+    if (count <= 0) return;
+    const refused = type === 'nack' ? 1 : 0;
+    this.dropped.refused += refused;
+    this.sent += count - refused;
+    this.#take(count);
+    this.#unsent = Math.max(0, this.#unsent - count);
+  }
+}

@@ -1,0 +1,90 @@
+/** JavaScript values as JSON: bounded, never throwing, arguments left as they are. */
+
+export const MAX_TEXT_BYTES = 8192;
+export const MAX_KEYS = 128;
+const MAX_ITEMS = 256;
+const MAX_DEPTH = 8;
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+const ASCII = /^[\x00-\x7f]*$/;
+
+/** What JSON can say. */
+export type Plain = null | boolean | number | string | Plain[] | { [key: string]: Plain };
+
+/** Text of at most 8 KiB of UTF-8, cut at a character; lone surrogates become U+FFFD. */
+export function cleanText(value: unknown): string {
+  let text: string;
+  try {
+    text = typeof value === 'string' ? value : String(value);
+  } catch {
+    return '<unprintable>';
+  }
+  if (text.length > MAX_TEXT_BYTES) text = text.slice(0, MAX_TEXT_BYTES + 1);
+  if (ASCII.test(text)) return text.slice(0, MAX_TEXT_BYTES);
+  text = text.replace(LONE_SURROGATE, '\uFFFD');
+  if (Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text;
+  const bytes = Buffer.from(text);
+  let end = MAX_TEXT_BYTES;
+  // A byte 10xxxxxx continues a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}
+
+/** A value within the limits. */
+export function plain(value: unknown, depth = 0, within: readonly unknown[] = []): Plain {
+  switch (typeof value) {
+    case 'string':
+      return cleanText(value);
+    case 'number':
+      return plainNumber(value);
+    case 'boolean':
+      return value;
+    case 'undefined':
+      return null;
+    case 'bigint':
+      return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
+    case 'object':
+      return value === null ? null : plainObject(value, depth, within);
+    default:
+      return cleanText(value);
+  }
+}
+
+function plainNumber(value: number): Plain {
+  if (!Number.isFinite(value)) return String(value);
+  if (Object.is(value, -0)) return 0;
+  const isLarge = Number.isInteger(value) && Math.abs(value) > 2 ** 53 && Math.abs(value) < 1e21;
+  return isLarge ? BigInt(value).toString() : value;
+}
+
+function plainObject(value: object, depth: number, within: readonly unknown[]): Plain {
+  try {
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : isoDate(value);
+    if (ArrayBuffer.isView(value)) return base64(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    if (value instanceof ArrayBuffer) return base64(Buffer.from(value));
+    if (value instanceof Error) return cleanText(value.stack ?? value);
+    if (within.includes(value)) return '<cyclic>';
+    if (depth >= MAX_DEPTH) return '<depth>';
+    const deeper = [...within, value];
+    const inner = (item: unknown) => plain(item, depth + 1, deeper);
+    if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(inner);
+    if (value instanceof Set) return [...value].slice(0, MAX_ITEMS).map(inner);
+    const entries = value instanceof Map ? [...value] : Object.entries(value);
+    const members = entries.slice(0, MAX_KEYS).map(([key, item]) => [cleanText(key), inner(item)] as const);
+    return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  } catch {
+    return '<unprintable>';
+  }
+}
+
+const isoDate = (date: Date) => date.toISOString().replace('.000Z', 'Z');
+
+const base64 = (bytes: Buffer) => `base64:${bytes.subarray(0, MAX_TEXT_BYTES).toString('base64')}`;
+
+/** Compact JSON of what `plain` gave; control characters but \n, \r and \t as \u00xx. */
+export function toJson(value: Plain): string {
+  const text = JSON.stringify(value);
+  if (!text.includes('\\b') && !text.includes('\\f')) return text;
+  return text.replace(/\\(?:["\\/nrtu]|([bf]))/g, (all, letter) =>
+    letter === 'b' ? '\\u0008' : letter === 'f' ? '\\u000c' : all,
+  );
+}

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Client } from '../dist/esm/index.js';
+import { toMsgpack } from '../dist/esm/msgpack.js';
+import { destination } from '../dist/esm/pino.js';
+import { plain } from '../dist/esm/values.js';
+import { freePort, pause, startFake } from './fake.js';
+
+const ESM = fileURLToPath(new URL('../dist/esm/index.js', import.meta.url));
+
+describe('on the wire', () => {
+  let fake;
+  let client;
+  before(async () => {
+    fake = await startFake();
+    client = new Client({ source: 'test', tcpPort: fake.port, quiet: true });
+    assert.equal(await client.ready(5000), true);
+  });
+  after(async () => {
+    await client.close();
+    await fake.close();
+  });
+  const next = async (count) => {
+    const records = await fake.arrived(count);
+    fake.lines.length = 0;
+    return records;
+  };
+
+  test('every kind of record', async () => {
+    client.setContext('region', 'eu');
+    client.logEvent('warning', 'a "text"\n\b', { b: 2.5, a: 1, c: null, d: [1, true], e: Buffer.from('abc'), f: undefined });
+    client.logMetric('rows', 3, 'count', { t: 1 });
+    client.logProgress('job-1', 120, 'completed', { total: 5, current: 5 });
+    client.logResource({ cpu: 1.5, network: 3, memory: 200 });
+    await fake.arrived(4);
+    assert.match(fake.lines[0], /"message":"a \\"text\\"\\n\\u0008","context":{"a":1,"b":2.5,"c":null,"d":\[1,true\],"e":"base64:YWJj","f":null,"region":"eu"}/);
+    const [event, metric, progress, resource] = await next(4);
+    assert.deepEqual(Object.keys(event), ['source', 'timestamp', 'ts_us', 'type', 'data']);
+    assert.ok(Math.abs(Date.parse(event.timestamp) * 1000 - event.ts_us) < 1000);
+    assert.deepEqual(metric.data, { name: 'rows', value: 3, unit: 'count', tags: { region: 'eu', t: 1 } });
+    assert.equal(progress.job_id, 'job-1');
+    assert.deepEqual(resource.data, { cpu: 1.5, memory: 200, network: 3, context: { region: 'eu' } });
+    client.setContext('region', null);
+  });
+
+  test('spans, in code and in promises, and their errors', async () => {
+    const outer = client.startSpan('outer');
+    assert.throws(() => client.withSpan('fails', () => { throw new Error('boom'); }), /boom/);
+    await client.withSpan('later', async () => {
+      await pause(2);
+      client.logEvent('info', 'inside');
+    });
+    await assert.rejects(client.withSpan('rejects', () => Promise.reject(new Error('no'))), /no/);
+    assert.equal(client.endSpan(outer, 'success', undefined, { rows: 1 }), true);
+    assert.equal(client.endSpan(outer), false);
+    const records = await next(9);
+    assert.equal(new Set(records.map(({ trace_id }) => trace_id)).size, 1);
+    const ends = records.filter(({ data }) => data.phase === 'end');
+    assert.deepEqual(ends.map(({ data }) => [data.name, data.status]), [['fails', 'error'], ['later', 'success'], ['rejects', 'error'], ['outer', 'success']]);
+    assert.deepEqual(ends.slice(0, 3).map(({ data }) => data.parent_span_id), [outer, outer, outer]);
+    const inside = records.find(({ type }) => type === 'event');
+    assert.equal(inside.span_id, ends[1].span_id);
+  });
+
+  test('contexts do not see each other', async () => {
+    const seen = await Promise.all([1, 2].map((n) => client.withSpan(`s${n}`, async () => {
+      await pause(5 * n);
+      return client.traceparent();
+    })));
+    assert.notEqual(seen[0], seen[1]);
+    assert.equal(client.traceparent(), undefined);
+    await next(4);
+  });
+
+  test('the environment of children', () => {
+    client.withSpan('parent', (id) => {
+      const env = client.childEnv();
+      assert.match(env.TRACEPARENT, new RegExp(`^00-[0-9a-f]{32}-${id}-01$`));
+      assert.equal(env.MONITORING_PORT, String(fake.port));
+      assert.equal(process.env.TRACEPARENT, undefined);
+    });
+  });
+
+  test('what is too large loses its context; pino writes events', async () => {
+    await next(2);
+    client.logEvent('info', 'large', Object.fromEntries(Array.from({ length: 20 }, (_, n) => [n, 'x'.repeat(8000)])));
+    destination(client).write('{"level":50,"time":1,"pid":1,"hostname":"h","msg":"failed","rows":3}\n');
+    const [large, failed] = await next(2);
+    assert.deepEqual(large.data.context, { _truncated: true });
+    assert.deepEqual(failed.data, { level: 'error', message: 'failed', context: { rows: 3 } });
+  });
+
+  test('beforeSend edits and drops', async () => {
+    const edits = new Client({ source: 'edits', tcpPort: fake.port, quiet: true, beforeSend: (record) => (record.data.message === 'secret' ? undefined : { ...record, data: { ...record.data, message: 'changed' } }) });
+    await edits.ready();
+    edits.logEvent('info', 'secret');
+    edits.logEvent('info', 'plain', { k: 1 });
+    assert.deepEqual((await next(1))[0].data, { level: 'info', message: 'changed', context: { k: 1 } });
+    await edits.close();
+  });
+
+  test('both forms of the package', () => {
+    const { Client: Other } = createRequire(import.meta.url)('../dist/cjs/index.js');
+    assert.equal(typeof new Other({ disabled: true }).logEvent, 'function');
+  });
+});
+
+test('values within the limits', () => {
+  const cyclic = {};
+  cyclic.self = cyclic;
+  let deep = [];
+  for (let n = 0; n < 12; n++) deep = [deep];
+  const found = plain({ nan: Number.NaN, inf: Number.NEGATIVE_INFINITY, big: 2 ** 60, int: 2n ** 70n, bad: 'a\ud800', cyclic, deep, many: Array(300).fill(0), at: new Date('2026-01-02T00:00:00Z'), text: 'é'.repeat(9000) });
+  assert.deepEqual([found.nan, found.inf, found.big, found.int], ['NaN', '-Infinity', String(2n ** 60n), String(2n ** 70n)]);
+  assert.deepEqual([found.bad, found.cyclic, found.at], ['a\ufffd', { self: '<cyclic>' }, '2026-01-02T00:00:00Z']);
+  assert.match(JSON.stringify(found.deep), /<depth>/);
+  assert.deepEqual([found.many.length, Buffer.byteLength(found.text)], [256, 8192]);
+  assert.equal(
+    toMsgpack({ a: [1, -1, 200, -200, 70000, -70000, 2 ** 40, -(2 ** 40), 1.5, null, true, 'x'.repeat(40)] }).toString('hex'),
+    `81a1619c01ffccc8d1ff38ce00011170d2fffeee90cf0000010000000000d3ffffff0000000000cb3ff8000000000000c0c3d928${'78'.repeat(40)}`,
+  );
+});
+
+describe('safety', () => {
+  test('no argument throws; all is counted', async () => {
+    const client = new Client({ source: 'fuzz', tcpPort: await freePort(), quiet: true, bufferBytes: 50_000 });
+    const bad = { toString: () => { throw new Error('no'); }, get x() { throw new Error('no'); } };
+    const logs = { toString: () => { client.logEvent('info', 'again'); return 'logs'; } };
+    const values = [undefined, null, '', '\ud800', 'x'.repeat(9000), 0, -1, 1e400, Number.NaN, 2n ** 80n, [], {}, bad, logs, Symbol('s'), () => 0, new Map([[{}, 1]]), new Set([1]), new Date(Number.NaN), new Proxy({}, { ownKeys() { throw new Error('no'); } }), Buffer.from([255]), new Error('e')];
+    let seed = 1;
+    const pick = () => values[(seed = (seed * 48271) % 2147483647) % values.length];
+    const calls = ['logEvent', 'logMetric', 'logProgress', 'logResource', 'startSpan', 'endSpan', 'setContext'];
+    for (let n = 0; n < 10_000; n++) client[calls[n % calls.length]](pick(), pick(), pick(), pick());
+    const stats = client.stats();
+    assert.equal(stats.accepted, stats.sent + stats.queued + Object.values(stats.dropped).reduce((a, b) => a + b));
+    assert.ok(stats.queuedBytes <= 50_000 && stats.dropped.encode > 0);
+    await client.close();
+  });
+
+  test('the last fifth is for what is important; a close without a sidecar does not wait', async () => {
+    const client = new Client({ source: 'full', tcpPort: await freePort(), quiet: true, bufferBytes: 20_000 });
+    while (client.logEvent('info', 'ordinary'));
+    assert.equal(client.logEvent('error', 'important'), true);
+    assert.equal(client.logEvent('info', 'ordinary'), false);
+    assert.equal(await client.close(), false);
+    assert.equal(client.logEvent('info', 'closed'), false);
+  });
+
+  test('a sidecar that never reads stops nobody', async () => {
+    const fake = await startFake({ isDeaf: true });
+    const client = new Client({ source: 'stuck', tcpPort: fake.port, quiet: true, bufferBytes: 100_000 });
+    await client.ready();
+    for (let n = 0; n < 20_000; n++) client.logEvent('info', 'x'.repeat(1000));
+    assert.ok(client.stats().dropped.full > 0);
+    await client.close(100);
+    await fake.close();
+  });
+
+  test('disabled costs nothing', async () => {
+    const client = new Client({ disabled: true });
+    assert.equal(client.logEvent('info', 'x'), false);
+    assert.equal(await client.flush(), true);
+    assert.equal(await client.close(), true);
+  });
+});
+
+describe('delivery', () => {
+  test('a late sidecar and one that goes', async () => {
+    const port = await freePort();
+    const client = new Client({ source: 'late', tcpPort: port, quiet: true });
+    for (let n = 0; n < 5; n++) client.logEvent('info', String(n));
+    const fake = await startFake({ port });
+    assert.equal(await client.flush(10_000), true);
+    assert.deepEqual((await fake.arrived(5)).map(({ data }) => data.message), ['0', '1', '2', '3', '4']);
+    await fake.close();
+    await pause(50);
+    client.logEvent('info', 'after');
+    const again = await startFake({ port });
+    assert.equal(await client.flush(10_000), true);
+    assert.equal((await again.arrived(1))[0].data.message, 'after');
+    await client.close();
+    await again.close();
+  });
+
+  test('what is not acknowledged is sent again', async () => {
+    const port = await freePort();
+    const answers = (upto) => (socket, { type, seq }) => {
+      if (type === 'hello') socket.write(`{"type":"welcome","data":{"v":1,"last_seq":${upto},"window":1000}}\n`);
+      if (type === 'event' && seq <= 2 + upto * 10) socket.write(`{"type":"ack","data":{"seq":${seq}}}\n`);
+    };
+    const fake = await startFake({ port, answer: answers(0) });
+    const client = new Client({ source: 'acked', tcpPort: port, quiet: true, ack: 'memory' });
+    for (let n = 0; n < 3; n++) client.logEvent('info', String(n));
+    await fake.arrived(4);
+    assert.equal(await client.flush(300), false);
+    assert.deepEqual([client.stats().sent, client.stats().queued], [2, 1]);
+    await fake.close();
+    client.logEvent('info', '3');
+    const again = await startFake({ port, answer: answers(2) });
+    assert.equal(await client.flush(10_000), true);
+    assert.deepEqual(again.records().filter(({ type }) => type === 'event').map(({ data }) => data.message), ['2', '3']);
+    assert.equal(client.stats().sent, 4);
+    await client.close();
+    await again.close();
+  });
+
+  test('the last record arrives however the process ends', async () => {
+    for (const end of ['', 'process.exit(3)', 'throw new Error("x")', 'process.kill(process.pid, "SIGKILL")']) {
+      const fake = await startFake();
+      const program = `import { init } from ${JSON.stringify(ESM)}; const m = init({ source: 'ends', tcpPort: ${fake.port}, quiet: true }); await m.ready(); m.logEvent('info', 'last'); ${end}`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' });
+      await once(child, 'exit');
+      assert.equal((await fake.arrived(1))[0]?.data.message, 'last', end);
+      await fake.close();
+    }
+  });
+
+  test('a program that ends by itself flushes, and is not held up', async () => {
+    const fake = await startFake();
+    const program = `import { init } from ${JSON.stringify(ESM)}; init({ source: 'ends', tcpPort: ${fake.port}, quiet: true }).logEvent('info', 'unconnected');`;
+    await new Promise((resolve, reject) => execFile(process.execPath, ['--input-type=module', '-e', program], (error) => (error ? reject(error) : resolve())));
+    assert.equal((await fake.arrived(1))[0]?.data.message, 'unconnected');
+    await fake.close();
+  });
+});
