@@ -41,6 +41,7 @@ write_number <- function(writer, number) {
   if (is.infinite(number)) return(writer$text(if (number > 0) "Infinity" else "-Infinity"))
   is_whole <- number == floor(number)
   if (is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
+  if (is_whole && abs(number) <= MAX_INTEGER) return(writer$number(number, sprintf("%.0f", number)))
   digits <- sprintf("%.15g", number)
   if (as.numeric(digits) != number) digits <- sprintf("%.17g", number)
   writer$number(number, digits)
