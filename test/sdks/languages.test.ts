@@ -278,6 +278,15 @@ testAll('the same calls give the same records in every language, by NDJSON and M
   }
 });
 
+test('a shell is a client, too', async () => {
+  const { lines, env } = await sidecar();
+  const record = '{"source":"backup","type":"metric","data":{"name":"files","value":120,"unit":"count"}}';
+  const script = `exec 3<>/dev/tcp/127.0.0.1/$MONITORING_PORT; echo '${record}' >&3; exec 3>&-`;
+  await runs('bash', ['-c', script], env);
+  await until(() => lines().length === 1, 'the record');
+  expect(JSON.parse(lines()[0]!)).toMatchObject(JSON.parse(record));
+});
+
 testAll('one trace through Perl, Python, C, R and Node.js: one job, right parents, right times', async () => {
   const { running, env } = await sidecar();
   await runs('perl', [at('step.pl')], env);

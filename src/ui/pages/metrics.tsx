@@ -94,6 +94,7 @@ function Panel({ name, unit }: { name: string; unit: string }) {
           </p>
         ))}
       </figcaption>
+      {last?.length === 0 && <p class="dim">Its first window has not ended yet.</p>}
       <div ref={box} class="plot" aria-hidden="true" />
       <details>
         <summary>Show table</summary>
