@@ -26,6 +26,7 @@ const PROGRAMS = [
     package: 'python3-venv',
   },
   { name: 'R', probe: ['R', ['--version']], package: 'r-base-core' },
+  { name: 'javac', probe: ['javac', ['-version']], package: 'default-jdk-headless' },
   { name: 'cc', probe: ['cc', ['--version']], package: 'gcc' },
   { name: 'c++', probe: ['c++', ['--version']], package: 'g++' },
   { name: 'cmake', probe: ['cmake', ['--version']], package: 'cmake' },

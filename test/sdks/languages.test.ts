@@ -1,7 +1,7 @@
 // All SDKs together: the same calls give the same records, and a trace goes through programs of every language.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
@@ -11,7 +11,7 @@ const SDKS = join(ROOT, 'sdks');
 const folder = mkdtempSync(join(tmpdir(), 'sidecar-languages-'));
 const at = (name: string) => join(folder, name);
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
-const isMissing = ['perl', 'python3', 'cc', 'R'].some((program) => absent.includes(program));
+const isMissing = ['perl', 'python3', 'cc', 'R', 'javac'].some((program) => absent.includes(program));
 const testAll = isMissing ? test.skip : test;
 
 jest.setTimeout(600_000);
@@ -138,6 +138,37 @@ mon_set_context("big", "9007199254740993")
 mon_event("fatal", "last")
 mon_close()
 `,
+  'Same.java': `
+import java.util.*;
+import monitoring.*;
+public class Same {
+    static Map<String, Object> map(Object... pairs) {
+        Map<String, Object> map = new HashMap<>();
+        for (int at = 0; at < pairs.length; at += 2) map.put((String) pairs[at], pairs[at + 1]);
+        return map;
+    }
+    public static void main(String[] args) {
+        Client m = Monitoring.init("same");
+        m.setContext("region", "eu");
+        m.logEvent("info", "gr\u00fc\u00dfe \\"quoted\\" \\\\ \\n\\t\\1", map("count", 3, "part", 0.5, "none", null, "list", List.of(1, "two", List.of(3)), "map", map("b", 1, "a", map("x", "y"))));
+        m.logEvent("warning", "plain");
+        m.logEvent("", "");
+        m.logMetric("rows", 10000, "rows", map("table", "orders"));
+        m.logMetric("ratio", -0.25, null);
+        m.logProgress("job-1", 50, "running", map("current", 5, "total", 10));
+        m.logResource(map("cpu", 12.5, "memory", 310, "network", 3));
+        m.setContext("job_id", "job-1");
+        String outer = m.startSpan("outer");
+        String inner = m.startSpan("inner");
+        m.logEvent("error", "inside", map("job_id", "job-2"));
+        m.endSpan(inner, "failed", "it broke", map("rows", 7));
+        m.endSpan(outer, "success");
+        m.setContext("region", null);
+        m.setContext("big", 9007199254740993L);
+        m.logEvent("fatal", "last");
+    }
+}
+`,
   'same.mjs': `
 import { init } from ${NODE_SDK};
 const m = init({ source: 'same' });
@@ -202,8 +233,21 @@ int main(void) {
   'step.R': `
 library(monitoring)
 mon_init("r-service")
-with_span("r", with_child_env(stopifnot(system2("${process.execPath}", "${at('step.mjs')}") == 0)))
+with_span("r", with_child_env(stopifnot(system2("java", c("-cp", "${at('classes')}", "${at('Step.java')}")) == 0)))
 mon_close()
+`,
+  'Step.java': `
+import monitoring.*;
+public class Step {
+    public static void main(String[] args) throws Exception {
+        Client m = Monitoring.init("java-service");
+        try (Span span = m.span("java")) {
+            ProcessBuilder node = new ProcessBuilder("${process.execPath}", "${at('step.mjs')}").inheritIO();
+            m.childEnv(node.environment());
+            if (node.start().waitFor() != 0) span.fail("node failed");
+        }
+    }
+}
 `,
   'step.mjs': `
 import { init } from ${NODE_SDK};
@@ -223,6 +267,9 @@ beforeAll(async () => {
   mkdirSync(at('library'));
   await runs('R', ['CMD', 'INSTALL', `--library=${at('library')}`, join(SDKS, 'r')]);
   await runs(process.execPath, [join(SDKS, 'typescript', 'build.js')]);
+  const sources = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const java = readdirSync(sources).map((name) => join(sources, name));
+  await runs('javac', ['--release', '11', '-Xlint:all', '-Werror', '-d', at('classes'), ...java]);
   for (const name of ['same', 'step']) {
     const options = ['-std=c99', '-D_POSIX_C_SOURCE=200809L', '-pthread', `-I${join(SDKS, 'c', 'include')}`];
     await runs('cc', [...options, '-o', at(name), at(`${name}.c`)]);
@@ -235,6 +282,7 @@ const RUN: Readonly<Record<string, readonly [string, ...string[]]>> = {
   Python: ['python3', at('same.py')],
   C: [at('same')],
   R: ['Rscript', at('same.R')],
+  Java: ['java', '-cp', at('classes'), at('Same.java')],
   TypeScript: [process.execPath, at('same.mjs')],
 };
 
@@ -287,33 +335,36 @@ test('a shell is a client, too', async () => {
   expect(JSON.parse(lines()[0]!)).toMatchObject(JSON.parse(record));
 });
 
-testAll('one trace through Perl, Python, C, R and Node.js: one job, right parents, right times', async () => {
-  const { running, env } = await sidecar();
-  await runs('perl', [at('step.pl')], env);
-  const view = () => running.get('/api/v1/jobs/job-languages');
-  await until(
-    async () => (await view()).spans?.filter(({ ended }: { ended?: string }) => ended).length === 5,
-    'five spans',
-  );
-  const job = await view();
-  expect(job).toMatchObject({ state: 'succeeded', errors: 0 });
-  expect(job.trace_ids).toHaveLength(1);
-  const services = ['perl', 'python', 'c', 'r', 'node'].map((name) => `${name}-service`);
-  expect(job.services.map(({ source }: { source: string }) => source)).toEqual(services);
-  expect(job.services.map(({ parents }: { parents: string[] }) => parents)).toEqual([
-    [],
-    ...services.slice(0, 4).map((source) => [source]),
-  ]);
-  const times = job.services.map(({ time_ms }: { time_ms: number }) => time_ms);
-  expect(Math.min(...times)).toBeGreaterThanOrEqual(0);
-  expect(times[4]).toBeGreaterThanOrEqual(25);
-  // Each waits for the next: their own times, and what is nobody's, add up to the whole.
-  const sum = times.reduce((all: number, ms: number) => all + ms, job.unattributed_ms);
-  expect(Math.abs(sum - job.total_ms)).toBeLessThan(1);
-  const told = await runToEnd(['job', 'job-languages', '--url', `http://${running.listening.http}`], {
-    cwd: folder,
-  });
-  expect(told.code).toBe(0);
-  for (const source of services) expect(told.stdout).toContain(`─ ${source}:`);
-  expect(told.stdout).toContain('Total:');
-});
+testAll(
+  'one trace through Perl, Python, C, R, Java and Node.js: one job, right parents, right times',
+  async () => {
+    const { running, env } = await sidecar();
+    await runs('perl', [at('step.pl')], env);
+    const view = () => running.get('/api/v1/jobs/job-languages');
+    await until(
+      async () => (await view()).spans?.filter(({ ended }: { ended?: string }) => ended).length === 6,
+      'five spans',
+    );
+    const job = await view();
+    expect(job).toMatchObject({ state: 'succeeded', errors: 0 });
+    expect(job.trace_ids).toHaveLength(1);
+    const services = ['perl', 'python', 'c', 'r', 'java', 'node'].map((name) => `${name}-service`);
+    expect(job.services.map(({ source }: { source: string }) => source)).toEqual(services);
+    expect(job.services.map(({ parents }: { parents: string[] }) => parents)).toEqual([
+      [],
+      ...services.slice(0, 5).map((source) => [source]),
+    ]);
+    const times = job.services.map(({ time_ms }: { time_ms: number }) => time_ms);
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(0);
+    expect(times[5]).toBeGreaterThanOrEqual(25);
+    // Each waits for the next: their own times, and what is nobody's, add up to the whole.
+    const sum = times.reduce((all: number, ms: number) => all + ms, job.unattributed_ms);
+    expect(Math.abs(sum - job.total_ms)).toBeLessThan(1);
+    const told = await runToEnd(['job', 'job-languages', '--url', `http://${running.listening.http}`], {
+      cwd: folder,
+    });
+    expect(told.code).toBe(0);
+    for (const source of services) expect(told.stdout).toContain(`─ ${source}:`);
+    expect(told.stdout).toContain('Total:');
+  },
+);

@@ -1,0 +1,290 @@
+package monitoring;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.StandardSocketOptions;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.util.ArrayDeque;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * One connection to the sidecar and the bounded backlog in front of it. Nothing waits, except 4 ms for a handshake. With
+ * a session (ack), what was sent stays in the backlog until it is acknowledged, and is sent again on the next connection.
+ * Not thread-safe: the client holds its lock.
+ */
+final class Link {
+    static final String[] REASONS = {"full", "encode", "oversize", "refused", "closed", "forked"};
+    private static final double BACKOFF_S = 0.1;
+    private static final double BACKOFF_MAX_S = 5;
+    private static final double CONNECT_S = 5;
+    private static final long HANDSHAKE_MS = 4;
+    private static final double LINGER_S = 0.2;
+    private static final Pattern TYPE = Pattern.compile("\"type\":\"(\\w+)\"");
+    private static final Pattern SEQ = Pattern.compile("\"(?:last_)?seq\":(\\d+)");
+    private static final Pattern WINDOW = Pattern.compile("\"(window|window_bytes)\":(\\d+)");
+
+    final Map<String, Long> dropped = new LinkedHashMap<>();
+    final ArrayDeque<byte[]> frames = new ArrayDeque<>();
+    long accepted;
+    long sent;
+    long seq;
+    long queuedBytes;
+    int connects;
+    boolean up;
+    Map<String, Object> loss;
+    double triedS;
+    double nextS;
+    private final InetSocketAddress peer;
+    private final long limitBytes;
+    private final Consumer<String> notice;
+    private final Supplier<byte[]> hello;
+    private final boolean ack;
+    private final SecureRandom random = new SecureRandom();
+    private Map<String, Long> losing;
+    private SocketChannel channel;
+    /** How many of the frames are on this connection already; part of the next one is in {@code writing}. */
+    private int unsent;
+    private ByteBuffer writing;
+    private boolean isControl;
+    private byte[] control;
+    private String heard = "";
+    private long window = 1000;
+    private long windowBytes = 1 << 20;
+    private int step;
+    private boolean closed;
+
+    Link(String host, int port, long limitBytes, Consumer<String> notice, Supplier<byte[]> hello, boolean ack)
+            throws IOException {
+        // The only look-up of a name, ever.
+        peer = new InetSocketAddress(InetAddress.getByName(host.equalsIgnoreCase("localhost") ? "127.0.0.1" : host), port);
+        this.limitBytes = limitBytes;
+        this.notice = notice;
+        this.hello = hello;
+        this.ack = ack;
+        for (String reason : REASONS) dropped.put(reason, 0L);
+    }
+
+    static double nowS() {
+        return System.nanoTime() / 1e9;
+    }
+
+    /** Sends the frame or queues it; false if it was dropped. The last fifth of the backlog is for what is important. */
+    boolean offer(byte[] frame, boolean important) {
+        if (!frames.isEmpty()) drain();
+        double room = limitBytes * (important ? 1 : 0.8) - queuedBytes;
+        if (!frames.isEmpty() && frame.length > room) return drop("full");
+        accepted++;
+        seq++;
+        frames.add(frame);
+        queuedBytes += frame.length;
+        drain();
+        return true;
+    }
+
+    /** Counts a record that will not be sent; false. */
+    boolean drop(String why) {
+        if (why.equals("full") && losing == null) {
+            losing = new LinkedHashMap<>(dropped);
+            notice.accept("no sidecar at " + peer + " takes records and the buffer is full: dropping");
+        }
+        accepted++;
+        dropped.merge(why, 1L, Long::sum);
+        return false;
+    }
+
+    /** Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one. */
+    void drain() {
+        if (channel != null && !hear()) lose();
+        while (maySend()) {
+            if (channel == null && !connect()) return;
+            if (writing == null) {
+                isControl = control != null;
+                writing = ByteBuffer.wrap(isControl ? control : frameAt(unsent));
+            }
+            try {
+                if (channel.isConnectionPending() && !channel.finishConnect()) {
+                    if (nowS() > triedS + CONNECT_S) lose();
+                    return;
+                }
+                channel.write(writing);
+            } catch (IOException error) {
+                lose();
+                continue;
+            }
+            if (!up) connects++;
+            up = true;
+            if (writing.hasRemaining()) return;
+            wrote();
+        }
+        if (losing == null || !frames.isEmpty()) return;
+        loss = new LinkedHashMap<>();
+        for (String reason : REASONS) loss.put(reason, dropped.get(reason) - losing.get(reason));
+        losing = null;
+        notice.accept("delivering again; " + loss.get("full") + " records were dropped");
+    }
+
+    private void wrote() {
+        writing = null;
+        if (isControl) control = null;
+        else if (ack) unsent++;
+        else {
+            sent++;
+            queuedBytes -= frames.remove().length;
+        }
+    }
+
+    private byte[] frameAt(int index) {
+        if (index == 0) return frames.peek();
+        Iterator<byte[]> each = frames.iterator();
+        for (int at = 0; at < index; at++) each.next();
+        return each.next();
+    }
+
+    boolean maySend() {
+        if (closed) return false;
+        if (control != null || writing != null) return true;
+        if (unsent >= frames.size()) return false;
+        return !ack || unsent == 0 || unsent < window && queuedBytes < windowBytes;
+    }
+
+    /** Asks to hear at once of all that was sent. */
+    boolean ask(byte[] message) {
+        if (!up || control != null || unsent < frames.size()) return false;
+        control = message;
+        return true;
+    }
+
+    /** Reads what the sidecar says, if anything; false if it has closed. */
+    private boolean hear() {
+        if (!up) return true;
+        ByteBuffer buffer = ByteBuffer.allocate(4096);
+        try {
+            for (int count = channel.read(buffer); count != 0; count = channel.read(buffer)) {
+                if (count < 0) return false;
+                if (hello != null) understand(new String(buffer.array(), 0, count, StandardCharsets.UTF_8));
+                buffer.clear();
+            }
+            return true;
+        } catch (IOException error) {
+            return false;
+        }
+    }
+
+    /** Its messages are lines of compact JSON. */
+    private void understand(String text) {
+        String[] lines = (heard + text).split("\n", -1);
+        heard = lines[lines.length - 1];
+        for (int at = 0; at < lines.length - 1; at++) {
+            Matcher type = TYPE.matcher(lines[at]);
+            if (!type.find()) continue;
+            if (type.group(1).equals("error")) notice.accept("the sidecar at " + peer + " refuses: " + lines[at]);
+            for (Matcher found = WINDOW.matcher(lines[at]); type.group(1).equals("welcome") && found.find(); ) {
+                if (found.group(1).equals("window")) window = Long.parseLong(found.group(2));
+                else windowBytes = Long.parseLong(found.group(2));
+            }
+            Matcher number = SEQ.matcher(lines[at]);
+            if (ack && number.find() && type.group(1).matches("welcome|ack|nack")) {
+                acknowledged(Long.parseLong(number.group(1)), type.group(1).equals("nack"));
+            }
+        }
+    }
+
+    private void acknowledged(long upTo, boolean refused) {
+        long count = Math.min(upTo - (seq - frames.size()), frames.size());
+        // One of which a part is written already is finished first.
+        if (writing != null && !isControl && writing.position() > 0) count = Math.min(count, unsent);
+        for (long nth = 0; nth < count; nth++) queuedBytes -= frames.remove().length;
+        if (count <= 0) return;
+        if (count > unsent && !isControl) writing = null;
+        if (refused) dropped.merge("refused", 1L, Long::sum);
+        sent += count - (refused ? 1 : 0);
+        unsent = (int) Math.max(0, unsent - count);
+    }
+
+    /** One attempt a backoff step, with full jitter of the system's random source. */
+    boolean connect() {
+        double now = nowS();
+        if (closed || now < nextS) return false;
+        triedS = now;
+        nextS = now + Math.min(BACKOFF_S * Math.pow(2, step++), BACKOFF_MAX_S) * random.nextDouble();
+        try {
+            channel = SocketChannel.open();
+            channel.configureBlocking(false);
+            channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+            channel.connect(peer);
+            for (int tries = 0; !channel.finishConnect() && tries < HANDSHAKE_MS; tries++) sleep(1);
+            // TCP may connect to itself where nothing listens.
+            if (channel.isConnected() && channel.getLocalAddress().equals(peer)) throw new IOException("connected to itself");
+        } catch (IOException error) {
+            shut();
+            return false;
+        }
+        unsent = 0;
+        writing = null;
+        control = hello == null ? null : hello.get();
+        return true;
+    }
+
+    /** A connection that lived for a second has earned an attempt at once. */
+    private void lose() {
+        if (up && nowS() > triedS + 1) {
+            step = 0;
+            nextS = 0;
+        }
+        shut();
+    }
+
+    private void shut() {
+        if (channel != null) {
+            try {
+                channel.close();
+            } catch (IOException ignored) {
+                // It is gone either way.
+            }
+        }
+        channel = null;
+        up = false;
+        unsent = 0;
+        writing = null;
+        control = null;
+        heard = "";
+    }
+
+    /** Closes for good; what is queued counts as dropped. */
+    void end() {
+        dropped.merge("closed", (long) frames.size(), Long::sum);
+        frames.clear();
+        queuedBytes = 0;
+        closed = true;
+        if (channel != null && up) {
+            try {
+                channel.shutdownOutput();
+                // Closed with something unread, the connection would be reset, and what is on its way lost.
+                double untilS = nowS() + LINGER_S;
+                while (hello != null && nowS() < untilS && hear()) sleep(5);
+            } catch (IOException ignored) {
+                // It is gone either way.
+            }
+        }
+        shut();
+    }
+
+    /** A pause that keeps the interrupt of whoever is interrupted in it. */
+    static void sleep(long ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException interrupt) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,132 @@
+package monitoring;
+
+import java.lang.reflect.Array;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.Date;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/** Java values as what JSON can say: bounded, never throwing, arguments left as they are. */
+final class Values {
+    static final int MAX_TEXT_BYTES = 8192;
+    static final int MAX_KEYS = 128;
+    private static final int MAX_ITEMS = 256;
+    private static final int MAX_DEPTH = 8;
+    private static final long MAX_INTEGER = 1L << 53;
+
+    private Values() {}
+
+    /** Text of at most 8 KiB of UTF-8, cut at a character; lone surrogates become U+FFFD. */
+    static String text(Object value) {
+        String text;
+        try {
+            text = String.valueOf(value);
+        } catch (Throwable error) {
+            return "<unprintable>";
+        }
+        if (text.length() > MAX_TEXT_BYTES) text = text.substring(0, MAX_TEXT_BYTES + 1);
+        StringBuilder out = null;
+        int bytes = 0;
+        for (int at = 0; at < text.length(); ) {
+            int code = text.codePointAt(at);
+            boolean isLone = code >= 0xD800 && code <= 0xDFFF;
+            bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+            if (bytes > MAX_TEXT_BYTES) return out == null ? text.substring(0, at) : out.toString();
+            if (isLone && out == null) out = new StringBuilder(text.substring(0, at));
+            if (out != null) out.appendCodePoint(isLone ? 0xFFFD : code);
+            at += Character.charCount(code);
+        }
+        return out == null ? text : out.toString();
+    }
+
+    /** null, Boolean, Long, Double, String, List or TreeMap. */
+    static Object plain(Object value) {
+        return plain(value, 0, null);
+    }
+
+    /** The containers that a value is in. */
+    private static final class Within {
+        final Object value;
+        final Within outer;
+
+        Within(Object value, Within outer) {
+            this.value = value;
+            this.outer = outer;
+        }
+    }
+
+    private static Object plain(Object value, int depth, Within within) {
+        if (value == null || value instanceof Boolean) return value;
+        if (value instanceof String) return text(value);
+        if (value instanceof Number) return number((Number) value);
+        try {
+            if (value instanceof byte[]) return "base64:" + base64((byte[]) value);
+            if (value instanceof Instant) return iso((Instant) value);
+            if (value instanceof Date) return iso(((Date) value).toInstant());
+            if (value instanceof Optional) return plain(((Optional<?>) value).orElse(null), depth, within);
+            boolean isContainer = value instanceof Map || value instanceof Iterable || value.getClass().isArray();
+            if (!isContainer) return text(value);
+            for (Within one = within; one != null; one = one.outer) if (one.value == value) return "<cyclic>";
+            if (depth >= MAX_DEPTH) return "<depth>";
+            return container(value, depth + 1, new Within(value, within));
+        } catch (Throwable error) {
+            return "<unprintable>";
+        }
+    }
+
+    private static Object container(Object value, int depth, Within within) {
+        if (value instanceof Map) {
+            Map<String, Object> members = new TreeMap<>();
+            int count = 0;
+            for (Map.Entry<?, ?> entry : ((Map<?, ?>) value).entrySet()) {
+                if (count++ == MAX_KEYS) break;
+                members.put(text(entry.getKey()), plain(entry.getValue(), depth, within));
+            }
+            return members;
+        }
+        List<Object> items = new ArrayList<>();
+        if (value instanceof Iterable) {
+            for (Object item : (Iterable<?>) value) {
+                if (items.size() == MAX_ITEMS) break;
+                items.add(plain(item, depth, within));
+            }
+        } else {
+            int length = Math.min(MAX_ITEMS, Array.getLength(value));
+            for (int at = 0; at < length; at++) items.add(plain(Array.get(value, at), depth, within));
+        }
+        return items;
+    }
+
+    private static Object number(Number value) {
+        if (value instanceof Double || value instanceof Float) return real(value.doubleValue());
+        if (value instanceof BigDecimal) return real(value.doubleValue());
+        if (value instanceof BigInteger && ((BigInteger) value).bitLength() > 62) return text(value);
+        long whole = value.longValue();
+        return Math.abs(whole) <= MAX_INTEGER ? (Object) whole : Long.toString(whole);
+    }
+
+    private static Object real(double value) {
+        if (Double.isNaN(value)) return "NaN";
+        if (Double.isInfinite(value)) return value > 0 ? "Infinity" : "-Infinity";
+        if (value != Math.rint(value) || Math.abs(value) >= 1e21) return value;
+        if (Math.abs(value) <= MAX_INTEGER) return (long) value;
+        return new BigDecimal(value).toBigInteger().toString();
+    }
+
+    private static String base64(byte[] bytes) {
+        byte[] kept = bytes.length > MAX_TEXT_BYTES ? java.util.Arrays.copyOf(bytes, MAX_TEXT_BYTES) : bytes;
+        return new String(Base64.getEncoder().encode(kept), StandardCharsets.US_ASCII);
+    }
+
+    private static String iso(Instant at) {
+        return at.truncatedTo(ChronoUnit.MILLIS).toString();
+    }
+}
