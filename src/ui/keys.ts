@@ -40,7 +40,8 @@ let before = { key: '', at: 0 };
 /** Does what a key stands for, unless somebody types or a dialog is open. */
 export function press(event: KeyboardEvent): void {
   const { target } = event;
-  const typing = target instanceof Element && target.closest('input, textarea, select, dialog[open]') !== null;
+  const typing =
+    target instanceof Element && target.closest('input, textarea, select, dialog[open]') !== null;
   const pressing = target instanceof Element && event.key === ' ' && target.closest('button, a') !== null;
   const name =
     event.ctrlKey || event.metaKey
