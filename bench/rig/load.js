@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { startNode } from './child.js';
 
+/** How much longer than it was told to a generator may take. */
+const SPARE_MS = 600_000;
 const GENERATOR = fileURLToPath(new URL('../generator.js', import.meta.url));
 
 /**
@@ -21,7 +23,7 @@ export function startLoad(tcp, flags) {
   );
   const child = startNode([GENERATOR, '--tcp', tcp, ...args]);
   /** @type {Promise<Sent>} */
-  const sent = child.line((line) => line.event === 'sent', 600_000);
+  const sent = child.line((line) => line.event === 'sent', Number(flags.seconds ?? 0) * 1000 + SPARE_MS);
   sent.catch(() => {}); // reported to whoever awaits it
   const started = child.line((line) => line.event === 'started', 60_000);
   return { pid: child.pid, started, sent, stop: () => child.stop('SIGTERM', 30_000) };
