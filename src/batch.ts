@@ -42,10 +42,12 @@ export const batch =
       }),
     );
 
+const EMPTY = 'a batch has at least one message';
+
 /** Builds a batch of at least one message; their text moves to a buffer of the batch. */
 export function createBatch(messages: readonly Message[], bytes: number, reason: BatchReason): Batch {
   const first = messages[0];
-  if (first === undefined) throw new RangeError('a batch has at least one message');
+  if (first === undefined) throw new RangeError(EMPTY);
   return {
     id: idOf(messages),
     source: first.source,
@@ -55,6 +57,17 @@ export function createBatch(messages: readonly Message[], bytes: number, reason:
     parts: undefined,
     ndjson: gatherLines(messages),
   };
+}
+
+/** A batch whose messages have their lines in `ndjson`, one after the other. Throws as `createBatch` does. */
+export function restoreBatch(
+  messages: readonly Message[],
+  ndjson: Buffer,
+  source: string,
+  reason: BatchReason,
+): Batch {
+  if (messages.length === 0) throw new RangeError(EMPTY);
+  return { id: idOf(messages), source, messages, bytes: ndjson.length, reason, parts: undefined, ndjson };
 }
 
 /** Merges batches of one target, in order; a single batch is returned as it is. */

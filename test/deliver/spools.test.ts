@@ -173,13 +173,13 @@ describe('losses', () => {
 });
 
 describe('what is on disk and synced', () => {
-  const told = async (durable: boolean, awaited: number) => {
+  const told = async (durable: boolean, awaited: readonly number[]) => {
     const safe: number[] = [];
     const unused = () => {};
     const receipts = {
       routed: unused,
       admitted: unused,
-      isAwaited: (messages: readonly Message[]) => numbersOf(messages).includes(awaited),
+      isAwaited: (messages: readonly Message[]) => numbersOf(messages).some((n) => awaited.includes(n)),
       safe: (messages: readonly Message[]) => safe.push(...numbersOf(messages)),
     };
     const disk = memoryDisk();
@@ -197,14 +197,18 @@ describe('what is on disk and synced', () => {
   };
 
   test('is said once, as soon as it is', async () => {
-    expect(await told(true, 0)).toEqual({ early: [], safe: [1, 2], stored: [true, true] });
+    expect(await told(true, [1, 2])).toEqual({ early: [], safe: [1, 2], stored: [true, true] });
   });
 
-  test('is also what somebody waits for', async () => {
-    expect(await told(false, 2)).toEqual({ early: [], safe: [1, 2], stored: [true, true] });
+  test('is also what somebody waits for, and all that shares its sync', async () => {
+    expect(await told(false, [2])).toEqual({ early: [], safe: [2], stored: [true, true] });
+  });
+
+  test('is not said of what nobody waits for', async () => {
+    expect(await told(true, [])).toEqual({ early: [], safe: [], stored: [true, true] });
   });
 
   test('is not said of what was only written', async () => {
-    expect(await told(false, 0)).toEqual({ early: [], safe: [], stored: [false, false] });
+    expect(await told(false, [])).toEqual({ early: [], safe: [], stored: [false, false] });
   });
 });

@@ -37,7 +37,8 @@ export function frameOf(payload: readonly Buffer[], { messages, offeredMs, block
   header.writeUInt32LE(blocking ? BLOCKING : 0, 16);
   header.writeDoubleLE(offeredMs, 20);
   let checksum = crc32(header.subarray(8));
-  for (const piece of payload) checksum = crc32(piece, checksum);
+  // Of no bytes zlib's checksum may be 0, whatever came before.
+  for (const piece of payload) if (piece.length > 0) checksum = crc32(piece, checksum);
   header.writeUInt32LE(checksum, 4);
   return [header, ...payload];
 }

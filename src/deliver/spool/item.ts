@@ -1,108 +1,63 @@
-import { type Batch, createBatch, ndjsonOf } from '../../batch.ts';
+import { ndjsonOf, restoreBatch } from '../../batch.ts';
 import type { BatchReason } from '../../context.ts';
-import { type Message, messageIn } from '../../message.ts';
 import type { Job } from '../job.ts';
-import type { Target } from '../sink.ts';
+import { type Packed, type PackedFacts, pack, ROW_BYTES, unpack } from '../packing.ts';
 
 /** What the spool keeps of a job. */
 export type Item = Omit<Job, 'order' | 'spooled'>;
 
-/** A value for each message; one that is the same for all is written once. */
-type Column<T> = T | readonly T[];
-
-interface Head {
+/** An item as it waits in memory: for the disk, or to be taken although it is there. */
+export interface PackedItem extends Omit<Item, 'batch'> {
   readonly source: string;
   readonly reason: BatchReason;
-  readonly target: Target;
-  readonly priority: number;
-  readonly whenFull: Job['whenFull'];
-  readonly offeredMs: number;
-  readonly sends: number;
-  readonly failures: number;
-  readonly stored: boolean;
-  readonly count: number;
-  readonly sources: Column<string>;
-  readonly types: Column<string>;
-  readonly times: Column<number>;
-  readonly received: Column<number>;
-  readonly traces: Column<string>;
-  readonly spans: Column<string>;
-  readonly jobs: Column<string>;
-  readonly seqs: Column<number>;
-  readonly severities: Column<number>;
-  /** Bytes of the lines, and of the sender's text in them. */
-  readonly lines: Column<number>;
-  readonly heads: Column<number>;
+  /** Of its lines. */
+  readonly bytes: number;
+  readonly packed: Packed;
+}
+
+/** What of an item is no bytes. */
+interface Head extends Omit<PackedItem, 'bytes' | 'packed'>, PackedFacts {
+  /** Bytes of the ids. */
+  readonly ids: number;
 }
 
 const LENGTH_BYTES = 4;
 
-/** An item as bytes, `stored` if it will be synced: length of its head, the head as JSON, then the batch's NDJSON, which is shared with the sinks. */
-export function encodeItem(item: Item, stored: boolean): Buffer[] {
-  const { batch, target, priority, whenFull, offeredMs, sends, failures } = item;
-  const { messages, source, reason } = batch;
-  const column = <T>(of: (message: Message) => T): Column<T> => columnOf(messages, of);
-  const head: Head = {
-    ...{ source, reason, target, priority, whenFull, offeredMs, sends, failures, stored },
-    count: messages.length,
-    sources: column((message) => message.source),
-    types: column((message) => message.type),
-    times: column((message) => message.timeMs),
-    received: column((message) => message.receivedMs),
-    traces: column((message) => message.traceId),
-    spans: column((message) => message.spanId),
-    jobs: column((message) => message.jobId),
-    seqs: column((message) => message.seq),
-    severities: column((message) => message.severity),
-    lines: column((message) => message.bytes),
-    heads: column((message) => message.headBytes),
-  };
+/** Packs an item; its lines are shared with the sinks. */
+export function packItem({ batch, ...job }: Item): PackedItem {
+  const { source, reason, bytes } = batch;
+  return { ...job, source, reason, bytes, packed: pack(batch.messages, ndjsonOf(batch)) };
+}
+
+/** The item that was packed. */
+export function unpackItem({ source, reason, bytes: _, packed, ...job }: PackedItem): Item {
+  return { ...job, batch: restoreBatch(unpack(packed), packed.lines, source, reason) };
+}
+
+/** An item as bytes, `stored` if it will be synced: length of its head, the head as JSON, rows, ids, lines. */
+export function encodeItem(item: PackedItem, stored: boolean): Buffer[] {
+  const { bytes: _, packed, ...job } = item;
+  const { rows, ids, lines, ...facts } = packed;
+  const head: Head = { ...job, stored, ...facts, ids: ids.length };
   const json = Buffer.from(JSON.stringify(head));
   const length = Buffer.allocUnsafe(LENGTH_BYTES);
   length.writeUInt32LE(json.length);
-  return [length, json, ndjsonOf(batch)];
+  return [length, json, rows, ids, lines];
 }
 
 /** The item that was encoded, in memory of its own. Throws if it is none. */
 export function decodeItem(payload: Buffer): Item {
-  const bodyAt = LENGTH_BYTES + payload.readUInt32LE(0);
-  const head = JSON.parse(payload.toString('utf8', LENGTH_BYTES, bodyAt)) as Head;
-  const { source, reason, target, priority, whenFull, offeredMs, sends, failures, stored } = head;
-  const messages = messagesOf(head, payload.subarray(bodyAt));
-  const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
-  // This is where the text moves to memory of its own.
-  const batch: Batch = { ...createBatch(messages, bytes, reason), source };
-  return { batch, target, priority, whenFull, offeredMs, sends, failures, stored };
+  const rowsAt = LENGTH_BYTES + payload.readUInt32LE(0);
+  const head = JSON.parse(payload.toString('utf8', LENGTH_BYTES, rowsAt)) as Head;
+  const { ids: idBytes, count, sources, seqs, types, ...job } = head;
+  const idsAt = rowsAt + count * ROW_BYTES;
+  const linesAt = idsAt + idBytes;
+  const rows = payload.subarray(rowsAt, idsAt);
+  const ids = payload.subarray(idsAt, linesAt);
+  const lines = Buffer.from(payload.subarray(linesAt));
+  return unpackItem({
+    ...job,
+    bytes: lines.length,
+    packed: { count, sources, seqs, types, rows, ids, lines },
+  });
 }
-
-function messagesOf(head: Head, text: Buffer): readonly Message[] {
-  const messages: Message[] = [];
-  let at = 0;
-  for (let n = 0; n < head.count; n++) {
-    const end = at + cell(head.lines, n);
-    messages.push(
-      messageIn(text, at, end, cell(head.heads, n), {
-        source: cell(head.sources, n),
-        type: cell(head.types, n),
-        timeMs: cell(head.times, n),
-        receivedMs: cell(head.received, n),
-        traceId: cell(head.traces, n),
-        spanId: cell(head.spans, n),
-        jobId: cell(head.jobs, n),
-        seq: cell(head.seqs, n),
-        severity: cell(head.severities, n),
-      }),
-    );
-    at = end;
-  }
-  return messages;
-}
-
-function columnOf<T>(messages: readonly Message[], of: (message: Message) => T): Column<T> {
-  const values = messages.map(of);
-  const [first] = values;
-  return first !== undefined && values.every((value) => value === first) ? first : values;
-}
-
-const cell = <T>(column: Column<T>, n: number): T =>
-  Array.isArray(column) ? ((column as readonly T[])[n] as T) : (column as T);

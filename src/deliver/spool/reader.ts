@@ -1,8 +1,8 @@
 import { codeOf } from './disk.ts';
 import { nextFrame } from './frame.ts';
-import { decodeItem, type Item } from './item.ts';
+import { decodeItem, type Item, unpackItem } from './item.ts';
 import { acknowledge, isConsumed, type Outstanding, type Segment } from './segment.ts';
-import type { LossReason, SpoolState } from './state.ts';
+import { countPending, type LossReason, type SpoolState } from './state.ts';
 
 /** An item that left the spool, but not the disk. */
 export interface Taken {
@@ -78,11 +78,10 @@ export function removeIfConsumed(state: SpoolState, segment: Segment): void {
 function takePending(state: SpoolState): Taken | undefined {
   const { options, failing, writing, pending, front } = state;
   if (options.durable || !failing || writing > 0) return undefined;
-  const item = front.shift() ?? pending.shift();
-  if (item === undefined) return undefined;
-  state.pendingBytes -= item.batch.bytes;
-  state.pendingMessages -= item.batch.messages.length;
-  return { item, done: () => {}, onDisk: false };
+  const first = front.shift() ?? pending.shift();
+  if (first === undefined) return undefined;
+  countPending(state, first, -1);
+  return { item: unpackItem(first.item), done: () => {}, onDisk: false };
 }
 
 function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
@@ -92,12 +91,12 @@ function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
   const [first] = fresh;
   if (first?.segment !== segment || first.at !== segment.readOffset) return undefined;
   forgetFirst(state);
-  return taken(state, segment, first.end, first.item);
+  return taken(state, segment, first.end, unpackItem(first.item));
 }
 
 function forgetFirst(state: SpoolState): void {
   const first = state.fresh.shift();
-  state.freshBytes -= first?.item.batch.bytes ?? 0;
+  state.freshBytes -= first?.item.bytes ?? 0;
 }
 
 /** The next whole frame of what was read; `unread` if there may be more in the file, `exhausted` if there is not. */

@@ -1,10 +1,12 @@
 import type { SpoolDisk } from './disk.ts';
-import type { Item } from './item.ts';
+import { type Item, packItem, unpackItem } from './item.ts';
 import { createLock, type Processes } from './lock.ts';
 import { type Taken, takeNext } from './reader.ts';
 import {
+  countPending,
   createSpoolState,
   hasWork,
+  type Pending,
   type SpoolEvents,
   type SpoolOptions,
   type SpoolState,
@@ -90,9 +92,11 @@ export function openSpool(
   const start = () => {
     if (!state.failing && !state.blocked) void work(state);
   };
-  const count = ({ batch }: Item, sign: 1 | -1) => {
-    state.pendingBytes += sign * batch.bytes;
-    state.pendingMessages += sign * batch.messages.length;
+  const enter = (item: Item): Pending => {
+    const { messages } = item.batch;
+    const entered = { item: packItem(item), awaited: events.isAwaited(messages) ? messages : undefined };
+    countPending(state, entered, 1);
+    return entered;
   };
   const flush = async () => {
     do {
@@ -105,14 +109,12 @@ export function openSpool(
 
   return {
     append: (item) => {
-      state.pending.push(item);
-      count(item, 1);
+      state.pending.push(enter(item));
       start();
     },
     prepend: (items) => {
       if (items.length === 0) return;
-      state.front.unshift(...items);
-      for (const item of items) count(item, 1);
+      state.front.unshift(...items.map(enter));
       start();
     },
     take: () => {
@@ -125,11 +127,10 @@ export function openSpool(
       const { pending } = state;
       let freed = 0;
       let end = state.writing;
-      while (state.failing && freed < bytes && end < pending.length)
-        freed += pending[end++]?.batch.bytes ?? 0;
-      const items = pending.splice(state.writing, end - state.writing);
-      for (const item of items) count(item, -1);
-      return items;
+      while (state.failing && freed < bytes && end < pending.length) freed += pending[end++]?.item.bytes ?? 0;
+      const dropped = pending.splice(state.writing, end - state.writing);
+      for (const one of dropped) countPending(state, one, -1);
+      return dropped.map(({ item }) => unpackItem(item));
     },
     configure: (changed) => {
       state.options = withDefaults(changed);
@@ -140,7 +141,7 @@ export function openSpool(
     close: async () => {
       await flush();
       await state.loading;
-      const left = [...state.front, ...state.pending];
+      const left = [...state.front, ...state.pending].map(({ item }) => unpackItem(item));
       const wasOpen = state.phase === 'open';
       state.phase = 'closed';
       stop(state);
@@ -175,7 +176,7 @@ function statsOf(state: SpoolState): SpoolStats {
     pendingBytes,
     memoryBytes: pendingBytes + freshBytes,
     bytes: usedBytes(state),
-    oldestMs: first?.oldestMs ?? front[0]?.offeredMs ?? pending[0]?.offeredMs,
+    oldestMs: first?.oldestMs ?? (front[0] ?? pending[0])?.item.offeredMs,
     isOpen: state.phase === 'open',
     isInMemory: isInMemory(state),
     isFailing: state.failing,
@@ -185,7 +186,7 @@ function statsOf(state: SpoolState): SpoolStats {
 function isInMemory(state: SpoolState): boolean {
   let fresh = 0;
   for (const { segment, at, item } of state.fresh) {
-    if (at >= segment.readOffset) fresh += item.batch.messages.length;
+    if (at >= segment.readOffset) fresh += item.packed.count;
   }
   return state.phase === 'open' && fresh === unreadMessages(state);
 }

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts';
 import { type Alarm, createAlarm } from '../../flow/alarm.ts';
 import type { Message } from '../../message.ts';
 import type { SpoolDisk, SpoolFile } from './disk.ts';
-import type { Item } from './item.ts';
+import type { PackedItem } from './item.ts';
 import type { Lock } from './lock.ts';
 import type { Segment } from './segment.ts';
 
@@ -29,12 +29,19 @@ export interface SpoolEvents {
   /** There may be more to take, less in memory, or another state of the disk. Never called inside a call. */
   readonly changed: () => void;
   readonly lost: (reason: LossReason, messages: number) => void;
-  /** These are on disk and synced now. */
+  /** These, for which somebody waits, are on disk and synced now. */
   readonly stored: (messages: readonly Message[]) => void;
-  /** Whether somebody waits until they are: then they are synced although the spool is not `durable`. */
+  /** Whether somebody waits until they are: then they are synced although the spool is not `durable`. Asked at once. */
   readonly isAwaited: (messages: readonly Message[]) => boolean;
   /** Once, after recovery: messages that were left by an earlier process. */
   readonly recovered: (messages: number) => void;
+}
+
+/** An item that is not on disk yet. */
+export interface Pending {
+  readonly item: PackedItem;
+  /** Its messages, if somebody waits until they are synced. */
+  readonly awaited: readonly Message[] | undefined;
 }
 
 /** An item that is on disk and still in memory. */
@@ -42,7 +49,7 @@ export interface Fresh {
   readonly segment: Segment;
   readonly at: number;
   readonly end: number;
-  readonly item: Item;
+  readonly item: PackedItem;
 }
 
 /** A part of a segment, read. */
@@ -69,10 +76,10 @@ export interface SpoolState {
   lastSeq: number;
   active: { readonly segment: Segment; readonly file: SpoolFile } | undefined;
   /** Not on disk yet, in order; `front` goes before everything else. */
-  pending: Item[];
+  pending: Pending[];
   pendingBytes: number;
   pendingMessages: number;
-  front: Item[];
+  front: Pending[];
   /** How many of `pending` are being written. */
   writing: number;
   fresh: Fresh[];
@@ -113,6 +120,12 @@ export function unreadMessages({ segments }: SpoolState): number {
   let sum = 0;
   for (const { unread } of segments) sum += unread;
   return sum;
+}
+
+/** Counts what waits, or waits no more. */
+export function countPending(state: SpoolState, { item }: Pending, sign: 1 | -1): void {
+  state.pendingBytes += sign * item.bytes;
+  state.pendingMessages += sign * item.packed.count;
 }
 
 /** Whether something waits to be written. */

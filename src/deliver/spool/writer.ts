@@ -3,10 +3,10 @@ import { errorText } from '../retry.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { codeOf, type SpoolFile } from './disk.ts';
 import { type FrameFacts, frameOf } from './frame.ts';
-import { encodeItem, type Item } from './item.ts';
+import { encodeItem, type PackedItem } from './item.ts';
 import { giveUp, removeIfConsumed } from './reader.ts';
 import { addFrame, createSegment, isConsumed, recoverSegments, type Segment, seqBehind } from './segment.ts';
-import { hasWork, type SpoolState, usedBytes } from './state.ts';
+import { countPending, hasWork, type Pending, type SpoolState, usedBytes } from './state.ts';
 
 const MIB = 2 ** 20;
 /** One write and one sync carry about so much. */
@@ -113,7 +113,7 @@ async function tidy(state: SpoolState): Promise<void> {
 
 /** False if the bound is reached and nothing may be dropped. */
 async function makeRoom(state: SpoolState): Promise<boolean> {
-  const wanted = groupOf(state).reduce((sum, { batch }) => sum + batch.bytes, 0);
+  const wanted = groupOf(state).reduce((sum, { item }) => sum + item.bytes, 0);
   while (usedBytes(state) + wanted > state.options.maxBytes) {
     const oldest = state.segments.find(({ unread, blocking }) => unread > 0 && !blocking);
     if (oldest === undefined) return usedBytes(state) === 0;
@@ -123,10 +123,10 @@ async function makeRoom(state: SpoolState): Promise<boolean> {
   return true;
 }
 
-function groupOf({ pending }: SpoolState): Item[] {
+function groupOf({ pending }: SpoolState): Pending[] {
   let bytes = 0;
   let count = 0;
-  while (count < pending.length && bytes < GROUP_BYTES) bytes += pending[count++]?.batch.bytes ?? 0;
+  while (count < pending.length && bytes < GROUP_BYTES) bytes += pending[count++]?.item.bytes ?? 0;
   return pending.slice(0, count);
 }
 
@@ -142,7 +142,7 @@ async function writeGroup(state: SpoolState): Promise<void> {
   }
   const group = groupOf(state);
   state.writing = group.length;
-  const isSynced = durable || group.some(({ batch }) => state.events.isAwaited(batch.messages));
+  const isSynced = durable || group.some(({ awaited }) => awaited !== undefined);
   const ends = await write(state, active, group, isSynced)
     .catch(async (error: unknown) => {
       // What reached the disk all the same is of no use, and would be there a second time after a restart.
@@ -153,14 +153,14 @@ async function writeGroup(state: SpoolState): Promise<void> {
     .finally(() => {
       state.writing = 0;
     });
-  for (const [index, item] of group.entries()) {
+  for (const [index, one] of group.entries()) {
+    const { item } = one;
     const at = active.segment.size;
     const end = ends[index] ?? at;
     addFrame(active.segment, end, factsOf(item));
-    state.pendingBytes -= item.batch.bytes;
-    state.pendingMessages -= item.batch.messages.length;
-    if (state.freshBytes + item.batch.bytes > state.options.freshBytes) continue;
-    state.freshBytes += item.batch.bytes;
+    countPending(state, one, -1);
+    if (state.freshBytes + item.bytes > state.options.freshBytes) continue;
+    state.freshBytes += item.bytes;
     state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: isSynced } });
   }
   state.pending.splice(0, group.length);
@@ -183,7 +183,7 @@ async function writeFront(state: SpoolState): Promise<void> {
   const writing = [...front];
   try {
     const ends = await write(state, opened, writing, true);
-    for (const [index, item] of writing.entries()) addFrame(segment, ends[index] ?? 0, factsOf(item));
+    for (const [index, { item }] of writing.entries()) addFrame(segment, ends[index] ?? 0, factsOf(item));
   } catch (error) {
     await state.disk.remove(segment.path).catch(() => {});
     throw error;
@@ -193,16 +193,13 @@ async function writeFront(state: SpoolState): Promise<void> {
   }
   segment.sealed = true;
   state.segments.unshift(segment);
-  for (const { batch } of writing) {
-    state.pendingBytes -= batch.bytes;
-    state.pendingMessages -= batch.messages.length;
-  }
-  state.front = state.front.filter((item) => !writing.includes(item));
+  for (const one of writing) countPending(state, one, -1);
+  state.front = state.front.filter((one) => !writing.includes(one));
   tellStored(state, writing);
 }
 
-function tellStored({ events }: SpoolState, items: readonly Item[]): void {
-  for (const { batch, stored } of items) if (stored !== true) events.stored(batch.messages);
+function tellStored({ events }: SpoolState, written: readonly Pending[]): void {
+  for (const { item, awaited } of written) if (awaited && item.stored !== true) events.stored(awaited);
 }
 
 interface Open {
@@ -224,13 +221,13 @@ async function open({ dir, disk }: SpoolState, segment: Segment): Promise<Open> 
 async function write(
   { dir, disk }: SpoolState,
   { segment, file }: Open,
-  items: readonly Item[],
+  group: readonly Pending[],
   durable: boolean,
 ): Promise<number[]> {
   let end = segment.size;
   const ends: number[] = [];
   const buffers: Buffer[] = [];
-  for (const item of items) {
+  for (const { item } of group) {
     for (const buffer of frameOf(encodeItem(item, durable), factsOf(item))) {
       buffers.push(buffer);
       end += buffer.length;
@@ -246,8 +243,8 @@ async function write(
   return ends;
 }
 
-const factsOf = ({ batch, offeredMs, whenFull }: Item): FrameFacts => ({
-  messages: batch.messages.length,
+const factsOf = ({ packed, offeredMs, whenFull }: PackedItem): FrameFacts => ({
+  messages: packed.count,
   offeredMs,
   blocking: whenFull === 'block',
 });

@@ -68,7 +68,8 @@ export function rig(
     {
       changed: () => {},
       lost: (reason, messages) => lost.push(`${reason} ${messages}`),
-      isAwaited: () => false,
+      // Of what was only written nothing is said, whoever waits.
+      isAwaited: () => options.durable !== false,
       stored: (messages) => stored.push(...messages.map(({ id }) => id)),
       recovered: (messages) => recovered.push(messages),
     },

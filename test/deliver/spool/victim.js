@@ -61,7 +61,7 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 const spool = openSpool(
   { dir, disk, processes: linuxProcesses },
   { maxBytes: 1e6, maxAgeMs: 1e9, durable: true, groupMs: 0, segmentBytes: 700, freshBytes: 200 },
-  { changed: () => {}, lost: () => {}, stored: () => {}, isAwaited: () => false, recovered: () => {} },
+  { changed: () => {}, lost: () => {}, stored: () => {}, isAwaited: () => true, recovered: () => {} },
   { scheduler: asyncScheduler, log: silent, random: Math.random },
 );
 const say = (what, n) => writeSync(1, `${what} ${n}\n`);
