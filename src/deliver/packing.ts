@@ -1,4 +1,5 @@
 import { type Message, messageIn } from '../message.ts';
+import { createSlab } from './slab.ts';
 
 /** A value for each message; one that is the same for all is kept once. */
 type Column<T> = T | readonly T[];
@@ -17,62 +18,79 @@ export interface PackedFacts {
  * look at again and again.
  */
 export interface Packed extends PackedFacts {
-  /** A row of `ROW_BYTES` for each message, column by column, little-endian. */
-  readonly rows: Buffer;
-  /** Trace, span and job of each message, UTF-8, one behind the other; their lengths are in the rows. */
-  readonly ids: Buffer;
-  /** Their lines. */
-  readonly lines: Buffer;
+  /**
+   * A row of `ROW_BYTES` for each message, column by column, little-endian; trace, span and job of each, UTF-8, one
+   * behind the other; the lines.
+   */
+  readonly bytes: Buffer;
+  /** Gives the memory back: nobody may look at `bytes` any more. */
+  free(): void;
 }
+
+const slab = createSlab();
 
 const DOUBLES = 2;
 const WORDS = 5;
 const HALVES = 1;
 /** Two doubles: time, received; five words: bytes of line, head, trace, span, job; a half: type; a byte: severity. */
-export const ROW_BYTES = 8 * DOUBLES + 4 * WORDS + 2 * HALVES + 1;
+const ROW_BYTES = 8 * DOUBLES + 4 * WORDS + 2 * HALVES + 1;
 
 /** Packs messages, whose lines are these; at least one. */
 export function pack(messages: readonly Message[], lines: Buffer): Packed {
   const count = messages.length;
-  const { rows, doubles, words, halves, bytes } = viewsOf(new ArrayBuffer(count * ROW_BYTES), count);
-  const ids: string[] = new Array(3 * count);
+  const ids = idsOf(messages);
+  const joined = ids.join('');
+  const idBytes = Buffer.byteLength(joined);
+  const rowBytes = count * ROW_BYTES;
+  const { bytes: packed, free } = slab.allocate(rowBytes + idBytes + lines.length);
+  packed.write(joined, rowBytes);
+  packed.set(lines, rowBytes + idBytes);
+  const { doubles, words, halves, bytes } = viewsOf(packed.buffer, packed.byteOffset, count);
   const types: string[] = [];
   for (let n = 0; n < count; n++) {
     const message = messages[n] as Message;
-    const { traceId, spanId, jobId } = message;
     doubles[n] = message.timeMs;
     doubles[count + n] = message.receivedMs;
     words[n] = message.bytes;
     words[count + n] = message.headBytes;
-    words[2 * count + n] = traceId.length;
-    words[3 * count + n] = spanId.length;
-    words[4 * count + n] = jobId.length;
+    words[2 * count + n] = message.traceId.length;
+    words[3 * count + n] = message.spanId.length;
+    words[4 * count + n] = message.jobId.length;
     halves[n] = indexIn(types, message.type);
     bytes[n] = message.severity;
-    ids[3 * n] = traceId;
-    ids[3 * n + 1] = spanId;
-    ids[3 * n + 2] = jobId;
   }
-  const joined = ids.join('');
-  const encoded = Buffer.from(joined);
-  if (encoded.length !== joined.length) measure(ids, words.subarray(2 * count));
+  if (idBytes !== joined.length) measure(ids, words.subarray(2 * count));
   const sources = columnOf(messages, ({ source }) => source);
   const seqs = columnOf(messages, ({ seq }) => seq);
-  return { count, sources, seqs, types, rows, ids: encoded, lines };
+  return { count, sources, seqs, types, bytes: packed, free };
 }
 
-/** The messages that were packed. Throws RangeError if these are none. */
-export function unpack({ count, sources, seqs, types, rows, ids, lines }: Packed): Message[] {
-  // Of its own, as numbers must lie at multiples of their size.
-  const own = rows.buffer.slice(rows.byteOffset, rows.byteOffset + count * ROW_BYTES) as ArrayBuffer;
-  const { doubles, words, halves, bytes } = viewsOf(own, count);
-  const messages: Message[] = [];
+function idsOf(messages: readonly Message[]): string[] {
+  const ids: string[] = new Array(3 * messages.length);
   let at = 0;
-  let idAt = 0;
+  for (const { traceId, spanId, jobId } of messages) {
+    ids[at++] = traceId;
+    ids[at++] = spanId;
+    ids[at++] = jobId;
+  }
+  return ids;
+}
+
+/** The messages that were packed, in memory of their own, and their lines. Throws RangeError if these are none. */
+export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Packed, 'free'>) {
+  const rowBytes = count * ROW_BYTES;
+  // Numbers must lie at multiples of their size.
+  const rows = packed.buffer.slice(packed.byteOffset, packed.byteOffset + rowBytes);
+  const { doubles, words, halves, bytes } = viewsOf(rows, 0, count);
+  const messages: Message[] = [];
+  let idAt = rowBytes;
   const nextId = (length = 0) => {
     idAt += length;
-    return length === 0 ? '' : ids.toString('utf8', idAt - length, idAt);
+    return length === 0 ? '' : packed.toString('utf8', idAt - length, idAt);
   };
+  const idBytes = words.subarray(2 * count).reduce((sum, length) => sum + length, 0);
+  const lines = Buffer.from(packed.subarray(rowBytes + idBytes));
+  let at = 0;
   for (let n = 0; n < count; n++) {
     const end = at + (words[n] as number);
     messages.push(
@@ -90,16 +108,15 @@ export function unpack({ count, sources, seqs, types, rows, ids, lines }: Packed
     );
     at = end;
   }
-  return messages;
+  return { messages, lines };
 }
 
-function viewsOf(buffer: ArrayBuffer, count: number) {
-  const wordsAt = 8 * DOUBLES * count;
+function viewsOf(buffer: ArrayBufferLike, at: number, count: number) {
+  const wordsAt = at + 8 * DOUBLES * count;
   const halvesAt = wordsAt + 4 * WORDS * count;
   const bytesAt = halvesAt + 2 * HALVES * count;
   return {
-    rows: Buffer.from(buffer),
-    doubles: new Float64Array(buffer, 0, DOUBLES * count),
+    doubles: new Float64Array(buffer, at, DOUBLES * count),
     words: new Uint32Array(buffer, wordsAt, WORDS * count),
     halves: new Uint16Array(buffer, halvesAt, HALVES * count),
     bytes: new Uint8Array(buffer, bytesAt, count),

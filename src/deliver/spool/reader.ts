@@ -1,6 +1,6 @@
 import { codeOf } from './disk.ts';
 import { nextFrame } from './frame.ts';
-import { decodeItem, type Item, unpackItem } from './item.ts';
+import { decodeItem, type Item, releaseItem, unpackItem } from './item.ts';
 import { acknowledge, isConsumed, type Outstanding, type Segment } from './segment.ts';
 import { countPending, type LossReason, type SpoolState } from './state.ts';
 
@@ -81,7 +81,7 @@ function takePending(state: SpoolState): Taken | undefined {
   const first = front.shift() ?? pending.shift();
   if (first === undefined) return undefined;
   countPending(state, first, -1);
-  return { item: unpackItem(first.item), done: () => {}, onDisk: false };
+  return { item: releaseItem(first.item), done: () => {}, onDisk: false };
 }
 
 function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
@@ -90,13 +90,15 @@ function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
   while (fresh[0] && fresh[0].at < fresh[0].segment.readOffset) forgetFirst(state);
   const [first] = fresh;
   if (first?.segment !== segment || first.at !== segment.readOffset) return undefined;
+  const item = unpackItem(first.item);
   forgetFirst(state);
-  return taken(state, segment, first.end, unpackItem(first.item));
+  return taken(state, segment, first.end, item);
 }
 
 function forgetFirst(state: SpoolState): void {
   const first = state.fresh.shift();
   state.freshBytes -= first?.item.bytes ?? 0;
+  first?.item.packed.free();
 }
 
 /** The next whole frame of what was read; `unread` if there may be more in the file, `exhausted` if there is not. */

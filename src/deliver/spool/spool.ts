@@ -1,5 +1,5 @@
 import type { SpoolDisk } from './disk.ts';
-import { type Item, packItem, unpackItem } from './item.ts';
+import { type Item, packItem, releaseItem } from './item.ts';
 import { createLock, type Processes } from './lock.ts';
 import { type Taken, takeNext } from './reader.ts';
 import {
@@ -130,7 +130,7 @@ export function openSpool(
       while (state.failing && freed < bytes && end < pending.length) freed += pending[end++]?.item.bytes ?? 0;
       const dropped = pending.splice(state.writing, end - state.writing);
       for (const one of dropped) countPending(state, one, -1);
-      return dropped.map(({ item }) => unpackItem(item));
+      return dropped.map(({ item }) => releaseItem(item));
     },
     configure: (changed) => {
       state.options = withDefaults(changed);
@@ -141,7 +141,7 @@ export function openSpool(
     close: async () => {
       await flush();
       await state.loading;
-      const left = [...state.front, ...state.pending].map(({ item }) => unpackItem(item));
+      const left = [...state.front, ...state.pending].map(({ item }) => releaseItem(item));
       const wasOpen = state.phase === 'open';
       state.phase = 'closed';
       stop(state);

@@ -159,7 +159,10 @@ async function writeGroup(state: SpoolState): Promise<void> {
     const end = ends[index] ?? at;
     addFrame(active.segment, end, factsOf(item));
     countPending(state, one, -1);
-    if (state.freshBytes + item.bytes > state.options.freshBytes) continue;
+    if (state.freshBytes + item.bytes > state.options.freshBytes) {
+      item.packed.free();
+      continue;
+    }
     state.freshBytes += item.bytes;
     state.fresh.push({ segment: active.segment, at, end, item: { ...item, stored: isSynced } });
   }
@@ -193,7 +196,10 @@ async function writeFront(state: SpoolState): Promise<void> {
   }
   segment.sealed = true;
   state.segments.unshift(segment);
-  for (const one of writing) countPending(state, one, -1);
+  for (const one of writing) {
+    countPending(state, one, -1);
+    one.item.packed.free();
+  }
   state.front = state.front.filter((one) => !writing.includes(one));
   tellStored(state, writing);
 }
