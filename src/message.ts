@@ -233,29 +233,42 @@ export function ownCopyOf(message: Message): Message {
   return message.ownCopy;
 }
 
-/** Copies the lines of messages into a buffer of their own, which from then on has their text. */
-export function gatherLines(messages: readonly Message[]): Buffer {
+/** Bytes of the lines of messages. */
+export function bytesOf(messages: readonly Message[]): number {
   let bytes = 0;
   for (const message of messages) bytes += message.bytes;
-  const gathered = Buffer.allocUnsafe(bytes);
+  return bytes;
+}
+
+/** Copies the lines of messages to `target`, from `at` on, one after the other. */
+export function copyLines(messages: readonly Message[], target: Buffer, at: number): void {
   let from: Buffer | undefined;
   let first = 0;
   let last = 0;
-  let end = 0;
+  let end = at;
   for (const message of messages) {
-    // What was written in a row is copied in one piece, but of what was gathered just now, for a message that is here
-    // more than once, the piece must be there before it is copied.
-    if (message.text !== from || message.start !== last || from === gathered) {
-      if (from !== undefined) end += from.copy(gathered, end, first, last);
+    // What was written in a row is copied in one piece.
+    if (message.text !== from || message.start !== last) {
+      if (from !== undefined) end += from.copy(target, end, first, last);
       from = message.text;
       first = message.start;
       last = first;
     }
     last += message.bytes;
-    message.start = end + last - first - message.bytes;
-    message.text = gathered;
   }
-  from?.copy(gathered, end, first, last);
+  from?.copy(target, end, first, last);
+}
+
+/** Copies the lines of messages into a buffer of their own, which from then on has their text. */
+export function gatherLines(messages: readonly Message[]): Buffer {
+  const gathered = Buffer.allocUnsafe(bytesOf(messages));
+  copyLines(messages, gathered, 0);
+  let end = 0;
+  for (const message of messages) {
+    message.text = gathered;
+    message.start = end;
+    end += message.bytes;
+  }
   return gathered;
 }
 

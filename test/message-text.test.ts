@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type Batch, createBatch, mergeBatches, ndjsonOf } from '../src/batch.ts';
+import { createSlab } from '../src/deliver/slab.ts';
 import { decodeItem, encodeItem, packItem } from '../src/deliver/spool/item.ts';
 import {
   dataOf,
@@ -78,7 +79,9 @@ test('no message ever has a text but its own, whoever holds, copies, repeats, ba
           ] as (typeof batches)[number];
           const target = { key: 'k' };
           const item = { batch, target, priority: 1, whenFull: 'spill', offeredMs: 0, sends: 0, failures: 0 };
-          const restored = decodeItem(Buffer.concat(encodeItem(packItem(item as never), false))).batch;
+          const restored = decodeItem(
+            Buffer.concat(encodeItem(packItem(item as never, createSlab()), false)),
+          ).batch;
           keep(restored, lines);
           for (const [at, message] of restored.messages.entries()) {
             know(message, texts.get(batch.messages[at] as Message) as string);

@@ -2,6 +2,7 @@ import type { Message } from '../message.ts';
 import { append, type Chain, createChain, type Link, prepend, unlink } from './chain.ts';
 import type { Heap, Slotted } from './heap.ts';
 import type { Job } from './job.ts';
+import type { Packed } from './packing.ts';
 import type { MergeLimits } from './sink.ts';
 
 /** A waiting job and its places in the queue's structures. */
@@ -24,13 +25,11 @@ export interface Parts {
   /** The rank of each message, in the batch's order. */
   readonly ranks: readonly number[];
   readonly byRank: readonly (Part | undefined)[];
-  /** Bytes of the buffers that have their text. */
-  heldBytes: number;
 }
 
 export interface Part {
-  /** What is left of the rank, in order, and its bytes. */
-  messages: Message[];
+  /** What is left of the rank, in order, and its bytes. Packed if that is a while ago. */
+  messages: Message[] | Packed;
   bytes: number;
   /** How many of the rank, the first ones, were shed. */
   shed: number;

@@ -1,5 +1,5 @@
-import { type Message, messageIn } from '../message.ts';
-import { createSlab } from './slab.ts';
+import { bytesOf, copyLines, type Message, messageIn } from '../message.ts';
+import type { Slab } from './slab.ts';
 
 /** A value for each message; one that is the same for all is kept once. */
 type Column<T> = T | readonly T[];
@@ -27,24 +27,22 @@ export interface Packed extends PackedFacts {
   free(): void;
 }
 
-const slab = createSlab();
-
 const DOUBLES = 2;
 const WORDS = 5;
 const HALVES = 1;
 /** Two doubles: time, received; five words: bytes of line, head, trace, span, job; a half: type; a byte: severity. */
 const ROW_BYTES = 8 * DOUBLES + 4 * WORDS + 2 * HALVES + 1;
 
-/** Packs messages, whose lines are these; at least one. */
-export function pack(messages: readonly Message[], lines: Buffer): Packed {
+/** Packs messages, at least one, into memory of a slab. */
+export function pack(messages: readonly Message[], slab: Slab): Packed {
   const count = messages.length;
   const ids = idsOf(messages);
   const joined = ids.join('');
   const idBytes = Buffer.byteLength(joined);
   const rowBytes = count * ROW_BYTES;
-  const { bytes: packed, free } = slab.allocate(rowBytes + idBytes + lines.length);
+  const { bytes: packed, free } = slab.allocate(rowBytes + idBytes + bytesOf(messages));
   packed.write(joined, rowBytes);
-  packed.set(lines, rowBytes + idBytes);
+  copyLines(messages, packed, rowBytes + idBytes);
   const { doubles, words, halves, bytes } = viewsOf(packed.buffer, packed.byteOffset, count);
   const types: string[] = [];
   for (let n = 0; n < count; n++) {

@@ -1,7 +1,9 @@
-import { gatherLines, type Message } from '../message.ts';
+import type { Message } from '../message.ts';
 import { append, type Chain, createChain, prepend, unlink } from './chain.ts';
 import { type Job, partOf } from './job.ts';
-import type { Entry, Part } from './line.ts';
+import type { Entry, Part, Parts } from './line.ts';
+import { pack, unpack } from './packing.ts';
+import { createSlab, type Slab } from './slab.ts';
 
 /** What is shed first has the lowest rank; a type the sidecar does not know ranks as an event. */
 const RANK_OF_TYPE: ReadonlyMap<string, number> = new Map([
@@ -20,10 +22,9 @@ interface Level {
   readonly arrivals: Chain<Entry>;
   /** By rank: the entries with messages of it, in order of arrival. */
   readonly ranks: readonly Chain<Entry>[];
+  /** By rank: memory of what waits. Of each rank the oldest is shed first. */
+  readonly slabs: readonly Slab[];
 }
-
-/** Buffers this much larger than what is left of their lines are given up. */
-const SPARSE = 2;
 
 /** Says that these messages of the entry were shed; its counts say what is left. */
 export type OnShed = (entry: Entry, messages: readonly Message[], bytes: number) => void;
@@ -40,6 +41,8 @@ export interface ShedOrder {
 /** A message is looked at only while the lane sheds. */
 export function createShedOrder(isCritical: (message: Message) => boolean): ShedOrder {
   const levels: Level[] = [];
+  /** What the present shedding was the first to look into. */
+  let divided: Entry[] = [];
 
   const levelOf = (priority: number): Level => {
     for (const level of levels) if (level.priority === priority) return level;
@@ -56,18 +59,22 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
     const { messages } = entry.job.batch;
     const ranks = messages.map(rankOf);
     const byRank: Part[] = [];
+    const loads: Message[][] = [];
     for (let at = 0; at < messages.length; at++) {
       const rank = ranks[at] as number;
-      let part = byRank[rank];
-      if (part === undefined) {
+      const load = loads[rank] ?? [];
+      if (load.length === 0) {
         const link = add(level.ranks[rank] as Chain<Entry>, entry);
-        part = { messages: [], bytes: 0, shed: 0, link };
-        byRank[rank] = part;
+        byRank[rank] = { messages: load, bytes: 0, shed: 0, link };
+        loads[rank] = load;
       }
-      part.messages.push(messages[at] as Message);
-      part.bytes += messages[at]?.bytes ?? 0;
+      load.push(messages[at] as Message);
+      (byRank[rank] as Part).bytes += messages[at]?.bytes ?? 0;
     }
-    entry.parts = { ranks, byRank, heldBytes: entry.bytes };
+    entry.parts = { ranks, byRank };
+    // Its parts have the messages, so that what is shed is not kept in memory by what is not.
+    entry.job = husk(entry.job);
+    divided.push(entry);
   };
 
   /** Divides what arrived at the end, and the retries that came back to the front, since the last shedding. */
@@ -95,15 +102,10 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       const part = entry.parts?.byRank[rank] as Part;
       const before = part.bytes;
       const messages = shedFrom(part, bytes - freed);
-      if (part.messages.length === 0) leaveRank(level, rank, part);
+      if (part.bytes === 0) leaveRank(level, rank, part);
       entry.messages -= messages.length;
       entry.bytes -= before - part.bytes;
-      if (entry.messages === 0) {
-        remove(entry);
-      } else {
-        entry.job = husk(entry.job);
-        thin(entry);
-      }
+      if (entry.messages === 0) remove(entry);
       onShed(entry, messages, before - part.bytes);
       freed += before - part.bytes;
     }
@@ -121,19 +123,23 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
     shed: (bytes, critical, onShed) => {
       let left = bytes;
       for (const level of levels) {
-        if (left <= 0) return;
+        if (left <= 0) break;
         divideNew(level);
         for (let rank = critical ? CRITICAL : 0; rank <= (critical ? CRITICAL : EVENT); rank++) {
           left -= shedRank(level, rank, left, onShed);
         }
       }
+      // What is left waits until its backend answers, or it is shed in its turn.
+      for (const { job, parts } of divided) packAll(levelOf(job.priority), parts);
+      divided = [];
     },
   };
 }
 
 function createLevel(priority: number): Level {
   const ranks = Array.from({ length: RANKS }, () => createChain<Entry>());
-  return { priority, arrivals: createChain(), ranks };
+  const slabs = Array.from({ length: RANKS }, createSlab);
+  return { priority, arrivals: createChain(), ranks, slabs };
 }
 
 function leaveRank(level: Level, rank: number, part: Part | undefined): void {
@@ -144,7 +150,7 @@ function leaveRank(level: Level, rank: number, part: Part | undefined): void {
 
 /** Takes the first messages out of a part, until `bytes` are free or it is empty. */
 function shedFrom(part: Part, bytes: number): readonly Message[] {
-  const { messages } = part;
+  const messages = takeAll(part);
   let freed = 0;
   let count = 0;
   if (part.bytes <= bytes) {
@@ -158,28 +164,40 @@ function shedFrom(part: Part, bytes: number): readonly Message[] {
   return count === messages.length ? messages : messages.slice(0, count);
 }
 
-/** What was shed must not be kept in memory by the text of what was not, or not much of it. */
-function thin({ parts, bytes }: Entry): void {
-  if (parts === undefined || bytes * SPARSE > parts.heldBytes) return;
-  gatherLines(parts.byRank.flatMap((part) => part?.messages ?? []));
-  parts.heldBytes = bytes;
+function packAll({ slabs }: Level, parts: Parts | undefined): void {
+  for (const [rank, part] of parts?.byRank.entries() ?? []) {
+    if (part === undefined || !Array.isArray(part.messages) || part.messages.length === 0) continue;
+    part.messages = pack(part.messages, slabs[rank] as Slab);
+  }
 }
 
-/** The job without its messages, so that what was shed is not kept in memory by what was not. */
-function husk(job: Job): Job {
-  if (job.batch.messages.length === 0) return job;
-  return { ...job, batch: { ...job.batch, messages: [], parts: undefined, ndjson: undefined } };
+/** The messages of a part, which has none from then on. */
+function takeAll(part: Part): readonly Message[] {
+  const { messages } = part;
+  part.messages = [];
+  if (Array.isArray(messages)) return messages;
+  const unpacked = unpack(messages).messages;
+  messages.free();
+  return unpacked;
 }
 
-/** The entry's job with what was not shed of it, in its old order. */
+/** The job without its messages. */
+const husk = (job: Job): Job => ({
+  ...job,
+  batch: { ...job.batch, messages: [], parts: undefined, ndjson: undefined },
+});
+
+/** The entry's job with what was not shed of it, in its old order. The entry has nothing from then on. */
 export function remainderOf({ job, parts }: Entry): Job {
-  if (parts === undefined || job.batch.messages.length > 0) return job;
+  if (parts === undefined) return job;
+  const left = parts.byRank.map((part) => (part === undefined ? [] : takeAll(part)));
   const seen = new Uint32Array(RANKS);
   const kept: Message[] = [];
   for (const rank of parts.ranks) {
-    const { shed, messages } = parts.byRank[rank] as Part;
+    const { shed } = parts.byRank[rank] as Part;
     const nth = (seen[rank] as number)++;
-    if (nth >= shed) kept.push(messages[nth - shed] as Message);
+    const message = left[rank]?.[nth - shed];
+    if (message !== undefined) kept.push(message);
   }
   return partOf(job, kept);
 }

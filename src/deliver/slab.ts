@@ -18,32 +18,29 @@ interface Chunk {
 }
 
 const CHUNK_BYTES = 2 ** 20;
-/** Chunks without a piece that are kept. */
-const SPARE_CHUNKS = 16;
 const ALIGNMENT = 8;
+/** Chunks that no slab uses, at most so many. */
+const MAX_SPARE = 16;
+const spare: Buffer[] = [];
 
 /**
- * Memory that is used again as soon as it is free. What lives for more than an instant and then dies, buffer by
- * buffer, makes the engine collect all of its heap for the sake of memory that is outside of it.
+ * Memory that is used again as soon as it is free: what lives for more than an instant and then dies, buffer by
+ * buffer, makes the engine collect all of its heap for the sake of memory that is outside of it. A chunk is free once
+ * all of its pieces are, so what is in one slab should be freed about in the order in which it came.
  */
 export function createSlab(): Slab {
-  const spare: Chunk[] = [];
   let current: Chunk | undefined;
 
   const give = (chunk: Chunk) => {
     chunk.pieces--;
     if (chunk.pieces > 0) return;
-    chunk.used = 0;
-    if (chunk !== current && chunk.memory.length === CHUNK_BYTES && spare.length < SPARE_CHUNKS)
-      spare.push(chunk);
+    if (chunk === current) current = undefined;
+    if (chunk.memory.length === CHUNK_BYTES && spare.length < MAX_SPARE) spare.push(chunk.memory);
   };
   const chunkFor = (bytes: number): Chunk => {
     if (current !== undefined && current.used + bytes <= CHUNK_BYTES) return current;
-    if (bytes > CHUNK_BYTES) return newChunk(bytes);
-    const full = current;
-    current = spare.pop() ?? newChunk(CHUNK_BYTES);
-    // It was given back while it was the current one.
-    if (full?.pieces === 0) spare.push(full);
+    if (bytes > CHUNK_BYTES) return chunkOf(Buffer.allocUnsafeSlow(bytes));
+    current = chunkOf(spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
     return current;
   };
 
@@ -63,4 +60,4 @@ export function createSlab(): Slab {
   };
 }
 
-const newChunk = (bytes: number): Chunk => ({ memory: Buffer.allocUnsafeSlow(bytes), used: 0, pieces: 0 });
+const chunkOf = (memory: Buffer): Chunk => ({ memory, used: 0, pieces: 0 });

@@ -10,24 +10,44 @@ const queueOf = () =>
     isCritical: ({ severity }) => severity >= 5,
   });
 
-test('what was shed of a batch is not kept by what was not', async () => {
+test('of what waits through a shedding only its bytes are kept, and of what was shed nothing', async () => {
   const queue = queueOf();
-  const critical = freshMessage(2, { severity: 5 });
-  const shed: WeakRef<object>[] = [];
+  const objects: WeakRef<object>[] = [];
   const fill = () => {
     const metric = freshMessage(1, { type: 'metric', severity: 0 });
+    const critical = freshMessage(2, { severity: 5 });
     const offered = delivery([metric, critical]);
     const ndjson = Buffer.from('encoded');
     offered.batch.ndjson = ndjson;
-    shed.push(new WeakRef(metric), new WeakRef(ndjson));
+    for (const object of [metric, critical, ndjson]) objects.push(new WeakRef(object));
     queue.add(offered, 0);
     queue.shed(1, 0, () => {});
+    return { ...critical };
   };
-  fill();
-  await collectGarbage(() => shed.every((ref) => ref.deref() === undefined));
-  expect(shed.map((ref) => ref.deref())).toEqual([undefined, undefined]);
+  const { id, bytes } = fill();
+  await collectGarbage(() => objects.every((ref) => ref.deref() === undefined));
+  expect(objects.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
   expect(queue.messages).toBe(1);
-  expect(critical.text).toHaveLength(critical.bytes);
+  const [critical] = queue.take(0)?.batch.messages ?? [];
+  expect(critical).toMatchObject({ id, bytes });
+  expect(critical?.text).toHaveLength(bytes);
+}, 60_000);
+
+test('what is kept does not hold the memory of what came and was shed between it', async () => {
+  const queue = queueOf();
+  const size = { bytes: 10_000 };
+  await collectGarbage(undefined, 3);
+  const before = process.memoryUsage().arrayBuffers;
+  for (let n = 0; n < 1000; n++) {
+    const events = Array.from({ length: 9 }, (_, i) => freshMessage(10 * n + i, { ...size, severity: 3 }));
+    const critical = n % 20 === 0 ? [freshMessage(10 * n + 9, { ...size, severity: 5 })] : [];
+    queue.add(delivery([...events, ...critical]), n);
+    queue.shed(queue.bytes - 4_000_000, n, () => {});
+  }
+  await collectGarbage(undefined, 3);
+  expect(queue.messages).toBeGreaterThanOrEqual(400);
+  // 90 MB passed.
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(30_000_000);
 }, 60_000);
 
 test('targets that come and go leave nothing behind, shed or sent', async () => {

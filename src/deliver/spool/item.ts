@@ -1,7 +1,8 @@
-import { ndjsonOf, restoreBatch } from '../../batch.ts';
+import { restoreBatch } from '../../batch.ts';
 import type { BatchReason } from '../../context.ts';
 import type { Job } from '../job.ts';
 import { type Packed, type PackedFacts, pack, unpack } from '../packing.ts';
+import type { Slab } from '../slab.ts';
 
 /** What the spool keeps of a job. */
 export type Item = Omit<Job, 'order' | 'spooled'>;
@@ -20,10 +21,10 @@ type Head = Omit<PackedItem, 'bytes' | 'packed'> & PackedFacts;
 
 const LENGTH_BYTES = 4;
 
-/** Packs an item. */
-export function packItem({ batch, ...job }: Item): PackedItem {
+/** Packs an item into memory of a slab. */
+export function packItem({ batch, ...job }: Item, slab: Slab): PackedItem {
   const { source, reason, bytes } = batch;
-  return { ...job, source, reason, bytes, packed: pack(batch.messages, ndjsonOf(batch)) };
+  return { ...job, source, reason, bytes, packed: pack(batch.messages, slab) };
 }
 
 /** The item that was packed, in memory of its own. */

@@ -1,3 +1,4 @@
+import { createSlab } from '../slab.ts';
 import type { SpoolDisk } from './disk.ts';
 import { type Item, packItem, releaseItem } from './item.ts';
 import { createLock, type Processes } from './lock.ts';
@@ -79,6 +80,7 @@ export function openSpool(
   events: SpoolEvents,
   context: SpoolState['context'],
 ): Spool {
+  const slab = createSlab();
   const lock = createLock(dir, disk, context.scheduler, processes);
   const state = createSpoolState({ dir, disk, context, events, lock }, options, {
     retry: () => void work(state),
@@ -94,7 +96,10 @@ export function openSpool(
   };
   const enter = (item: Item): Pending => {
     const { messages } = item.batch;
-    const entered = { item: packItem(item), awaited: events.isAwaited(messages) ? messages : undefined };
+    const entered = {
+      item: packItem(item, slab),
+      awaited: events.isAwaited(messages) ? messages : undefined,
+    };
     countPending(state, entered, 1);
     return entered;
   };

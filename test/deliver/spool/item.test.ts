@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createBatch, ndjsonOf } from '../../../src/batch.ts';
+import { createSlab } from '../../../src/deliver/slab.ts';
 import { frameOf, nextFrame } from '../../../src/deliver/spool/frame.ts';
 import { decodeItem, encodeItem, packItem } from '../../../src/deliver/spool/item.ts';
 import { createMessage, type Message } from '../../../src/message.ts';
@@ -55,7 +56,7 @@ test('an item comes back as it was, whatever its messages hold', () => {
           sends: 1,
           failures: 2,
         } as const;
-        const bytes = Buffer.concat(encodeItem(packItem(item), true));
+        const bytes = Buffer.concat(encodeItem(packItem(item, createSlab()), true));
         const back = decodeItem(bytes);
         expect(back).toEqual({ ...item, stored: true, batch: { ...batch, ndjson: expect.anything() } });
         expect(ndjsonOf(back.batch).equals(ndjsonOf(batch))).toBe(true);
