@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } from 'rxjs';
 import { EXIT, type Host } from './commands/host.ts';
 import { addDlq } from './commands/program/dlq.ts';
-import { addTap, addTop } from './commands/program/live.ts';
+import { addDoctor, addTap, addTop } from './commands/program/live.ts';
 import { FORMAT_OPTION, TOKEN_OPTION, URL_OPTION } from './commands/program/options.ts';
 import type { Format, Surroundings } from './commands/program/surroundings.ts';
 import type { Override } from './config/overrides.ts';
@@ -79,6 +79,7 @@ Start here:
   $ sidecar job job-12345                what happened to a job, across its services
   $ sidecar plan my.yaml                 what would an edit change, and where would messages have gone?
   $ sidecar why 01a20ac8-5feb-7000-…     what happened to a message, and where it is now
+  $ sidecar doctor                       does telemetry reach the sidecar from here?
   $ sidecar tap --level warn             messages as they pass, live
   $ sidecar top                          throughput, backends, queues, reloads, live
   $ sidecar dlq ls                       what was refused, by which backend, and why
@@ -193,6 +194,7 @@ program
     await exitWith(job(id, options, out));
   });
 
+addDoctor(program, surroundings);
 addTap(program, surroundings);
 addTop(program, surroundings);
 

@@ -54,6 +54,28 @@ type Message = z.output<typeof messageShape>;
 type Story = z.output<typeof storyShape>;
 type BackendStory = Story['backends'][number];
 
+/** What of a story is told elsewhere. */
+export interface Told {
+  readonly text: string;
+  /** Whether its way to every backend has ended, and well. */
+  readonly isSettled: boolean;
+  readonly isGood: boolean;
+}
+
+const GOOD = ['delivered', 'filtered'];
+
+/** The story that the sidecar answered with; `undefined` if that is none. */
+export function storyOf(body: unknown): Told | undefined {
+  const story = storyShape.safeParse(body).data;
+  if (story === undefined) return undefined;
+  const { backends } = story;
+  return {
+    text: draw(story),
+    isSettled: backends.length > 0 && backends.every(({ ended }) => ended !== undefined),
+    isGood: backends.every(({ state }) => GOOD.includes(state)),
+  };
+}
+
 /** `sidecar why ID`: what happened to a message. Resolves with the exit code: 0 found, 1 not found or no answer. */
 export async function why(id: string, { url, json, token }: WhyOptions, out: Out): Promise<number> {
   const answer = await ask(url, '/api/v1/why', { id, token }).catch(({ message }: Error) => message);
@@ -68,10 +90,10 @@ export async function why(id: string, { url, json, token }: WhyOptions, out: Out
     out.write(`${JSON.stringify(body, null, 2).split('\n').map(visibleJson).join('\n')}\n`);
     return status === 200 ? EXIT.ok : EXIT.failed;
   }
-  const story = storyShape.safeParse(body).data;
+  const story = storyOf(body);
   const matches = matchesShape.safeParse(body).data;
   const problem = problemShape.safeParse(body).data;
-  if (story !== undefined) out.write(draw(story));
+  if (story !== undefined) out.write(story.text);
   else if (matches !== undefined) out.write(list(matches));
   else if (problem !== undefined) out.write(`${visible(problem.error)}: ${visible(problem.hint)}.\n`);
   else out.write(`${visible(url)} answers with status ${status}, which no sidecar says; use --url.\n`);

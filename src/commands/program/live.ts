@@ -35,6 +35,28 @@ Above 500 messages a second a part of them is shown, and said so. Secrets are ma
     });
 }
 
+/** Adds `sidecar doctor`. */
+export function addDoctor(program: Command, around: Surroundings): void {
+  program
+    .command('doctor')
+    .description('does telemetry of a program started here reach the sidecar, and what becomes of it?')
+    .option('--host <address>', 'in place of MONITORING_HOST')
+    .option('--port <port>', 'in place of MONITORING_PORT')
+    .addOption(URL_OPTION)
+    .addOption(TOKEN_OPTION)
+    .addHelpText(
+      'after',
+      `
+Run it where the program runs, as its user and in its environment: it reads the variables that SDKs read, connects
+as they do, sends one event, and tells how that was routed and where it is.`,
+    )
+    .action(async (options) => {
+      const { doctor } = await import('../doctor.ts');
+      const { env, out } = around.createHost('auto');
+      await around.exitWith(doctor({ ...options, env }, out));
+    });
+}
+
 /** Adds `sidecar top`. */
 export function addTop(program: Command, around: Surroundings): void {
   program
