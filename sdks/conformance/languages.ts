@@ -48,7 +48,7 @@ async function build(program: string, ...args: readonly string[]): Promise<void>
 
 async function buildC(folder: string): Promise<Command> {
   const options = ['-std=c99', '-O2', '-D_POSIX_C_SOURCE=200809L', '-pthread', `-I${join(SDKS, 'c', 'include')}`];
-  await build('cc', ...options, '-Wall', '-Wextra', '-o', join(folder, 'adapter'), join(ADAPTERS, 'adapter.c'), '-lm');
+  await build('cc', ...options, '-Wall', '-Wextra', '-Werror', '-o', join(folder, 'adapter'), join(ADAPTERS, 'adapter.c'), '-lm');
   return { argv: [join(folder, 'adapter')], env: {} };
 }
 
