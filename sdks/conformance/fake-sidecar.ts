@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { unpackMultiple } from 'msgpackr';
+import { Unpackr } from 'msgpackr';
 
 /** A record as it was on the wire. */
 // biome-ignore lint/suspicious/noExplicitAny: clauses look into records of all shapes
@@ -51,6 +51,7 @@ export interface Fake {
   close(): Promise<void>;
 }
 
+const UNPACKR = new Unpackr({ int64AsType: 'number', useRecords: false });
 const isControl = ({ type }: Wire) => ['hello', 'bye', 'ping'].includes(type);
 
 /** Starts one on a free port. */
@@ -150,7 +151,7 @@ function parse(bytes: Buffer): { records: Wire[]; lines: string[]; torn: string[
 function parseMsgpack(bytes: Buffer) {
   const records: Wire[] = [];
   try {
-    unpackMultiple(bytes, (value) => {
+    UNPACKR.unpackMultiple(bytes, (value) => {
       records.push(value);
     });
     return { records, lines: [], torn: [] };

@@ -28,9 +28,10 @@ text_of <- function(token) {
   text
 }
 
+# A number that R cannot hold stays the text that a program would have of it.
 whole <- function(text) {
   number <- as.numeric(text)
-  if (abs(number) > 2^53) text else if (abs(number) < 2^31) as.integer(number) else number
+  if (sprintf("%.0f", number) != text) text else if (abs(number) < 2^31) as.integer(number) else number
 }
 
 # Takes a value off the tokens, which are in `cursor`.

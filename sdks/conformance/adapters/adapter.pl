@@ -3,6 +3,7 @@
 use 5.016;
 use strict;
 use warnings;
+use MIME::Base64 qw(encode_base64);
 use POSIX       ();
 use Time::HiRes qw(time sleep);
 
@@ -38,7 +39,7 @@ sub value {
     return bless {}, $kind eq '!' ? 'Throwing' : 'Logging' if $kind =~ /[!\@]/;
     return $kind eq 'n' ? undef : $kind eq 't' ? \1 : $kind eq 'f' ? \0 : $kind eq 'u' ? "a\x{d800}b" : $kind eq '?' ? sub {1}
         : $kind eq 'i' ? ($rest =~ /\A-?\d{1,18}\z/ ? int $rest : $rest) : $kind eq 'd' ? 0 + $rest
-        : $kind eq 's' ? text_of($rest) : pack 'H*', $rest;
+        : $kind eq 's' ? text_of($rest) : 'base64:' . encode_base64(pack('H*', $rest), '');    # to Perl, bytes are text
 }
 
 sub before_send {

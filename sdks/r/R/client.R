@@ -99,6 +99,7 @@ mon_set_context <- function(key, value, client = .state$default) {
     key <- text_of(key)
     if (key == "job_id") {
       client$job_id <- if (is.null(value)) client$env_job else clean_text(value)
+      client$job_over <- FALSE
     } else if (key == "trace_id") {
       trace <- gsub("-", "", tolower(text_of(value)), fixed = TRUE)
       if (!is.null(value) && !grepl("^(?!0{32})[0-9a-f]{32}$", trace, perl = TRUE)) return(FALSE)

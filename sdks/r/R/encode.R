@@ -43,7 +43,7 @@ write_number <- function(writer, number) {
   if (is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
   if (is_whole && abs(number) <= MAX_INTEGER) return(writer$number(number, sprintf("%.0f", number)))
   digits <- sprintf("%.15g", number)
-  if (as.numeric(digits) != number) digits <- sprintf("%.17g", number)
+  for (form in c("%.16g", "%.17g")) if (as.numeric(digits) != number) digits <- sprintf(form, number)
   writer$number(number, digits)
 }
 

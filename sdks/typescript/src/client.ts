@@ -74,6 +74,7 @@ export class Client {
   readonly #spans = new Map<string, Span>();
   #context: Fields = {};
   #jobId: string | undefined;
+  #isJobOver = false;
   #traceId = '';
   #inherited: Place;
   #remote: Place;
@@ -162,6 +163,8 @@ export class Client {
       const core: Fields = { phase: 'end', ...span.core, duration_us: us, status: cleanText(status ?? 'success') };
       if (message != null) core.status_message = cleanText(message);
       if (this.#open.getStore() === span) this.#open.enterWith(span.outer);
+      // A service's next span may start before setContext says for which job; its start must not name the last one.
+      this.#isJobOver = this.#spans.size === 0 && this.#jobId !== this.settings.jobId;
       return this.#record('span', core, 'attributes', attributes, true, this.#ids(this.#jobId, { trace: span.trace, span: span.id }));
     }, false);
   }
@@ -210,8 +213,10 @@ export class Client {
   setContext(key: string, value: unknown): boolean {
     return this.#safely(() => {
       const name = cleanText(key);
-      if (name === 'job_id') this.#jobId = value == null ? this.settings.jobId : cleanText(value);
-      else if (name === 'trace_id') {
+      if (name === 'job_id') {
+        this.#jobId = value == null ? this.settings.jobId : cleanText(value);
+        this.#isJobOver = false;
+      } else if (name === 'trace_id') {
         const trace = value == null ? '' : cleanText(value).replaceAll('-', '').toLowerCase();
         if (value != null && !/^(?!0{32})[0-9a-f]{32}$/.test(trace)) return false;
         this.#traceId = trace;
@@ -354,7 +359,8 @@ export class Client {
     const id = newId(8);
     const [oldest] = this.#spans.size >= MAX_OPEN_SPANS ? this.#spans.keys() : [];
     if (oldest !== undefined) this.#spans.delete(oldest);
-    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(this.#jobId, { trace, span: id }));
+    const job = this.#isJobOver ? undefined : this.#jobId;
+    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(job, { trace, span: id }));
     const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#open.getStore() };
     this.#spans.set(id, span);
     return span;

@@ -54,6 +54,7 @@ class Client:
         self._spans: Dict[str, _Span] = {}
         self._context: Dict[str, Any] = {}
         self._job = self._env_job = self.settings.job_id
+        self._job_over = False
         self._trace = ""
         self._inherited = self._remote = parse_traceparent(os.environ.get("TRACEPARENT")) or NOWHERE
         self._unknown_spans = 0
@@ -389,6 +390,7 @@ class Client:
         key = clean_text(key)
         if key == "job_id":
             self._job = self._env_job if value is None else clean_text(value)
+            self._job_over = False
         elif key == "trace_id":
             trace = "" if value is None else clean_text(value).replace("-", "").lower()
             if value is not None and not TRACE_ID.fullmatch(trace):
@@ -421,7 +423,8 @@ class Client:
         if place[1]:
             core["parent_span_id"] = place[1]
         span = _Span(place[0] or new_id(16), core, self._open.get())
-        self._record("span", {"phase": "start", **core}, "attributes", None, False, self._ids(self._job, (span.trace, span.id)))
+        job = None if self._job_over else self._job
+        self._record("span", {"phase": "start", **core}, "attributes", None, False, self._ids(job, (span.trace, span.id)))
         span.core = {**core, "start_us": time.time_ns() // 1000}
         self._spans[span.id] = span
         self._open.set(span)
@@ -438,6 +441,8 @@ class Client:
             core["status_message"] = clean_text(message)
         if self._open.get() is span:
             self._open.set(span.outer)
+        # A service's next span may start before set_context says for which job; its start must not name the last one.
+        self._job_over = not self._spans and self._job != self._env_job
         return self._record("span", core, "attributes", attributes, True, self._ids(self._job, (span.trace, span.id)))
 
     def _sample_cpu(self, first: bool = False) -> None:

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
@@ -75,6 +76,7 @@ public final class Client implements AutoCloseable {
     private final Map<String, Open> spans = new LinkedHashMap<>();
     private volatile Map<String, Object> context = new TreeMap<>();
     private volatile String job;
+    private volatile boolean isJobOver;
     private volatile String trace = "";
     private volatile String[] remote;
     private Link link;
@@ -195,7 +197,7 @@ public final class Client implements AutoCloseable {
             if (!place[1].isEmpty()) core.put("parent_span_id", place[1]);
             Map<String, Object> start = fields("phase", "start");
             start.putAll(core);
-            record("span", start, "attributes", null, false, ids(job, new String[] {span.trace, span.id}));
+            record("span", start, "attributes", null, false, ids(isJobOver ? null : job, new String[] {span.trace, span.id}));
             core.put("start_us", nowUs());
             span.core = core;
             synchronized (lock) {
@@ -219,6 +221,8 @@ public final class Client implements AutoCloseable {
             synchronized (lock) {
                 span = spanId == null ? null : spans.remove(spanId);
                 if (span == null) unknownSpans++;
+                // A service's next span may start before setContext says for which job; its start must not name the last.
+                else isJobOver = spans.isEmpty() && !Objects.equals(job, envJob);
             }
             if (span == null) return false;
             Map<String, Object> core = fields("phase", "end");
@@ -266,8 +270,10 @@ public final class Client implements AutoCloseable {
     public boolean setContext(String key, Object value) {
         return safely(false, () -> {
             String name = Values.text(key);
-            if (name.equals("job_id")) job = value == null ? envJob : Values.text(value);
-            else if (name.equals("trace_id")) {
+            if (name.equals("job_id")) {
+                job = value == null ? envJob : Values.text(value);
+                isJobOver = false;
+            } else if (name.equals("trace_id")) {
                 String id = value == null ? "" : Values.text(value).replace("-", "").toLowerCase();
                 if (value != null && !id.matches("(?!0{32})[0-9a-f]{32}")) return false;
                 trace = id;
