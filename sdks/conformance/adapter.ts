@@ -7,7 +7,7 @@ import { type Answer, readAnswer, tokensOf, type Value } from './values.ts';
 export type Operation =
   | 'init' | 'ready' | 'event' | 'metric' | 'progress' | 'resource' | 'set_context' | 'start' | 'end' | 'scoped'
   | 'continue_trace' | 'traceparent' | 'child_env' | 'run_child' | 'flush' | 'close' | 'stats' | 'burst' | 'die'
-  | 'fork' | 'threads' | 'siblings' | 'seed' | 'random' | 'state' | 'mutated' | 'sample' | 'sleep';
+  | 'fork' | 'threads' | 'siblings' | 'seed' | 'random' | 'state' | 'mutated' | 'bridge' | 'sample' | 'sleep';
 
 export interface Adapter {
   readonly pid: number;

@@ -99,3 +99,24 @@ export async function until(holds: () => boolean, what: string | (() => string),
     await pause(10);
   }
 }
+
+/** What an SDK says of its records, as numbers; throws unless they add up. */
+export async function statsOf(adapter: Adapter): Promise<Readonly<Record<string, number>>> {
+  const answer = await adapter.call('stats');
+  const stats = Object.fromEntries(Object.entries(answer).map(([name, text]) => [name, Number(text)]));
+  const { accepted = 0, sent = 0, queued = 0 } = stats;
+  const dropped = REASONS.reduce((sum, reason) => sum + (stats[reason] ?? 0), 0);
+  demand(accepted === sent + queued + dropped, `stats do not add up: ${JSON.stringify(stats)}`);
+  return stats;
+}
+
+const REASONS = ['full', 'encode', 'oversize', 'refused', 'closed', 'forked'];
+
+/** How many calls a clause makes: R is a hundred times slower than the others. */
+export function sizeOf(
+  { language, isFull }: World,
+  { fast, r, full, fullR }: { fast: number; r: number; full: number; fullR: number },
+): number {
+  if (language === 'r') return isFull ? fullR : r;
+  return isFull ? full : fast;
+}

@@ -42,7 +42,7 @@ value <- function(cursor) {
   switch(substr(token, 1L, 1L),
     "{" = members(cursor), "[" = items(cursor),
     n = NULL, t = TRUE, f = FALSE, i = whole(rest), d = as.numeric(rest), s = text_of(rest),
-    x = as.raw(strtoi(substring(rest, seq(1L, nchar(rest), 2L), seq(2L, nchar(rest) + 1L, 2L)), 16L)),
+    x = as.raw(strtoi(regmatches(rest, gregexpr("..", rest))[[1L]], 16L)),
     T = as.POSIXct(as.numeric(rest), origin = "1970-01-01", tz = "UTC"),
     c = {
       cycle <- new.env()

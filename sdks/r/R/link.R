@@ -1,10 +1,12 @@
-# One connection to the sidecar and the bounded backlog in front of it. Nothing waits: a socket opened with timeout 0
-# connects and writes without. With a session (ack), what was sent stays in the backlog until it is acknowledged, and
+# One connection to the sidecar and the bounded backlog in front of it. Nothing waits: a socket of timeout 0 writes
+# without. Only a handshake that nothing answers takes a second, twice a minute at most. With a session (ack), what was sent stays in the backlog until it is acknowledged, and
 # is sent again on the next connection; the sidecar knows by its number what it has.
 
 BACKOFF_S <- 0.1
 BACKOFF_MAX_S <- 5
 CONNECT_S <- 5
+SILENT_S <- 0.5
+SILENT_BACKOFF_S <- 30
 DRAIN_S <- 0.02
 READ_BYTES <- 4096L
 # Frames that are done with and still in the list.
@@ -204,11 +206,16 @@ link_connect <- function(link) {
   link$step <- link$step + 1L
   link$tried_s <- now
   link$next_s <- now + limit_s * random_share()
+  # R waits for the handshake, in whole seconds; with 0 it would be a minute. Where nothing answers, once is enough for long.
   link$con <- tryCatch(
-    socketConnection(link$host, link$port, open = "r+b", blocking = FALSE, timeout = 0L),
+    socketConnection(link$host, link$port, open = "r+b", blocking = FALSE, timeout = 1L),
     error = function(e) NULL, warning = function(w) NULL
   )
-  if (is.null(link$con)) return(FALSE)
+  if (is.null(link$con)) {
+    if (now_s() - now > SILENT_S) link$next_s <- now_s() + SILENT_BACKOFF_S
+    return(FALSE)
+  }
+  socketTimeout(link$con, 0L)
   link$up <- FALSE
   link$heard <- ""
   link$control <- if (is.null(link$hello)) raw() else link$hello(link)
