@@ -8,6 +8,8 @@ import type { Value } from './values.ts';
 /** What a clause works with. */
 export interface World {
   readonly language: Language;
+  /** How its adapter is started. */
+  readonly command: Command;
   /** Whether it runs at full length, and holds times to the contract's figures. */
   readonly isFull: boolean;
   /** A running adapter whose SDK has not been told to start; `env` goes to its environment. */
@@ -52,6 +54,7 @@ export async function judge(clause: Clause, language: Language, command: Command
   };
   const world: World = {
     language,
+    command,
     isFull,
     start,
     later,

@@ -107,6 +107,7 @@ mon_set_context <- function(key, value, client = .state$default) {
     } else if (is.null(value)) {
       client$context[[key]] <- NULL
     } else {
+      if (!nzchar(key)) return(FALSE) # R's lists know no empty name
       if (is.null(client$context[[key]]) && length(client$context) >= MAX_CONTEXT_KEYS) return(FALSE)
       client$context[[key]] <- kept_value(client$writer, value)
     }

@@ -73,16 +73,19 @@ write_value <- function(writer, value, depth = 0L, within = list()) {
   write_container(writer, value, function(item) write_value(writer, item, depth + 1L, within))
 }
 
+# A name; one that is missing is empty.
+write_key <- function(writer, key) writer$text(text_of(key))
+
 write_container <- function(writer, value, inner) {
   keys <- names(value)
   if (is.null(keys)) return(writer$array(lapply(seq_len(min(length(value), MAX_ITEMS)), function(at) inner(value[[at]]))))
   kept <- utils::head(order(keys, method = "radix"), MAX_KEYS)
-  writer$object(lapply(keys[kept], write_text, writer = writer), lapply(kept, function(at) inner(value[[at]])))
+  writer$object(lapply(keys[kept], write_key, writer = writer), lapply(kept, function(at) inner(value[[at]])))
 }
 
 # An object whose members keep their order.
 write_members <- function(writer, values) {
-  writer$object(lapply(names(values), write_text, writer = writer), lapply(values, write_value, writer = writer))
+  writer$object(lapply(names(values), write_key, writer = writer), lapply(values, write_value, writer = writer))
 }
 
 # A value to be kept: encoded now, taken as it is when it is met again.
