@@ -26,6 +26,9 @@ mon_init <- function(source = NULL, tcp_host = NULL, tcp_port = NULL, ...) {
   invisible(client)
 }
 
+# Evaluates arguments before the call begins: what the host computes there may log. What fails is met again in the call.
+given <- function(...) tryCatch(invisible(list(...)), error = function(e) invisible())
+
 # Runs `work` so that none of it reaches the host: no error, no warning. An argument that logs while it is read is counted.
 safely <- function(client, work, otherwise = FALSE) {
   if (is.null(client) || client$disabled) return(otherwise)
@@ -60,23 +63,27 @@ own <- function(client) {
 }
 
 mon_event <- function(level = "info", message = "", context = NULL, client = .state$default) {
+  given(level, message, context)
   safely(client, function() {
-    if (is.null(level) || !nzchar(as.character(level)[1L])) level <- "info"
-    rank <- rank_of(as.character(level)[1L])
+    level <- text_of(level)
+    if (!nzchar(level)) level <- "info"
+    rank <- rank_of(level)
     if (rank < client$rank) return(TRUE)
-    send_record(client, "event", list(level = text_of(level), message = text_of(message)), "context", context, rank >= WARN)
+    send_record(client, "event", list(level = level, message = text_of(message)), "context", context, rank >= WARN)
   })
 }
 
 mon_metric <- function(name, value, unit = NULL, tags = NULL, client = .state$default) {
+  given(name, value, unit, tags)
   safely(client, function() {
     number <- as.numeric(value)[1L]
     if (is.na(number) || !is.finite(number)) return(link_drop(client$link, "encode"))
-    send_record(client, "metric", list(name = text_of(name), value = number, unit = unit), "tags", tags)
+    send_record(client, "metric", list(name = text_of(name), value = number, unit = if (!is.null(unit)) text_of(unit)), "tags", tags)
   })
 }
 
 mon_progress <- function(job_id, percent, status = NULL, ..., client = .state$default) {
+  given(job_id, percent, status, ...)
   safely(client, function() {
     job <- if (is.null(job_id)) client$job_id else text_of(job_id)
     percent <- number_of(percent)
@@ -87,6 +94,7 @@ mon_progress <- function(job_id, percent, status = NULL, ..., client = .state$de
 }
 
 mon_resource <- function(cpu = NULL, memory = NULL, disk = NULL, network = NULL, ..., client = .state$default) {
+  given(cpu, memory, disk, network, ...)
   safely(client, function() {
     values <- c(list(cpu = cpu, memory = memory, disk = disk, network = network), list(...))
     values <- lapply(values[!vapply(values, is.null, NA)], number_of)
@@ -95,6 +103,7 @@ mon_resource <- function(cpu = NULL, memory = NULL, disk = NULL, network = NULL,
 }
 
 mon_set_context <- function(key, value, client = .state$default) {
+  given(key, value)
   safely(client, function() {
     key <- text_of(key)
     if (key == "job_id") {

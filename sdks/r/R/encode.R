@@ -84,12 +84,12 @@ write_container <- function(writer, value, inner) {
 }
 
 # An object whose members keep their order.
-write_members <- function(writer, values) {
-  writer$object(lapply(names(values), write_key, writer = writer), lapply(values, write_value, writer = writer))
+write_members <- function(writer, values, depth = 0L) {
+  writer$object(lapply(names(values), write_key, writer = writer), lapply(values, write_value, writer = writer, depth = depth))
 }
 
-# A value to be kept: encoded now, taken as it is when it is met again.
-kept_value <- function(writer, value) structure(list(write_value(writer, value)), class = "monitoring_kept")
+# A value to be kept in a context: encoded now, taken as it is when it is met again.
+kept_value <- function(writer, value) structure(list(write_value(writer, value, 1L)), class = "monitoring_kept")
 
 BASE64 <- strsplit("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "")[[1L]]
 

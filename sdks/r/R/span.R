@@ -21,6 +21,7 @@ current_ids <- function(client) {
 NO_SPAN <- strrep("0", 16L)
 
 mon_start_span <- function(name, parent = NULL, traceparent = NULL, client = .state$default) {
+  given(name, parent, traceparent)
   safely(client, function() {
     local <- if (is.null(parent)) NULL else client$spans[[text_of(parent)]]
     above <- if (is.null(local)) parse_traceparent(traceparent) else list(trace = local$trace, span = text_of(parent))
@@ -40,6 +41,7 @@ mon_start_span <- function(name, parent = NULL, traceparent = NULL, client = .st
 }
 
 mon_end_span <- function(span_id, status = "success", message = NULL, attributes = NULL, client = .state$default) {
+  given(span_id, status, message, attributes)
   safely(client, function() end_span(client, text_of(span_id), status, message, attributes))
 }
 
