@@ -26,8 +26,21 @@ export interface FakeOptions {
   readonly reading?: Reading;
   /** Answers `hello`, acknowledges records, refuses those whose message is `refuse`. */
   readonly hasSessions?: boolean;
+  /** Ends every connection as soon as it is there. */
+  readonly isHangingUp?: boolean;
   /** Whether it begins without a listener. */
   readonly isAbsent?: boolean;
+}
+
+/** What it remembers of sessions, and how it behaves in them. */
+export interface Sessions {
+  /** The highest number of each session. */
+  readonly marks: Map<string, number>;
+  readonly taken: Wire[];
+  /** Acknowledges nothing. */
+  isSilent: boolean;
+  /** Reads nothing for so long after a hello, and welcomes then. */
+  deafMs: number;
 }
 
 export interface Fake {
@@ -43,6 +56,8 @@ export interface Fake {
   torn(): string[];
   /** Reads from now on as told, old connections too. */
   read(how: Reading): void;
+  /** Records that its sessions took, each once. */
+  readonly sessions: Sessions;
   /** Listens, on the port it had. */
   start(): Promise<void>;
   /** Listens no more; its connections end with a FIN and are read on (`drain`), or are reset. */
@@ -55,9 +70,9 @@ const UNPACKR = new Unpackr({ int64AsType: 'number', useRecords: false });
 const isControl = ({ type }: Wire) => ['hello', 'bye', 'ping'].includes(type);
 
 /** Starts one on a free port. */
-export async function startFake({ reading = 'all', hasSessions = false, isAbsent = false }: FakeOptions = {}): Promise<Fake> {
+export async function startFake({ reading = 'all', hasSessions = false, isHangingUp = false, isAbsent = false }: FakeOptions = {}): Promise<Fake> {
   const connections: (Connection & { readonly chunks: Buffer[] })[] = [];
-  const marks = new Map<string, number>();
+  const sessions: Sessions = { marks: new Map(), taken: [], isSilent: false, deafMs: 0 };
   let how = reading;
   let server: Server | undefined;
   let port = 0;
@@ -66,7 +81,7 @@ export async function startFake({ reading = 'all', hasSessions = false, isAbsent
     const chunks: Buffer[] = [];
     const connection = { socket, chunks, bytes: () => Buffer.concat(chunks), isEnded: false, isClosed: false };
     connections.push(connection);
-    const answer = hasSessions ? session(socket, marks) : undefined;
+    const answer = hasSessions ? session(socket, sessions) : undefined;
     socket.on('data', (chunk) => {
       chunks.push(chunk);
       answer?.(chunk);
@@ -83,8 +98,8 @@ export async function startFake({ reading = 'all', hasSessions = false, isAbsent
       connection.isEnded = true;
       socket.end();
     });
-    if (how !== 'none') socket.resume();
-    else socket.pause();
+    if (isHangingUp) socket.resetAndDestroy();
+    else if (how !== 'none') socket.resume();
   };
   const start = async () => {
     server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, accept);
@@ -113,6 +128,7 @@ export async function startFake({ reading = 'all', hasSessions = false, isAbsent
       return port;
     },
     connections,
+    sessions,
     records: () => all().filter((record) => !isControl(record)),
     controls: () => all().filter(isControl),
     lines: () => parsed().flatMap(({ lines }) => lines),
@@ -160,27 +176,42 @@ function parseMsgpack(bytes: Buffer) {
   }
 }
 
-/** Speaks the protocol's sessions: what was acknowledged stays so over connections and restarts. */
-function session(socket: Socket, marks: Map<string, number>) {
+/** Speaks the protocol's sessions: what was taken stays so over connections and restarts, and is not taken again. */
+function session(socket: Socket, state: Sessions) {
   let rest = '';
   let name = '';
-  const say = (type: string, data: object) => socket.write(`${JSON.stringify({ type, data })}\n`);
+  const say = (type: string, data: object) => socket.writable && socket.write(`${JSON.stringify({ type, data })}\n`);
+  const welcome = (ack: string) => {
+    const window = { max_frame: 1048576, window: 100_000, window_bytes: 2 ** 26 };
+    say('welcome', { v: 1, last_seq: state.marks.get(name) ?? 0, ...window, ack });
+  };
+  const take = (record: Wire) => {
+    if (record.type === 'hello') {
+      name = record.data.session;
+      if (state.deafMs === 0) return welcome(record.data.ack);
+      socket.pause();
+      setTimeout(() => {
+        welcome(record.data.ack);
+        socket.resume();
+      }, state.deafMs);
+    }
+    if (record.seq <= (state.marks.get(name) ?? 0) || record.seq === undefined) return;
+    state.marks.set(name, record.seq);
+    state.taken.push(record);
+    if (record.data.message === 'refuse') say('nack', { seq: record.seq, code: 'schema', retry: false });
+  };
   return (chunk: Buffer) => {
     const lines = (rest + chunk.toString('utf8')).split('\n');
     rest = lines.pop() ?? '';
-    let mark = marks.get(name) ?? 0;
     for (const line of lines) {
-      const record = JSON.parse(line);
-      if (record.type === 'hello') {
-        name = record.data.session;
-        mark = marks.get(name) ?? 0;
-        say('welcome', { v: 1, last_seq: mark, max_frame: 1048576, window: 1000, window_bytes: 1048576, ack: record.data.ack });
+      try {
+        take(JSON.parse(line));
+      } catch {
+        // `torn` tells of it.
       }
-      if (record.seq > mark) mark = record.seq;
-      if (record.data.message === 'refuse') say('nack', { seq: record.seq, code: 'schema', retry: false });
     }
-    marks.set(name, mark);
-    if (mark > 0) say('ack', { seq: mark });
+    const mark = state.marks.get(name) ?? 0;
+    if (mark > 0 && !state.isSilent) say('ack', { seq: mark });
   };
 }
 

@@ -185,17 +185,17 @@ static void produce(int nth, long long count, int spans) {
     }
 }
 
-static void forks(int children, long long count, int spans) {
+static void forks(int children, long long count, const char *kind) {
+    int spans = !strcmp(kind, "span"), idle = !strcmp(kind, "idle");
     pid_t pids[64];
     int failed = 0, status;
     fflush(stdout);
     for (int nth = 0; nth < children; nth++) {
         if ((pids[nth] = fork())) continue;
-        produce(nth + 1, count, spans);
-        mon_flush(10);
+        if (!idle) produce(nth + 1, count, spans), mon_flush(10);
         exit(0);
     }
-    produce(0, count, spans);
+    if (!idle) produce(0, count, spans);
     for (int nth = 0; nth < children; nth++) failed += waitpid(pids[nth], &status, 0) < 0 || status;
     say_number("failed", failed);
 }
@@ -309,7 +309,7 @@ static void run(const char *name, mon_field *arg) {
     else if (!strcmp(name, "stats")) stats();
     else if (!strcmp(name, "burst")) burst(whole(arg), string(arg + 1));
     else if (!strcmp(name, "die")) last_words(string(arg), string(arg + 1));
-    else if (!strcmp(name, "fork")) forks((int)whole(arg), whole(arg + 1), !strcmp(string(arg + 2), "span"));
+    else if (!strcmp(name, "fork")) forks((int)whole(arg), whole(arg + 1), string(arg + 2));
     else if (!strcmp(name, "threads")) thread_count = whole(arg + 1), threads((int)whole(arg), worker, NULL);
     else if (!strcmp(name, "siblings")) threads(4, sibling, (void *const *)names);
     else if (!strcmp(name, "state")) state();

@@ -97,10 +97,10 @@ sub forks {
     my ($children, $count, $kind) = @_;
     my @pids = map {
         my $pid = fork // die "fork: $!";
-        if (!$pid) { produce($_, $count, $kind); $M->flush(10); exit 0 }
+        if (!$pid) { $kind eq 'idle' or produce($_, $count, $kind), $M->flush(10); exit 0 }
         $pid;
     } 1 .. $children;
-    produce(0, $count, $kind);
+    produce(0, $count, $kind) unless $kind eq 'idle';
     return (failed => scalar grep { waitpid $_, 0; $? } @pids);
 }
 

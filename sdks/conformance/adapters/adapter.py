@@ -127,11 +127,13 @@ def fork(children, count, kind):
     for nth in range(1, children + 1):
         pid = os.fork()
         if pid == 0:
-            produce(nth, count, kind)
-            m.flush(10)
+            if kind != "idle":
+                produce(nth, count, kind)
+                m.flush(10)
             sys.exit(0)
         pids.append(pid)
-    produce(0, count, kind)
+    if kind != "idle":
+        produce(0, count, kind)
     return {"failed": sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)}
 
 
