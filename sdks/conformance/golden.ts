@@ -12,12 +12,12 @@ type Written = readonly [string, ...unknown[]];
 function valueOf(written: unknown): Value {
   if (Array.isArray(written)) return written.map(valueOf);
   if (typeof written !== 'object' || written === null) return written as Value;
-  const { $: kind, of, times } = written as { $?: string; of: string & number; times: number };
+  const { $: kind, of = '', times } = written as { $?: string; of?: string | number; times?: number };
   if (kind === undefined) return Object.fromEntries(Object.entries(written).map(([key, item]) => [key, valueOf(item)]));
-  if (kind === 'repeat') return of.repeat(times);
-  if (kind === 'range') return Array.from({ length: of }, (_, n) => n);
-  if (kind === 'date') return new Date(of * 1000);
-  if (kind === 'bytes') return Buffer.from(of, 'hex');
+  if (kind === 'repeat') return String(of).repeat(times ?? 1);
+  if (kind === 'range') return Array.from({ length: Number(of) }, (_, n) => n);
+  if (kind === 'date') return new Date(Number(of) * 1000);
+  if (kind === 'bytes') return Buffer.from(String(of), 'hex');
   if (kind === 'big') return BigInt(of);
   const number = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, '-inf': Number.NEGATIVE_INFINITY }[kind];
   return number ?? SPECIAL[kind as Special];

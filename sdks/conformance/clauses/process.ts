@@ -1,21 +1,23 @@
 /** Forks, threads, tasks, descriptors. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Clause, demand, equal, sizeOf, statsOf, until } from '../suite.ts';
 
 const NO_FORK = { java: 'Java has no fork', typescript: 'Node.js has no fork' };
 
-/** Sockets of a process beyond its standard streams, with whether they close on exec. */
-export function socketsOf(pid: number): { fd: string; closesOnExec: boolean }[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+/** Sockets of a process beyond its standard streams, as `socket:[inode]`. */
+export function socketsOf(pid: number): string[] {
+  const found = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
     try {
-      if (Number(fd) <= 2 || !readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:')) return [];
-      const [, flags = '0'] = /flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? [];
-      return [{ fd, closesOnExec: (Number.parseInt(flags, 8) & 0o2000000) !== 0 }];
+      return [{ fd: Number(fd), to: readlinkSync(`/proc/${pid}/fd/${fd}`) }];
     } catch {
-      return [];
+      return []; // closed meanwhile
     }
   });
+  const standard = found.flatMap(({ fd, to }) => (fd <= 2 ? [to] : []));
+  return found.flatMap(({ fd, to }) => (fd > 2 && to.startsWith('socket:') && !standard.includes(to) ? [to] : []));
 }
 
 export const PROCESS: readonly Clause[] = [
@@ -74,15 +76,18 @@ export const PROCESS: readonly Clause[] = [
   {
     id: 'C19',
     title: 'programs that are started do not inherit the connection',
-    async run({ fake, client }) {
+    async run({ fake, client, later }) {
       const sidecar = await fake();
       const adapter = await client(sidecar);
       await adapter.call('event', 'info', 'connected');
       await until(() => sidecar.records().length === 1, 'nothing arrived');
       const sockets = socketsOf(adapter.pid);
       demand(sockets.length > 0, 'no socket is found');
-      const open = sockets.filter(({ closesOnExec }) => !closesOnExec).map(({ fd }) => fd);
-      equal(open, [], 'descriptors that stay open');
+      const folder = mkdtempSync(join(tmpdir(), 'conformance-exec-'));
+      later(() => rmSync(folder, { recursive: true, force: true }));
+      await adapter.call('run_child', 'sh', '-c', `ls -l /proc/$$/fd > '${folder}/open'`);
+      const open = readFileSync(join(folder, 'open'), 'utf8');
+      equal(sockets.filter((socket) => open.includes(socket)), [], 'sockets that the child has, too');
     },
   },
   {

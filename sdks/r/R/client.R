@@ -22,7 +22,7 @@ mon_init <- function(source = NULL, tcp_host = NULL, tcp_port = NULL, ...) {
     if (!is.null(known) && !known$closed) known else .state$clients[[key]] <- configure(options)
   }), error = function(e) list(disabled = TRUE, closed = TRUE))
   .state$default <- client
-  safely(client, function() link_connect(client$link))
+  safely(client, function() if (is.null(client$link$con)) link_connect(client$link))
   invisible(client)
 }
 

@@ -175,13 +175,13 @@ class Link:
 
     def _acked(self, seq: int, refused: bool) -> None:
         count = min(seq - (self.seq - len(self.frames)), len(self.frames))
+        if self.offset and not self.control:  # one of which a part is written already is finished first
+            count = min(count, self.unsent)
         for nth in range(count):
             self.queued_bytes -= len(self.frames.popleft())
         if count > 0:
             self.dropped["refused"] += refused
             self.sent += count - refused
-            if count > self.unsent:
-                self.offset = 0
             self.unsent = max(0, self.unsent - count)
 
     def _socket(self) -> Optional[socket.socket]:

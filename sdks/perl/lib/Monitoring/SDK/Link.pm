@@ -129,6 +129,7 @@ sub _acked {
     my $first = $self->{seq} - @$ends + 1;
     my $bytes = 0;
     while (@$ends && ($first <= $seq || $nacked->{$first})) {
+        last if $self->{offset} > $bytes && $self->{offset} < $bytes + $ends->[0];    # partly written: finished first
         $bytes += shift @$ends;
         $self->{queued}--;
         delete $nacked->{ $first++ } ? $self->{dropped}{refused}++ : $self->{sent}++;
