@@ -328,6 +328,7 @@ public final class Adapter {
             case "bridge": return bridge(first);
             case "seed": random = new Random((Integer) arg.apply(0)); return map();
             case "random": return map("value", random.nextDouble());
+            case "sample": return kept(m.sampleResources());
             case "sleep": sleep(number(arg.apply(0))); return map();
             default: return map();
         }

@@ -6,7 +6,7 @@
 
 DEFAULTS <- list(
   source = NULL, tcp_host = "127.0.0.1", tcp_port = 17000, level = "trace", buffer_bytes = 2^20, tags = NULL,
-  job_id = NULL, protocol = "ndjson", disabled = FALSE, quiet = FALSE, ack = "", token = "", before_send = NULL
+  job_id = NULL, protocol = "ndjson", disabled = FALSE, quiet = FALSE, debug = FALSE, ack = "", token = "", before_send = NULL
 )
 CLOSE_S <- 1
 ABSENT_S <- 0.2

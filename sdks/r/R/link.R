@@ -126,7 +126,10 @@ link_drain <- function(link) {
     is_control <- length(link$control) > 0L
     bytes <- if (is_control) link$control else link$frames[[link$unsent]]
     if (!link_write(link, bytes)) next
-    if (!link$up) link$connects <- link$connects + 1L
+    if (!link$up) {
+      link$connects <- link$connects + 1L
+      link_tell(link, "connected to")
+    }
     link$up <- TRUE
     if (is_control) {
       link$control <- raw()
@@ -143,6 +146,8 @@ link_drain <- function(link) {
   link$losing <- NULL
   link$notice(sprintf("delivering again; %d records were dropped", as.integer(link$loss$full)))
 }
+
+link_tell <- function(link, what) if (isTRUE(link$debug)) link$notice(sprintf("%s %s:%d", what, link$host, as.integer(link$port)))
 
 link_write <- function(link, bytes) {
   wrote <- tryCatch({
@@ -225,6 +230,7 @@ link_connect <- function(link) {
 
 # A connection that lived for a second has earned an attempt at once.
 link_lose <- function(link) {
+  if (link$up) link_tell(link, "lost the connection to")
   if (link$up && now_s() > link$tried_s + 1) {
     link$step <- 0L
     link$next_s <- 0

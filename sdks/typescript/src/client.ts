@@ -82,19 +82,20 @@ export class Client {
   #busy = false;
   #closed: Promise<boolean> | undefined;
   #isOver = false;
+  #sampled: { cpuUs: number; atMs: number } | undefined;
   #second = 0;
   #stamp = '';
 
   constructor(options: Options = {}) {
     this.settings = readSettings(options);
-    const { host, port, bufferBytes, ack, token, disabled, jobId, tags, unknown } = this.settings;
+    const { host, port, bufferBytes, ack, token, disabled, debug, jobId, tags, unknown } = this.settings;
     this.#jobId = jobId;
     this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
     if (disabled) return;
     this.#context = plain(tags) as Fields;
     if (unknown.length > 0) this.#notice(`unknown option ${unknown.join(', ')}`);
     const hello = ack !== '' || token !== '' ? () => this.#hello() : undefined;
-    this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, ack: ack !== '' });
+    this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, debug, ack: ack !== '' });
   }
 
   /** Resolves once the connection is up, or the time has passed; whether it is. Await it in short programs. */
@@ -138,6 +139,20 @@ export class Client {
       const entries = Object.entries(values).filter(([, value]) => value != null);
       const core = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, numberOf(value)]));
       return this.#record('resource', core, 'context');
+    }, false);
+  }
+
+  /** This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins to count. */
+  sampleResources(): boolean {
+    return this.#safely(() => {
+      const { user, system } = process.cpuUsage();
+      const [now, before] = [{ cpuUs: user + system, atMs: performance.now() }, this.#sampled];
+      this.#sampled = now;
+      if (before === undefined || now.atMs <= before.atMs) return true;
+      const cpu = (now.cpuUs - before.cpuUs) / (10 * (now.atMs - before.atMs));
+      const round = (number: number) => Math.round(number * 10) / 10;
+      const memory = process.memoryUsage.rss() / 2 ** 20;
+      return this.#record('resource', { cpu: round(cpu), memory: round(memory), per: 'process', pid: process.pid }, 'context');
     }, false);
   }
 

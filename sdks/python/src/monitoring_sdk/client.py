@@ -38,10 +38,10 @@ class Client:
     """Sends to one sidecar as one source. Thread-safe; no method raises, whatever it is given.
 
     Options that are not given come from the environment (`MONITORING_SOURCE`, `_HOST`, `_PORT`, `_LEVEL`,
-    `_BUFFER_BYTES`, `_TAGS`, `_JOB_ID`, `_PROTOCOL`, `_DISABLED`, `_QUIET`, `_ACK`, `_TOKEN`):
+    `_BUFFER_BYTES`, `_TAGS`, `_JOB_ID`, `_PROTOCOL`, `_DISABLED`, `_QUIET`, `_DEBUG`, `_ACK`, `_TOKEN`):
     source (text), tcp_host, tcp_port, level (events below it are left out), buffer_bytes (size of the backlog, 1 MiB),
     tags (a mapping, or "a=1,b=2": context from the start), job_id, protocol ("ndjson" or "msgpack"), disabled, quiet
-    (nothing on stderr), ack ("memory" or "disk": records are kept until the sidecar acknowledges them), token,
+    (nothing on stderr), debug (each connection is told of on stderr), ack ("memory" or "disk": records are kept until the sidecar acknowledges them), token,
     before_send (a function of {"type", "data"} that returns it, edited, or None to leave the record out), sample_s
     (seconds between records of this process's own use of resources; 0: none).
     """
@@ -74,6 +74,7 @@ class Client:
             if settings.unknown:
                 self._notice(f"unknown option {', '.join(settings.unknown)}")
             self._link = Link(resolve(settings.host, settings.port), settings.buffer_bytes, self._notice, hello, bool(settings.ack))
+            self._link.debug = settings.debug
             self._link.connect()
         except Exception as error:
             self._notice(f"cannot reach {settings.host}: {error}; nothing will be delivered")

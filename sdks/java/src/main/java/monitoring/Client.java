@@ -4,6 +4,8 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -82,6 +84,7 @@ public final class Client implements AutoCloseable {
     private Link link;
     private Thread helper;
     private boolean closed;
+    private volatile double[] sampled;
     private long unknownSpans;
     private long second = -1;
     private String stamp = "";
@@ -114,6 +117,7 @@ public final class Client implements AutoCloseable {
             boolean saysHello = !ack.isEmpty() || !token.isEmpty();
             link = new Link(host, port, options.whole("BUFFER_BYTES", 1_000_000_000, 1 << 20), this::notice,
                     saysHello ? this::hello : null, !ack.isEmpty());
+            link.debug = options.isOn("DEBUG");
             link.connect();
             return true;
         } catch (Exception error) {
@@ -176,6 +180,35 @@ public final class Client implements AutoCloseable {
             core.values().removeIf(value -> value == null);
             return record("resource", core, "context", null, false, null);
         });
+    }
+
+    /**
+     * This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins
+     * to count.
+     */
+    public boolean sampleResources() {
+        return safely(false, () -> {
+            double cpuS = ProcessHandle.current().info().totalCpuDuration().map(all -> all.toNanos() / 1e9).orElse(0.0);
+            double nowS = Link.nowS();
+            double[] before = sampled;
+            sampled = new double[] {cpuS, nowS};
+            if (before == null || nowS <= before[1]) return true;
+            Map<String, Object> core = fields("cpu", Math.round(1000 * (cpuS - before[0]) / (nowS - before[1])) / 10.0,
+                    "memory", Math.round(memoryMb() * 10) / 10.0, "per", "process", "pid", ProcessHandle.current().pid());
+            return record("resource", core, "context", null, false, null);
+        });
+    }
+
+    /** What the process holds; where the system does not tell, what the heap does. */
+    private static double memoryMb() {
+        try {
+            for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+                if (line.startsWith("VmRSS:")) return Double.parseDouble(line.replaceAll("\\D", "")) / 1024;
+            }
+        } catch (IOException none) {
+            // Not Linux.
+        }
+        return (Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory()) / 1048576.0;
     }
 
     /** Begins a span, a child of the one open in this thread; its id, 16 hexadecimal digits. */
