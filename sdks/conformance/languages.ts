@@ -72,7 +72,7 @@ async function buildJava(folder: string): Promise<Command> {
 async function buildTypescript(): Promise<Command> {
   await build(process.execPath, join(SDKS, 'typescript', 'build.js'));
   // What its memory grows by is then not the collector's mood.
-  return { argv: [process.execPath, '--max-semi-space-size=1', join(ADAPTERS, 'adapter.mjs')], env: { NODE_OPTIONS: '' } };
+  return { argv: [process.execPath, '--max-semi-space-size=1', '--max-old-space-size=24', join(ADAPTERS, 'adapter.mjs')], env: { NODE_OPTIONS: '' } };
 }
 
 const BUILD: Readonly<Record<Language, (folder: string) => Promise<Command>>> = {

@@ -1,11 +1,11 @@
 // Every clause of the SDK contract, for every language, at the length that a build has time for.
 import { expect, jest, test } from '@jest/globals';
 import { CLAUSES } from '../../sdks/conformance/clauses.ts';
+import { expected } from '../../sdks/conformance/golden.ts';
 import { KNOWN } from '../../sdks/conformance/known.ts';
 import { LANGUAGES, NAMES, PROGRAM } from '../../sdks/conformance/languages.ts';
 import { run } from '../../sdks/conformance/main.ts';
 import { faultsOf } from '../../sdks/conformance/schema.ts';
-import { expected } from '../../sdks/conformance/golden.ts';
 
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
 
@@ -44,7 +44,9 @@ test('the schema takes what the SDKs send, and control messages', () => {
     { ...good(), type: 'sdk', data: { dropped: { full: 3 } } },
   ];
   expect(records.map(faultsOf)).toEqual(records.map(() => ''));
-  const texts = expected().map((line) => line.replace('"timestamp":0', '"timestamp":"2025-10-20T10:30:45.123Z"'));
+  const texts = expected().map((line) =>
+    line.replace('"timestamp":0', '"timestamp":"2025-10-20T10:30:45.123Z"'),
+  );
   const golden = texts.filter((line) => !line.includes('_id":')).map((line) => JSON.parse(line));
   expect(golden.length).toBeGreaterThan(20);
   expect(golden.map(faultsOf)).toEqual(golden.map(() => ''));
@@ -64,7 +66,10 @@ test.each([
   ['a span without ids', { type: 'span', data: { phase: 'start', name: 'load' } }],
   ['a context that is empty', { data: { level: 'info', message: '', context: {} } }],
   ['a hello with a number', { type: 'hello', seq: 1, data: { v: 1, sdk: 'c/0.1.0', pid: 7 } }],
-  ['an acknowledgement without a session', { type: 'hello', data: { v: 1, sdk: 'c/0.1.0', pid: 7, ack: 'disk' } }],
+  [
+    'an acknowledgement without a session',
+    { type: 'hello', data: { v: 1, sdk: 'c/0.1.0', pid: 7, ack: 'disk' } },
+  ],
 ])('the schema refuses %s', (_, change) => {
   expect(faultsOf(JSON.parse(JSON.stringify({ ...good(), ...change })))).not.toBe('');
 });
