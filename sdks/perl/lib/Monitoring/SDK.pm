@@ -182,7 +182,7 @@ sub _flush {
 # ---- configuration ------------------------------------------------------------------------------------------------
 
 sub _configure {
-    my $given = ref $_[0] eq 'HASH' ? shift : @_ % 2 == 0 && exists $DEFAULT{ $_[0] } ? {@_}
+    my $given = ref $_[0] eq 'HASH' ? shift : @_ % 2 == 0 && grep({ exists $DEFAULT{ $_[ 2 * $_ ] } } 0 .. @_ / 2 - 1) ? {@_}
         : @_ ? { source => shift, tcp_host => shift, tcp_port => shift, @_ } : {};
     my $env  = sub { return length $ENV{ $_[0] } ? $ENV{ $_[0] } : undef };
     my $self = { map { $_ => $given->{$_} // $env->('MONITORING_' . uc s/\Atcp_//r) // $DEFAULT{$_} } keys %DEFAULT };
