@@ -861,7 +861,10 @@ static int mon__pieces(struct iovec *piece) {
 }
 
 static void mon__taken(size_t bytes) {
-    if (!mon__s.up++) mon__s.counts.connects++;
+    if (!mon__s.up) {
+        mon__s.counts.connects++;
+        if (mon__s.config.debug) mon__notice("connected to %s", mon__s.config.host, 0);
+    }
     mon__s.up = 1;
     if (mon__s.control_sent < mon__s.control_size) {
         mon__s.control_sent += bytes;

@@ -6,7 +6,7 @@
 
 DEFAULTS <- list(
   source = NULL, tcp_host = "127.0.0.1", tcp_port = 17000, level = "trace", buffer_bytes = 2^20, tags = NULL,
-  job_id = NULL, protocol = "ndjson", disabled = FALSE, quiet = FALSE, ack = "", token = "", before_send = NULL
+  job_id = NULL, protocol = "ndjson", disabled = FALSE, quiet = FALSE, debug = FALSE, ack = "", token = "", before_send = NULL
 )
 CLOSE_S <- 1
 ABSENT_S <- 0.2
@@ -22,9 +22,12 @@ mon_init <- function(source = NULL, tcp_host = NULL, tcp_port = NULL, ...) {
     if (!is.null(known) && !known$closed) known else .state$clients[[key]] <- configure(options)
   }), error = function(e) list(disabled = TRUE, closed = TRUE))
   .state$default <- client
-  safely(client, function() link_connect(client$link))
+  safely(client, function() if (is.null(client$link$con)) link_connect(client$link))
   invisible(client)
 }
+
+# Evaluates arguments before the call begins: what the host computes there may log. What fails is met again in the call.
+given <- function(...) tryCatch(invisible(list(...)), error = function(e) invisible())
 
 # Runs `work` so that none of it reaches the host: no error, no warning. An argument that logs while it is read is counted.
 safely <- function(client, work, otherwise = FALSE) {
@@ -60,23 +63,27 @@ own <- function(client) {
 }
 
 mon_event <- function(level = "info", message = "", context = NULL, client = .state$default) {
+  given(level, message, context)
   safely(client, function() {
-    if (is.null(level) || !nzchar(as.character(level)[1L])) level <- "info"
-    rank <- rank_of(as.character(level)[1L])
+    level <- text_of(level)
+    if (!nzchar(level)) level <- "info"
+    rank <- rank_of(level)
     if (rank < client$rank) return(TRUE)
-    send_record(client, "event", list(level = text_of(level), message = text_of(message)), "context", context, rank >= WARN)
+    send_record(client, "event", list(level = level, message = text_of(message)), "context", context, rank >= WARN)
   })
 }
 
 mon_metric <- function(name, value, unit = NULL, tags = NULL, client = .state$default) {
+  given(name, value, unit, tags)
   safely(client, function() {
     number <- as.numeric(value)[1L]
     if (is.na(number) || !is.finite(number)) return(link_drop(client$link, "encode"))
-    send_record(client, "metric", list(name = text_of(name), value = number, unit = unit), "tags", tags)
+    send_record(client, "metric", list(name = text_of(name), value = number, unit = if (!is.null(unit)) text_of(unit)), "tags", tags)
   })
 }
 
 mon_progress <- function(job_id, percent, status = NULL, ..., client = .state$default) {
+  given(job_id, percent, status, ...)
   safely(client, function() {
     job <- if (is.null(job_id)) client$job_id else text_of(job_id)
     percent <- number_of(percent)
@@ -87,6 +94,7 @@ mon_progress <- function(job_id, percent, status = NULL, ..., client = .state$de
 }
 
 mon_resource <- function(cpu = NULL, memory = NULL, disk = NULL, network = NULL, ..., client = .state$default) {
+  given(cpu, memory, disk, network, ...)
   safely(client, function() {
     values <- c(list(cpu = cpu, memory = memory, disk = disk, network = network), list(...))
     values <- lapply(values[!vapply(values, is.null, NA)], number_of)
@@ -95,10 +103,12 @@ mon_resource <- function(cpu = NULL, memory = NULL, disk = NULL, network = NULL,
 }
 
 mon_set_context <- function(key, value, client = .state$default) {
+  given(key, value)
   safely(client, function() {
     key <- text_of(key)
     if (key == "job_id") {
       client$job_id <- if (is.null(value)) client$env_job else clean_text(value)
+      client$job_over <- FALSE
     } else if (key == "trace_id") {
       trace <- gsub("-", "", tolower(text_of(value)), fixed = TRUE)
       if (!is.null(value) && !grepl("^(?!0{32})[0-9a-f]{32}$", trace, perl = TRUE)) return(FALSE)
@@ -106,6 +116,7 @@ mon_set_context <- function(key, value, client = .state$default) {
     } else if (is.null(value)) {
       client$context[[key]] <- NULL
     } else {
+      if (!nzchar(key)) return(FALSE) # R's lists know no empty name
       if (is.null(client$context[[key]]) && length(client$context) >= MAX_CONTEXT_KEYS) return(FALSE)
       client$context[[key]] <- kept_value(client$writer, value)
     }

@@ -49,6 +49,7 @@ configure <- function(options) {
   says_hello <- client$ack != "" || nzchar(token)
   hello <- if (says_hello) function(link) encode_record(client, "hello", list(), hello_of(client, link, token))
   client$link <- new_link(client$host, client$port, whole_or(chosen$buffer_bytes, DEFAULTS$buffer_bytes), notice, hello, client$ack)
+  client$link$debug <- is_on(chosen$debug)
   client
 }
 

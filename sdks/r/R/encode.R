@@ -43,7 +43,7 @@ write_number <- function(writer, number) {
   if (is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
   if (is_whole && abs(number) <= MAX_INTEGER) return(writer$number(number, sprintf("%.0f", number)))
   digits <- sprintf("%.15g", number)
-  if (as.numeric(digits) != number) digits <- sprintf("%.17g", number)
+  for (form in c("%.16g", "%.17g")) if (as.numeric(digits) != number) digits <- sprintf(form, number)
   writer$number(number, digits)
 }
 
@@ -73,20 +73,23 @@ write_value <- function(writer, value, depth = 0L, within = list()) {
   write_container(writer, value, function(item) write_value(writer, item, depth + 1L, within))
 }
 
+# A name; one that is missing is empty.
+write_key <- function(writer, key) writer$text(text_of(key))
+
 write_container <- function(writer, value, inner) {
   keys <- names(value)
   if (is.null(keys)) return(writer$array(lapply(seq_len(min(length(value), MAX_ITEMS)), function(at) inner(value[[at]]))))
   kept <- utils::head(order(keys, method = "radix"), MAX_KEYS)
-  writer$object(lapply(keys[kept], write_text, writer = writer), lapply(kept, function(at) inner(value[[at]])))
+  writer$object(lapply(keys[kept], write_key, writer = writer), lapply(kept, function(at) inner(value[[at]])))
 }
 
 # An object whose members keep their order.
-write_members <- function(writer, values) {
-  writer$object(lapply(names(values), write_text, writer = writer), lapply(values, write_value, writer = writer))
+write_members <- function(writer, values, depth = 0L) {
+  writer$object(lapply(names(values), write_key, writer = writer), lapply(values, write_value, writer = writer, depth = depth))
 }
 
-# A value to be kept: encoded now, taken as it is when it is met again.
-kept_value <- function(writer, value) structure(list(write_value(writer, value)), class = "monitoring_kept")
+# A value to be kept in a context: encoded now, taken as it is when it is met again.
+kept_value <- function(writer, value) structure(list(write_value(writer, value, 1L)), class = "monitoring_kept")
 
 BASE64 <- strsplit("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "")[[1L]]
 

@@ -1,10 +1,12 @@
-# One connection to the sidecar and the bounded backlog in front of it. Nothing waits: a socket opened with timeout 0
-# connects and writes without. With a session (ack), what was sent stays in the backlog until it is acknowledged, and
+# One connection to the sidecar and the bounded backlog in front of it. Nothing waits: a socket of timeout 0 writes
+# without. Only a handshake that nothing answers takes a second, twice a minute at most. With a session (ack), what was sent stays in the backlog until it is acknowledged, and
 # is sent again on the next connection; the sidecar knows by its number what it has.
 
 BACKOFF_S <- 0.1
 BACKOFF_MAX_S <- 5
 CONNECT_S <- 5
+SILENT_S <- 0.5
+SILENT_BACKOFF_S <- 30
 DRAIN_S <- 0.02
 READ_BYTES <- 4096L
 # Frames that are done with and still in the list.
@@ -124,7 +126,10 @@ link_drain <- function(link) {
     is_control <- length(link$control) > 0L
     bytes <- if (is_control) link$control else link$frames[[link$unsent]]
     if (!link_write(link, bytes)) next
-    if (!link$up) link$connects <- link$connects + 1L
+    if (!link$up) {
+      link$connects <- link$connects + 1L
+      link_tell(link, "connected to")
+    }
     link$up <- TRUE
     if (is_control) {
       link$control <- raw()
@@ -141,6 +146,8 @@ link_drain <- function(link) {
   link$losing <- NULL
   link$notice(sprintf("delivering again; %d records were dropped", as.integer(link$loss$full)))
 }
+
+link_tell <- function(link, what) if (isTRUE(link$debug)) link$notice(sprintf("%s %s:%d", what, link$host, as.integer(link$port)))
 
 link_write <- function(link, bytes) {
   wrote <- tryCatch({
@@ -204,11 +211,16 @@ link_connect <- function(link) {
   link$step <- link$step + 1L
   link$tried_s <- now
   link$next_s <- now + limit_s * random_share()
+  # R waits for the handshake, in whole seconds; with 0 it would be a minute. Where nothing answers, once is enough for long.
   link$con <- tryCatch(
-    socketConnection(link$host, link$port, open = "r+b", blocking = FALSE, timeout = 0L),
+    socketConnection(link$host, link$port, open = "r+b", blocking = FALSE, timeout = 1L),
     error = function(e) NULL, warning = function(w) NULL
   )
-  if (is.null(link$con)) return(FALSE)
+  if (is.null(link$con)) {
+    if (now_s() - now > SILENT_S) link$next_s <- now_s() + SILENT_BACKOFF_S
+    return(FALSE)
+  }
+  socketTimeout(link$con, 0L)
   link$up <- FALSE
   link$heard <- ""
   link$control <- if (is.null(link$hello)) raw() else link$hello(link)
@@ -218,6 +230,7 @@ link_connect <- function(link) {
 
 # A connection that lived for a second has earned an attempt at once.
 link_lose <- function(link) {
+  if (link$up) link_tell(link, "lost the connection to")
   if (link$up && now_s() > link$tried_s + 1) {
     link$step <- 0L
     link$next_s <- 0

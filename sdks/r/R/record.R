@@ -63,7 +63,7 @@ encode_record <- function(client, type, ids, core, slot = "", extra = list()) {
   if (length(extra) > 0L) {
     extra <- extra[order(names(extra), method = "radix")]
     keys <- utils::head(names(extra), MAX_KEYS)
-    data[[slot]] <- structure(list(write_members(writer, extra[keys])), class = "monitoring_kept")
+    data[[slot]] <- structure(list(write_members(writer, extra[keys], 1L)), class = "monitoring_kept")
   }
   envelope <- c(list(source = client$source), timestamps(), list(type = type), ids)
   envelope$data <- if (length(data) == 0L) new.env() else structure(list(write_members(writer, data)), class = "monitoring_kept")

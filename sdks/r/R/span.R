@@ -21,6 +21,7 @@ current_ids <- function(client) {
 NO_SPAN <- strrep("0", 16L)
 
 mon_start_span <- function(name, parent = NULL, traceparent = NULL, client = .state$default) {
+  given(name, parent, traceparent)
   safely(client, function() {
     local <- if (is.null(parent)) NULL else client$spans[[text_of(parent)]]
     above <- if (is.null(local)) parse_traceparent(traceparent) else list(trace = local$trace, span = text_of(parent))
@@ -31,7 +32,8 @@ mon_start_span <- function(name, parent = NULL, traceparent = NULL, client = .st
     core <- list(name = text_of(name))
     core$parent_span_id <- above$span
     ids <- list(trace = above$trace, span = id)
-    send_record(client, "span", c(list(phase = "start"), core), "attributes", NULL, FALSE, ids_of(client, client$job_id, ids))
+    job <- if (isTRUE(client$job_over)) NULL else client$job_id
+    send_record(client, "span", c(list(phase = "start"), core), "attributes", NULL, FALSE, ids_of(client, job, ids))
     core$start_us <- floor(as.numeric(Sys.time()) * 1e6)
     client$spans[[id]] <- list(trace = above$trace, core = core, start_s = as.numeric(Sys.time()))
     id
@@ -39,6 +41,7 @@ mon_start_span <- function(name, parent = NULL, traceparent = NULL, client = .st
 }
 
 mon_end_span <- function(span_id, status = "success", message = NULL, attributes = NULL, client = .state$default) {
+  given(span_id, status, message, attributes)
   safely(client, function() end_span(client, text_of(span_id), status, message, attributes))
 }
 
@@ -52,6 +55,8 @@ end_span <- function(client, id, status, message = NULL, attributes = NULL) {
   core <- c(list(phase = "end"), span$core, list(duration_us = us, status = if (is.null(status)) "success" else text_of(status)))
   if (!is.null(message)) core$status_message <- text_of(message)
   client$spans[[id]] <- NULL
+  # A service's next span may start before set_context says for which job; its start must not name the last one.
+  client$job_over <- length(client$spans) == 0L && !identical(client$job_id, client$env_job)
   ids <- list(trace = span$trace, span = id)
   send_record(client, "span", core, "attributes", attributes, TRUE, ids_of(client, client$job_id, ids))
 }

@@ -74,6 +74,7 @@ export class Client {
   readonly #spans = new Map<string, Span>();
   #context: Fields = {};
   #jobId: string | undefined;
+  #isJobOver = false;
   #traceId = '';
   #inherited: Place;
   #remote: Place;
@@ -81,19 +82,20 @@ export class Client {
   #busy = false;
   #closed: Promise<boolean> | undefined;
   #isOver = false;
+  #sampled: { cpuUs: number; atMs: number } | undefined;
   #second = 0;
   #stamp = '';
 
   constructor(options: Options = {}) {
     this.settings = readSettings(options);
-    const { host, port, bufferBytes, ack, token, disabled, jobId, tags, unknown } = this.settings;
+    const { host, port, bufferBytes, ack, token, disabled, debug, jobId, tags, unknown } = this.settings;
     this.#jobId = jobId;
     this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
     if (disabled) return;
     this.#context = plain(tags) as Fields;
     if (unknown.length > 0) this.#notice(`unknown option ${unknown.join(', ')}`);
     const hello = ack !== '' || token !== '' ? () => this.#hello() : undefined;
-    this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, ack: ack !== '' });
+    this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, debug, ack: ack !== '' });
   }
 
   /** Resolves once the connection is up, or the time has passed; whether it is. Await it in short programs. */
@@ -140,6 +142,20 @@ export class Client {
     }, false);
   }
 
+  /** This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins to count. */
+  sampleResources(): boolean {
+    return this.#safely(() => {
+      const { user, system } = process.cpuUsage();
+      const [now, before] = [{ cpuUs: user + system, atMs: performance.now() }, this.#sampled];
+      this.#sampled = now;
+      if (before === undefined || now.atMs <= before.atMs) return true;
+      const cpu = (now.cpuUs - before.cpuUs) / (10 * (now.atMs - before.atMs));
+      const round = (number: number) => Math.round(number * 10) / 10;
+      const memory = process.memoryUsage.rss() / 2 ** 20;
+      return this.#record('resource', { cpu: round(cpu), memory: round(memory), per: 'process', pid: process.pid }, 'context');
+    }, false);
+  }
+
   /** Begins a span that stays open in this context until `endSpan`; its id, 16 hexadecimal digits. */
   startSpan(name: string, options: SpanOptions = {}): string {
     return this.#safely(() => {
@@ -162,6 +178,8 @@ export class Client {
       const core: Fields = { phase: 'end', ...span.core, duration_us: us, status: cleanText(status ?? 'success') };
       if (message != null) core.status_message = cleanText(message);
       if (this.#open.getStore() === span) this.#open.enterWith(span.outer);
+      // A service's next span may start before setContext says for which job; its start must not name the last one.
+      this.#isJobOver = this.#spans.size === 0 && this.#jobId !== this.settings.jobId;
       return this.#record('span', core, 'attributes', attributes, true, this.#ids(this.#jobId, { trace: span.trace, span: span.id }));
     }, false);
   }
@@ -210,8 +228,10 @@ export class Client {
   setContext(key: string, value: unknown): boolean {
     return this.#safely(() => {
       const name = cleanText(key);
-      if (name === 'job_id') this.#jobId = value == null ? this.settings.jobId : cleanText(value);
-      else if (name === 'trace_id') {
+      if (name === 'job_id') {
+        this.#jobId = value == null ? this.settings.jobId : cleanText(value);
+        this.#isJobOver = false;
+      } else if (name === 'trace_id') {
         const trace = value == null ? '' : cleanText(value).replaceAll('-', '').toLowerCase();
         if (value != null && !/^(?!0{32})[0-9a-f]{32}$/.test(trace)) return false;
         this.#traceId = trace;
@@ -354,7 +374,8 @@ export class Client {
     const id = newId(8);
     const [oldest] = this.#spans.size >= MAX_OPEN_SPANS ? this.#spans.keys() : [];
     if (oldest !== undefined) this.#spans.delete(oldest);
-    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(this.#jobId, { trace, span: id }));
+    const job = this.#isJobOver ? undefined : this.#jobId;
+    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(job, { trace, span: id }));
     const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#open.getStore() };
     this.#spans.set(id, span);
     return span;

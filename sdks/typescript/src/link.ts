@@ -19,6 +19,8 @@ export interface LinkOptions {
   readonly notice: (text: string) => void;
   /** What a connection begins with, if anything. */
   readonly hello: (() => string | Uint8Array) | undefined;
+  /** Whether `notice` is told of each connection. */
+  readonly debug: boolean;
   readonly ack: boolean;
 }
 
@@ -176,6 +178,7 @@ export class Link {
     this.up = true;
     this.#upMs = performance.now();
     this.connects++;
+    if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
     this.#unsent = 0;
     const { hello } = this.#options;
     if (hello !== undefined) socket.write(hello());
@@ -187,6 +190,7 @@ export class Link {
     if (socket !== this.#socket) return;
     this.#socket = undefined;
     if (this.up && performance.now() - this.#upMs > 1000) this.#step = 0;
+    if (this.up && this.#options.debug) this.#options.notice(`lost the connection to ${this.#where}`);
     this.up = false;
     this.#heard = '';
     this.#unsent = 0;

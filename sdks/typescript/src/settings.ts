@@ -27,6 +27,8 @@ export interface Options {
   readonly disabled?: boolean;
   /** Nothing on stderr. */
   readonly quiet?: boolean;
+  /** Each connection is told of on stderr. */
+  readonly debug?: boolean;
   /** Records are kept until the sidecar acknowledges them. */
   readonly ack?: 'memory' | 'disk' | '';
   readonly token?: string;
@@ -45,6 +47,7 @@ export interface Settings {
   readonly isMsgpack: boolean;
   readonly disabled: boolean;
   readonly quiet: boolean;
+  readonly debug: boolean;
   readonly ack: string;
   readonly token: string;
   readonly beforeSend: Options['beforeSend'];
@@ -55,7 +58,7 @@ const RANKS: Readonly<Record<string, number>> = {
   trace: 1, verbose: 1, debug: 2, info: 3, notice: 3, warn: 4, warning: 4, error: 5, err: 5,
   fatal: 6, critical: 6, crit: 6, alert: 6, emerg: 6, emergency: 6, panic: 6,
 };
-const KNOWN = ['source', 'tcpHost', 'tcpPort', 'level', 'bufferBytes', 'tags', 'jobId', 'protocol', 'disabled', 'quiet', 'ack', 'token', 'beforeSend'];
+const KNOWN = ['source', 'tcpHost', 'tcpPort', 'level', 'bufferBytes', 'tags', 'jobId', 'protocol', 'disabled', 'quiet', 'debug', 'ack', 'token', 'beforeSend'];
 
 /** Rank of a level or one of its aliases; 3, info's, for any other. */
 export const rankOf = (level: string): number => RANKS[level.toLowerCase()] ?? 3;
@@ -79,6 +82,7 @@ export function readSettings(given: Options): Settings {
     isMsgpack: text(given.protocol, 'PROTOCOL').toLowerCase() === 'msgpack',
     disabled: isOn(of(given.disabled, 'DISABLED')) || isOn(env.OTEL_SDK_DISABLED ?? ''),
     quiet: isOn(of(given.quiet, 'QUIET')),
+    debug: isOn(of(given.debug, 'DEBUG')),
     ack: ack === 'memory' || ack === 'disk' ? ack : '',
     token: text(given.token, 'TOKEN'),
     beforeSend: typeof given.beforeSend === 'function' ? given.beforeSend : undefined,

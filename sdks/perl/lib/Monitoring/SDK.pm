@@ -26,7 +26,7 @@ my %RANK = (
 );
 my %DEFAULT = (
     source => undef, tcp_host => '127.0.0.1', tcp_port => 17_000, level => 'trace', buffer_bytes => 2**20,
-    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, ack => '', token => ''
+    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => ''
 );
 my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
 my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
@@ -57,6 +57,7 @@ sub log_event      { return _safely(shift, \&_event,          @_) }
 sub log_metric     { return _safely(shift, \&_metric,         @_) }
 sub log_progress   { return _safely(shift, \&_progress,       @_) }
 sub log_resource   { return _safely(shift, \&_resource,       @_) }
+sub sample_resources { return _safely(shift, \&_sample) }
 sub start_span     { return _safely(shift, \&_start_span,     @_) || '0' x 16 }
 sub end_span       { return _safely(shift, \&_end_span,       @_) }
 sub span           { return Monitoring::SDK::Span->new(@_) }
@@ -181,14 +182,14 @@ sub _flush {
 # ---- configuration ------------------------------------------------------------------------------------------------
 
 sub _configure {
-    my $given = ref $_[0] eq 'HASH' ? shift : @_ % 2 == 0 && exists $DEFAULT{ $_[0] } ? {@_}
+    my $given = ref $_[0] eq 'HASH' ? shift : @_ % 2 == 0 && grep({ exists $DEFAULT{ $_[ 2 * $_ ] } } 0 .. @_ / 2 - 1) ? {@_}
         : @_ ? { source => shift, tcp_host => shift, tcp_port => shift, @_ } : {};
     my $env  = sub { return length $ENV{ $_[0] } ? $ENV{ $_[0] } : undef };
     my $self = { map { $_ => $given->{$_} // $env->('MONITORING_' . uc s/\Atcp_//r) // $DEFAULT{$_} } keys %DEFAULT };
     my $name = $self->{source} // $env->('OTEL_SERVICE_NAME') // $0 =~ s{.*/}{}sr;
     $name = $self->{source} = substr $name =~ s/[^[:print:]]/?/gr || 'perl', 0, 128;
     $self->{disabled} ||= $env->('OTEL_SDK_DISABLED');
-    $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet);
+    $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet debug);
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
     my ($ack) = lc($self->{ack}) =~ /\A(memory|disk)\z/;
@@ -196,7 +197,7 @@ sub _configure {
     my $hello = $ack || length $token ? sub { return _hello($head, $ack, $token, shift) } : undef;
     my @link  = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
     @$self{qw(ack ping)} = ($ack // '', $ack && sub { return "$head" . _timestamps() . qq(,"type":"$_[0]","data":{}}\n) });
-    $self->{link} = Monitoring::SDK::Link->new(@link) unless $self->{disabled};
+    $self->{link} = Monitoring::SDK::Link->new(@link, $self->{debug}) unless $self->{disabled};
     @$self{qw(head rank env_job)} = ($head, $RANK{ lc $self->{level} }, $self->{job_id});
     $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
     my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
@@ -256,6 +257,20 @@ sub _resource {
     my %given = ref $given[0] eq 'HASH' ? %{ $given[0] } : $given[0] =~ /\A(?!nan|inf)[a-z]\w*\z/i ? @given : ();
     @given{qw(cpu memory disk network)} = @given unless %given;
     return $self->_record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
+}
+
+# The first time it only begins to count.
+sub _sample {
+    my $self = shift;
+    my ($user_s, $system_s) = times;
+    my ($before, $now_s) = ($self->{sampled}, clock_gettime(CLOCK_MONOTONIC));
+    $self->{sampled} = [ $user_s + $system_s, $now_s ];
+    return 1 if !$before || $now_s <= $before->[1];
+    open my $status, '<', '/proc/self/status';
+    my ($memory) = map { /\AVmRSS:\s*(\d+)/ ? $1 / 1024 : () } <$status>;
+    my %found = (cpu => 100 * ($user_s + $system_s - $before->[0]) / ($now_s - $before->[1]), memory => $memory);
+    my @members = map { $_ => sprintf('%.1f', $found{$_}) + 0 } grep { defined $found{$_} } qw(cpu memory);
+    return $self->_record('resource', json_members(@members, per => 'process', pid => $$ + 0), 'context');
 }
 
 # A number if it looks like one: what comes out of a file or a database is a string to perl.
@@ -430,6 +445,7 @@ The same arguments give the same client. An option that is not given comes from 
     export_env    MONITORING_EXPORT_ENV                     0: leave %ENV alone
     disabled      MONITORING_DISABLED, OTEL_SDK_DISABLED    1: no socket, every call returns at once
     quiet         MONITORING_QUIET                          1: say nothing on stderr
+    debug         MONITORING_DEBUG                          1: tell on stderr of each connection
     ack           MONITORING_ACK                            memory or disk: keep records until they are acknowledged
     token         MONITORING_TOKEN                          what the sidecar wants to hear from its clients
 
@@ -451,6 +467,11 @@ C<%more>: C<message>, C<current>, C<total>.
 =head2 log_resource($cpu, $memory, $disk, $network), log_resource(name => $value, ...)
 
 Percent; megabytes.
+
+=head2 sample_resources
+
+The processor time of this process in percent since it was last asked, and its memory in megabytes; the first time it only
+begins to count.
 
 =head2 start_span($name, %options) gives the span's id
 

@@ -37,6 +37,7 @@ class Link:
         self.notice = notice
         self.hello = hello
         self.ack = ack
+        self.debug = False
         self.sock: Optional[socket.socket] = None
         self.frames: Deque[bytes] = collections.deque()
         self.begin()
@@ -119,6 +120,7 @@ class Link:
     def _took(self, taken: int, length: int) -> None:
         if not self.up:
             self.connects += 1
+            self._tell("connected to")
         self.up = True
         self.used_s = time.monotonic()
         self.offset += taken
@@ -175,13 +177,13 @@ class Link:
 
     def _acked(self, seq: int, refused: bool) -> None:
         count = min(seq - (self.seq - len(self.frames)), len(self.frames))
+        if self.offset and not self.control:  # one of which a part is written already is finished first
+            count = min(count, self.unsent)
         for nth in range(count):
             self.queued_bytes -= len(self.frames.popleft())
         if count > 0:
             self.dropped["refused"] += refused
             self.sent += count - refused
-            if count > self.unsent:
-                self.offset = 0
             self.unsent = max(0, self.unsent - count)
 
     def _socket(self) -> Optional[socket.socket]:
@@ -238,12 +240,18 @@ class Link:
         """A connection that lived for a second has earned an attempt at once."""
         if self.up and time.monotonic() > self.tried_s + 1:
             self.step, self.next_s = 0, 0.0
+        if self.up:
+            self._tell("lost the connection to")
         if self.sock is not None:
             self.sock.close()
         self.sock = None
         self.up = False
         self.offset = self.unsent = 0
         self.control = self.heard = b""
+
+    def _tell(self, what: str) -> None:
+        if self.debug:
+            self.notice(f"{what} {self.peer}")
 
     def end(self) -> None:
         """Closes for good; what is queued counts as dropped."""

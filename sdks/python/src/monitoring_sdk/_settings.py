@@ -15,7 +15,7 @@ RANKS = {
 DEFAULTS: Dict[str, Any] = {
     "source": None, "tcp_host": "127.0.0.1", "tcp_port": 17000, "level": "trace", "buffer_bytes": 2**20, "tags": None,
     "job_id": None, "protocol": "ndjson", "disabled": False, "quiet": False, "ack": "", "token": "", "before_send": None,
-    "sample_s": 0,
+    "sample_s": 0, "debug": False,
 }  # fmt: skip
 
 
@@ -30,6 +30,7 @@ class Settings(NamedTuple):
     is_msgpack: bool
     disabled: bool
     quiet: bool
+    debug: bool
     ack: str
     token: str
     before_send: Optional[Callable[[Dict[str, Any]], Optional[Dict[str, Any]]]]
@@ -58,6 +59,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
         is_msgpack=clean_text(chosen["protocol"]).lower() == "msgpack",
         disabled=_is_on(chosen["disabled"]) or _is_on(env("OTEL_SDK_DISABLED")),
         quiet=_is_on(chosen["quiet"]),
+        debug=_is_on(chosen["debug"]),
         ack=ack if ack in ("memory", "disk") else "",
         token=clean_text(chosen["token"]),
         before_send=before_send if callable(before_send) else None,

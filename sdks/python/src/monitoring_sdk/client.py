@@ -38,10 +38,10 @@ class Client:
     """Sends to one sidecar as one source. Thread-safe; no method raises, whatever it is given.
 
     Options that are not given come from the environment (`MONITORING_SOURCE`, `_HOST`, `_PORT`, `_LEVEL`,
-    `_BUFFER_BYTES`, `_TAGS`, `_JOB_ID`, `_PROTOCOL`, `_DISABLED`, `_QUIET`, `_ACK`, `_TOKEN`):
+    `_BUFFER_BYTES`, `_TAGS`, `_JOB_ID`, `_PROTOCOL`, `_DISABLED`, `_QUIET`, `_DEBUG`, `_ACK`, `_TOKEN`):
     source (text), tcp_host, tcp_port, level (events below it are left out), buffer_bytes (size of the backlog, 1 MiB),
     tags (a mapping, or "a=1,b=2": context from the start), job_id, protocol ("ndjson" or "msgpack"), disabled, quiet
-    (nothing on stderr), ack ("memory" or "disk": records are kept until the sidecar acknowledges them), token,
+    (nothing on stderr), debug (each connection is told of on stderr), ack ("memory" or "disk": records are kept until the sidecar acknowledges them), token,
     before_send (a function of {"type", "data"} that returns it, edited, or None to leave the record out), sample_s
     (seconds between records of this process's own use of resources; 0: none).
     """
@@ -54,6 +54,7 @@ class Client:
         self._spans: Dict[str, _Span] = {}
         self._context: Dict[str, Any] = {}
         self._job = self._env_job = self.settings.job_id
+        self._job_over = False
         self._trace = ""
         self._inherited = self._remote = parse_traceparent(os.environ.get("TRACEPARENT")) or NOWHERE
         self._unknown_spans = 0
@@ -73,6 +74,7 @@ class Client:
             if settings.unknown:
                 self._notice(f"unknown option {', '.join(settings.unknown)}")
             self._link = Link(resolve(settings.host, settings.port), settings.buffer_bytes, self._notice, hello, bool(settings.ack))
+            self._link.debug = settings.debug
             self._link.connect()
         except Exception as error:
             self._notice(f"cannot reach {settings.host}: {error}; nothing will be delivered")
@@ -389,6 +391,7 @@ class Client:
         key = clean_text(key)
         if key == "job_id":
             self._job = self._env_job if value is None else clean_text(value)
+            self._job_over = False
         elif key == "trace_id":
             trace = "" if value is None else clean_text(value).replace("-", "").lower()
             if value is not None and not TRACE_ID.fullmatch(trace):
@@ -421,7 +424,8 @@ class Client:
         if place[1]:
             core["parent_span_id"] = place[1]
         span = _Span(place[0] or new_id(16), core, self._open.get())
-        self._record("span", {"phase": "start", **core}, "attributes", None, False, self._ids(self._job, (span.trace, span.id)))
+        job = None if self._job_over else self._job
+        self._record("span", {"phase": "start", **core}, "attributes", None, False, self._ids(job, (span.trace, span.id)))
         span.core = {**core, "start_us": time.time_ns() // 1000}
         self._spans[span.id] = span
         self._open.set(span)
@@ -438,6 +442,8 @@ class Client:
             core["status_message"] = clean_text(message)
         if self._open.get() is span:
             self._open.set(span.outer)
+        # A service's next span may start before set_context says for which job; its start must not name the last one.
+        self._job_over = not self._spans and self._job != self._env_job
         return self._record("span", core, "attributes", attributes, True, self._ids(self._job, (span.trace, span.id)))
 
     def _sample_cpu(self, first: bool = False) -> None:

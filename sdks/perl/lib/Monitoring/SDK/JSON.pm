@@ -86,8 +86,8 @@ sub _scalar {
 sub json_number {
     my $number = 0 + $_[0];
     return $number != $number ? '"NaN"' : $number > 0 ? '"Infinity"' : '"-Infinity"' if $number - $number != 0;
-    my $text = $number;
-    $text = sprintf '%.17g', $number if "$number" != $number;
+    my $text = "$number";
+    for (16, 17) { $text = sprintf "%.${_}g", $number if $text != $number }
     return abs $number > MAX_INTEGER && $text =~ /\A-?\d+\z/ ? qq("$text") : "$text";
 }
 

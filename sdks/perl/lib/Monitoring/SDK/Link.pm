@@ -22,14 +22,14 @@ my $NOSIGNAL = eval {MSG_NOSIGNAL} || 0;
 # $notice->($text) is called when records begin to be lost and when that ends; $hello->($self) gives what a connection
 # begins with, if anything. With $ack, acknowledgements are asked for.
 sub new {
-    my ($class, $host, $port, $limit_bytes, $notice, $hello, $ack) = @_;
+    my ($class, $host, $port, $limit_bytes, $notice, $hello, $ack, $debug) = @_;
     my %hint = (socktype => SOCK_STREAM, protocol => IPPROTO_TCP);
     my $numeric = $host =~ s/\Alocalhost\z/127.0.0.1/ir;
     my ($error, $found) = getaddrinfo($numeric, $port, { %hint, flags => AI_NUMERICHOST });
     ($error, $found) = getaddrinfo($host, $port, \%hint) if $error;    # the only look-up of a name, ever
     $notice->("cannot resolve $host: $error; nothing will be delivered") if $error;
     my $self = { name => "$host:$port", peer => $found, limit_bytes => $limit_bytes, notice => $notice };
-    @$self{qw(hello ack)} = ($hello, $ack);
+    @$self{qw(hello ack debug)} = ($hello, $ack, $debug);
     return bless($self, $class)->begin;
 }
 
@@ -106,9 +106,13 @@ sub _sendable {
 
 sub _up {
     my $self = shift;
-    $self->{connects}++ unless $self->{up};
+    return 1 if $self->{up};
+    $self->{connects}++;
+    $self->_tell('connected to');
     return $self->{up} = 1;
 }
+
+sub _tell { return $_[0]{debug} && $_[0]{notice}->("$_[1] $_[0]{name}") }
 
 sub _taken {
     my ($self, $bytes) = @_;
@@ -129,6 +133,7 @@ sub _acked {
     my $first = $self->{seq} - @$ends + 1;
     my $bytes = 0;
     while (@$ends && ($first <= $seq || $nacked->{$first})) {
+        last if $self->{offset} > $bytes && $self->{offset} < $bytes + $ends->[0];    # partly written: finished first
         $bytes += shift @$ends;
         $self->{queued}--;
         delete $nacked->{ $first++ } ? $self->{dropped}{refused}++ : $self->{sent}++;
@@ -197,6 +202,7 @@ sub connect {
 # A connection that lived for a second has earned an attempt at once.
 sub _lose {
     my $self = shift;
+    $self->_tell('lost the connection to') if $self->{up};
     @$self{qw(step next_s)} = (0, 0) if $self->{up} && clock_gettime(CLOCK_MONOTONIC) > $self->{tried_s} + 1;
     close delete $self->{sock};
     return @$self{qw(up offset control heard)} = (0, 0, '', '');

@@ -4,6 +4,8 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -11,6 +13,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
@@ -75,11 +78,13 @@ public final class Client implements AutoCloseable {
     private final Map<String, Open> spans = new LinkedHashMap<>();
     private volatile Map<String, Object> context = new TreeMap<>();
     private volatile String job;
+    private volatile boolean isJobOver;
     private volatile String trace = "";
     private volatile String[] remote;
     private Link link;
     private Thread helper;
     private boolean closed;
+    private volatile double[] sampled;
     private long unknownSpans;
     private long second = -1;
     private String stamp = "";
@@ -112,6 +117,7 @@ public final class Client implements AutoCloseable {
             boolean saysHello = !ack.isEmpty() || !token.isEmpty();
             link = new Link(host, port, options.whole("BUFFER_BYTES", 1_000_000_000, 1 << 20), this::notice,
                     saysHello ? this::hello : null, !ack.isEmpty());
+            link.debug = options.isOn("DEBUG");
             link.connect();
             return true;
         } catch (Exception error) {
@@ -176,6 +182,35 @@ public final class Client implements AutoCloseable {
         });
     }
 
+    /**
+     * This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins
+     * to count.
+     */
+    public boolean sampleResources() {
+        return safely(false, () -> {
+            double cpuS = ProcessHandle.current().info().totalCpuDuration().map(all -> all.toNanos() / 1e9).orElse(0.0);
+            double nowS = Link.nowS();
+            double[] before = sampled;
+            sampled = new double[] {cpuS, nowS};
+            if (before == null || nowS <= before[1]) return true;
+            Map<String, Object> core = fields("cpu", Math.round(1000 * (cpuS - before[0]) / (nowS - before[1])) / 10.0,
+                    "memory", Math.round(memoryMb() * 10) / 10.0, "per", "process", "pid", ProcessHandle.current().pid());
+            return record("resource", core, "context", null, false, null);
+        });
+    }
+
+    /** What the process holds; where the system does not tell, what the heap does. */
+    private static double memoryMb() {
+        try {
+            for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+                if (line.startsWith("VmRSS:")) return Double.parseDouble(line.replaceAll("\\D", "")) / 1024;
+            }
+        } catch (IOException none) {
+            // Not Linux.
+        }
+        return (Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory()) / 1048576.0;
+    }
+
     /** Begins a span, a child of the one open in this thread; its id, 16 hexadecimal digits. */
     public String startSpan(String name) {
         return startSpan(name, null, null);
@@ -195,7 +230,7 @@ public final class Client implements AutoCloseable {
             if (!place[1].isEmpty()) core.put("parent_span_id", place[1]);
             Map<String, Object> start = fields("phase", "start");
             start.putAll(core);
-            record("span", start, "attributes", null, false, ids(job, new String[] {span.trace, span.id}));
+            record("span", start, "attributes", null, false, ids(isJobOver ? null : job, new String[] {span.trace, span.id}));
             core.put("start_us", nowUs());
             span.core = core;
             synchronized (lock) {
@@ -219,6 +254,8 @@ public final class Client implements AutoCloseable {
             synchronized (lock) {
                 span = spanId == null ? null : spans.remove(spanId);
                 if (span == null) unknownSpans++;
+                // A service's next span may start before setContext says for which job; its start must not name the last.
+                else isJobOver = spans.isEmpty() && !Objects.equals(job, envJob);
             }
             if (span == null) return false;
             Map<String, Object> core = fields("phase", "end");
@@ -266,8 +303,10 @@ public final class Client implements AutoCloseable {
     public boolean setContext(String key, Object value) {
         return safely(false, () -> {
             String name = Values.text(key);
-            if (name.equals("job_id")) job = value == null ? envJob : Values.text(value);
-            else if (name.equals("trace_id")) {
+            if (name.equals("job_id")) {
+                job = value == null ? envJob : Values.text(value);
+                isJobOver = false;
+            } else if (name.equals("trace_id")) {
                 String id = value == null ? "" : Values.text(value).replace("-", "").toLowerCase();
                 if (value != null && !id.matches("(?!0{32})[0-9a-f]{32}")) return false;
                 trace = id;

@@ -41,6 +41,7 @@ final class Link {
     long queuedBytes;
     int connects;
     boolean up;
+    boolean debug;
     Map<String, Object> loss;
     double triedS;
     double nextS;
@@ -121,7 +122,10 @@ final class Link {
                 lose();
                 continue;
             }
-            if (!up) connects++;
+            if (!up) {
+                connects++;
+                tell("connected to ");
+            }
             up = true;
             if (writing.hasRemaining()) return;
             wrote();
@@ -131,6 +135,10 @@ final class Link {
         for (String reason : REASONS) loss.put(reason, dropped.get(reason) - losing.get(reason));
         losing = null;
         notice.accept("delivering again; " + loss.get("full") + " records were dropped");
+    }
+
+    private void tell(String what) {
+        if (debug) notice.accept(what + peer);
     }
 
     private void wrote() {
@@ -237,6 +245,7 @@ final class Link {
 
     /** A connection that lived for a second has earned an attempt at once. */
     private void lose() {
+        if (up) tell("lost the connection to ");
         if (up && nowS() > triedS + 1) {
             step = 0;
             nextS = 0;

@@ -39,6 +39,8 @@ public final class Options {
     public Options disabled(boolean disabled) { return set("DISABLED", disabled); }
     /** Nothing on stderr. */
     public Options quiet(boolean quiet) { return set("QUIET", quiet); }
+    /** Each connection is told of on stderr. */
+    public Options debug(boolean debug) { return set("DEBUG", debug); }
     /** memory or disk: records are kept until the sidecar acknowledges them. */
     public Options ack(String ack) { return set("ACK", ack); }
     /** What the sidecar wants to hear from its clients. */

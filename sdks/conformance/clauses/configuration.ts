@@ -1,0 +1,160 @@
+/** Options, being off, resource sampling, cost, dependencies. */
+import { readFileSync } from 'node:fs';
+import { type Clause, demand, equal, sizeOf, until } from '../suite.ts';
+import { socketsOf } from './process.ts';
+
+const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+/** Of a call, µs: the contract's, for the median of an event with three members. */
+const COST_US = { c: 3, java: 6, typescript: 10, python: 20, perl: 60, r: 600 };
+
+/** What of its manifest says that it needs nothing, and from which version on. */
+const NEEDS: Readonly<Record<keyof typeof COST_US, () => boolean>> = {
+  perl: () => /MIN_PERL_VERSION\W+5\.0?16/.test(file('perl/Makefile.PL')) && !/\b(JSON::XS|Moose|Moo|LWP|Try::Tiny)\b/.test(file('perl/Makefile.PL')),
+  python: () => /requires-python = ">=3\.9"/.test(file('python/pyproject.toml')) && !/^dependencies = \[.+\]/m.test(file('python/pyproject.toml')),
+  c: () => !/#include <(?!monitoring)[a-z]+\/(?!(time|types|socket|uio|resource|wait|tcp|in)\.h)/.test(file('c/include/monitoring.h').replace(/netinet\//g, 'sys/')),
+  r: () => /R \(>= 4\.0/.test(file('r/DESCRIPTION')) && !/^(Imports|LinkingTo):(?!\s*(utils|stats|parallel|tools|,|\s)+$)/m.test(file('r/DESCRIPTION')),
+  java: () => /<(maven\.compiler\.)?release>11</.test(file('java/pom.xml')) && !/<scope>(compile|runtime)<|<dependency>(?![\s\S]*?<scope>test|[\s\S]*?<optional>true)/.test(file('java/pom.xml')),
+  typescript: () => {
+    const { engines, dependencies } = JSON.parse(file('typescript/package.json'));
+    return engines.node === '>=18' && dependencies === undefined;
+  },
+};
+
+export const CONFIGURATION: readonly Clause[] = [
+  {
+    id: 'C35',
+    title: 'options of arguments over the environment over defaults',
+    async run({ fake, start, language, later }) {
+      const sidecar = await fake({ hasSessions: true });
+      const address = { MONITORING_HOST: '127.0.0.1', MONITORING_PORT: String(sidecar.port) };
+      const begin = async (env: Record<string, string>, options: Record<string, string> = {}) => {
+        const adapter = start({ ...address, ...env });
+        later(() => adapter.kill());
+        await adapter.call('init', options);
+        if (language === 'typescript') await adapter.call('ready');
+        return adapter;
+      };
+      const latest = async (count: number) => {
+        await until(() => sidecar.records().length >= count, () => `${sidecar.records().length} of ${count} arrived`);
+        return sidecar.records()[count - 1];
+      };
+      const env = {
+        MONITORING_SOURCE: 'of-env', MONITORING_TAGS: 'team=core,tier=1', MONITORING_JOB_ID: 'env-job', MONITORING_LEVEL: 'warn',
+        MONITORING_TOKEN: 'secret', MONITORING_ACK: 'memory', OTEL_SERVICE_NAME: 'of-otel',
+      };
+      const first = await begin(env);
+      await first.call('event', 'info', 'below the level');
+      await first.call('event', 'error', 'above it');
+      const { source, job_id: job, data } = await latest(1);
+      equal([source, job, data.message, data.context], ['of-env', 'env-job', 'above it', { team: 'core', tier: '1' }], 'of the environment');
+      const hello = sidecar.controls().find(({ type }) => type === 'hello');
+      equal([hello.data.token, hello.data.ack, typeof hello.data.session], ['secret', 'memory', 'string'], 'hello');
+      const second = await begin(env, { source: 'of-argument', level: 'info', job_id: 'own-job' });
+      await second.call('event', 'info', 'above it now');
+      const over = await latest(2);
+      equal([over.source, over.job_id], ['of-argument', 'own-job'], 'of arguments');
+      const third = await begin({ OTEL_SERVICE_NAME: 'of-otel' });
+      await third.call('event', 'info', 'by another name');
+      equal((await latest(3)).source, 'of-otel', 'OTEL_SERVICE_NAME');
+      const packed = await begin({ MONITORING_PROTOCOL: 'msgpack', MONITORING_SOURCE: 'packed' });
+      await packed.call('event', 'info', 'packed');
+      equal((await latest(4)).source, 'packed', 'MONITORING_PROTOCOL');
+      const first8 = sidecar.connections.at(-1)?.bytes()[0] ?? 0;
+      demand((first8 & 0xf0) === 0x80, `MONITORING_PROTOCOL=msgpack begins with ${first8.toString(16)}`);
+      const small = await begin({ ...address, MONITORING_PORT: '1', MONITORING_BUFFER_BYTES: '1000', MONITORING_QUIET: '1' });
+      for (let nth = 0; nth < 20; nth++) await small.call('event', 'info', 'x'.repeat(100));
+      const { full, queued_bytes: bytes } = await small.call('stats');
+      demand(Number(full) > 10 && Number(bytes) <= 1000, `MONITORING_BUFFER_BYTES: ${full} dropped, ${bytes} bytes queued`);
+      equal(small.stderr(), '', 'MONITORING_QUIET');
+      const debug = await begin({ MONITORING_DEBUG: '1' });
+      await debug.call('event', 'info', 'told');
+      await latest(5);
+      demand(/connected/.test(debug.stderr()), 'MONITORING_DEBUG does not tell of the connection');
+    },
+  },
+  {
+    id: 'C36',
+    title: 'off, or before init: no socket, no thread, next to no cost',
+    async run({ fake, start, language, isFull }) {
+      const sidecar = await fake();
+      const costs: number[] = [];
+      for (const env of [{ MONITORING_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }, undefined]) {
+        const adapter = start({ MONITORING_PORT: String(sidecar.port), ...env });
+        const threads = () => /Threads:\s*(\d+)/.exec(readFileSync(`/proc/${adapter.pid}/status`, 'utf8'))?.[1];
+        await adapter.call('burst', 2000);
+        const before = [threads(), socketsOf(adapter.pid).length];
+        if (env !== undefined) await adapter.call('init', { source: 'off' });
+        const { p50 } = await adapter.call('burst', 2000);
+        await adapter.call('end', (await adapter.call('start', 'a span')).id ?? '', 'success');
+        await adapter.call('flush', 1);
+        equal([threads(), socketsOf(adapter.pid).length], before, 'threads and sockets');
+        await adapter.call('close');
+        costs.push(Number(p50));
+      }
+      equal(sidecar.connections.length, 0, 'connections');
+      const most = Math.max(...costs);
+      const limit = { r: 50, perl: 6 }[language as string] ?? 3;
+      demand(most <= limit * (isFull ? 1 : 20), `${most} µs a call`);
+      return `${most.toFixed(2)} µs a call`;
+    },
+  },
+  {
+    id: 'C37',
+    title: 'a second init with the same arguments is the same client',
+    async run({ fake, start, language }) {
+      const sidecar = await fake();
+      const adapter = start();
+      const { same } = await adapter.call('init', { source: 'twice', host: '127.0.0.1', port: sidecar.port });
+      equal(same, '1', 'whether it is the same');
+      if (language === 'typescript') await adapter.call('ready');
+      await adapter.call('event', 'info', 'one');
+      await until(() => sidecar.records().length === 1, 'nothing arrived');
+      equal(sidecar.connections.length, 1, 'connections');
+    },
+  },
+  {
+    id: 'C38',
+    title: 'the process’s own use of resources, if asked for',
+    async run({ fake, client }) {
+      const sidecar = await fake();
+      const adapter = await client(sidecar, { sample_s: 1 });
+      await adapter.call('sample');
+      await adapter.call('burst', 200);
+      await adapter.call('sleep', 1.2);
+      await adapter.call('sample');
+      await adapter.call('event', 'info', 'later');
+      const samples = () => sidecar.records().filter(({ type }) => type === 'resource');
+      await until(() => samples().length > 0, 'no record of type resource', 3000);
+      const { cpu, memory, per, pid } = samples().at(-1).data;
+      equal([typeof cpu, typeof memory, per, pid], ['number', 'number', 'process', adapter.pid], 'its members');
+      demand(cpu >= 0 && memory > 0.5 && memory < 10_000, `cpu ${cpu}, memory ${memory}`);
+    },
+  },
+  {
+    id: 'C39',
+    title: 'what an event with three members costs',
+    async run(world) {
+      const { fake, client, language, isFull } = world;
+      const sidecar = await fake();
+      const adapter = await client(sidecar);
+      const count = sizeOf(world, { fast: 2000, r: 500, full: 20_000, fullR: 3000 });
+      await adapter.call('burst', count);
+      const { p50 = '' } = await adapter.call('burst', count);
+      const limit = COST_US[language] * (isFull ? 1 : 20);
+      // Into a full backlog nothing is written: what is left is the record itself.
+      const alone = await client(await fake({ isAbsent: true }), { buffer_bytes: 1000, quiet: true });
+      await alone.call('burst', count);
+      const { p50: encoding = '' } = await alone.call('burst', count);
+      demand(Number(p50) <= limit, `${p50} µs, the contract says ${COST_US[language]}`);
+      return `${Number(p50).toFixed(1)} µs, of them ${Number(encoding).toFixed(1)} µs without the socket`;
+    },
+  },
+  {
+    id: 'C40',
+    title: 'nothing is needed beyond the language’s core',
+    async run({ language }) {
+      demand(NEEDS[language](), 'its manifest names a dependency, or another version');
+    },
+  },
+];
