@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { count } from '../format.ts';
 import { bind } from '../keys.ts';
 import { Page, ServiceName, State } from '../parts.tsx';
@@ -19,7 +19,8 @@ export function LivePage() {
   const hidden = new Set(place.value.searchParams.getAll('hide'));
   const sources = [...new Set([...tail.messages.map(({ source }) => source), ...hidden])].sort();
   const shown = hidden.size === 0 ? tail.messages : tail.messages.filter(({ source }) => !hidden.has(source));
-  useEffect(() => bind({ Space: tail.toggle, c: tail.clear }));
+  // Before the next key can come.
+  useLayoutEffect(() => bind({ Space: tail.toggle, c: tail.clear }));
   const choose = (name: string, values: readonly string[], label: string) => (
     <select
       aria-label={label}

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { duration, hueOf } from '../format.ts';
 import { bind } from '../keys.ts';
 import { ServiceName, State } from '../parts.tsx';
@@ -68,7 +68,8 @@ export function Waterfall({ story }: { story: Story }) {
     const found = ahead < 0 ? rows.findIndex(isError) : ahead;
     if (found >= 0) select(found);
   };
-  useEffect(() =>
+  // Before the next key can come.
+  useLayoutEffect(() =>
     bind({
       j: () => select(at + 1),
       k: () => select(at - 1),
