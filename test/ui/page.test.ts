@@ -162,7 +162,7 @@ there('the tail pauses and goes on', async () => {
 
 /** Pictures for the README, made where this names a folder. */
 const SHOTS = process.env.SIDECAR_SCREENSHOTS;
-const sendStory = async () => {
+const sendStory = async (port: number) => {
   const trace_id = '5a'.repeat(16);
   const id = (n: number) => (n + 1).toString(16).padStart(16, '0');
   const names = ['gateway', 'orders', 'stock', 'billing', 'mailer'];
@@ -201,23 +201,33 @@ const sendStory = async () => {
     data: { percent: 35 + n * 30, status: 'running' },
   }));
   const lines = [...spans, ...events, ...progress].map((one) => `${JSON.stringify(one)}\n`);
-  await send(sidecar.port, lines.join(''));
+  await send(port, lines.join(''));
 };
 const takePictures = async () => {
-  await page.setViewportSize({ width: 1200, height: 640 });
+  const own = await startSidecar({ yaml: ONE_FILE });
+  const tab = await browser.newPage();
+  await tab.goto(`http://${own.listening.http}/?token=${tokenOf(own.listening)}`);
+  await send(
+    own.port,
+    RECORDS.slice(0, 3)
+      .map((record) => `${JSON.stringify(record)}\n`)
+      .join(''),
+  );
+  await tab.setViewportSize({ width: 1200, height: 640 });
   const take = async (path: string, theme: string, name: string) => {
-    await open(path);
-    await page.evaluate(`localStorage.setItem('theme', '${theme}')`);
-    await page.reload();
-    await page.locator('[data-row], [role=row]').first().waitFor();
-    await page.waitForTimeout(1_500);
-    await page.screenshot({ path: join(SHOTS ?? '', `${name}-${theme}.png`) });
+    await tab.goto(`http://${own.listening.http}${path}`);
+    await tab.evaluate(`localStorage.setItem('theme', '${theme}')`);
+    await tab.reload();
+    await tab.locator('[data-row], [role=row]').first().waitFor();
+    await tab.waitForTimeout(1_500);
+    await tab.screenshot({ path: join(SHOTS ?? '', `${name}-${theme}.png`) });
   };
   for (const theme of ['light', 'dark']) await take('/jobs/job-12345', theme, 'job');
-  await sendStory();
+  await sendStory(own.port);
   await take('/', 'light', 'overview');
   await take('/live?text=order', 'light', 'live');
   await take(`/traces/${'5a'.repeat(16)}`, 'light', 'trace');
+  await tab.close();
 };
 if (SHOTS) there('pictures', takePictures);
 

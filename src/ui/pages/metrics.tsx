@@ -69,7 +69,12 @@ export function MetricsPage() {
   );
   return (
     <Page title="Metrics" error={error} tools={tools}>
-      {data && names.length === 0 && <p class="dim">No metric like this came yet.</p>}
+      {data && names.length === 0 && (
+        <p class="dim">
+          No metric like this came yet. They are summed up where the configuration has{' '}
+          <code>metrics.aggregate: true</code>.
+        </p>
+      )}
       <div class="panels">
         {names.slice(0, MAX_PANELS).map((name) => (
           <Panel key={name} name={name} unit={data?.series.find((one) => one.name === name)?.unit ?? ''} />
