@@ -22,7 +22,15 @@ export function percentile(sorted, share) {
 export function summary(values) {
   const sorted = Float64Array.from(values).sort();
   const at = (/** @type {number} */ share) => percentile(sorted, share);
-  return { count: sorted.length, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1) };
+  return {
+    count: sorted.length,
+    p50: at(0.5),
+    p90: at(0.9),
+    p95: at(0.95),
+    p99: at(0.99),
+    p999: at(0.999),
+    max: at(1),
+  };
 }
 
 /**

@@ -8,7 +8,8 @@ import type { ServiceView, StorySummary, StoryWarning, TimelineEntry } from './v
 
 /** A story summed up per service, the messages that are still kept in full included. */
 export function partsOf(story: Story): readonly Part[] {
-  const sums = { parts: new Map([...story.parts].map(([source, part]) => [source, copyPart(part)])) };
+  const parts = new Map([...story.parts].map(([source, part]) => [source, copyPart(part)]));
+  const sums = { parts, knownSpans: story.knownSpans };
   for (const message of story.messages) fold(sums, message);
   return [...sums.parts.values()].sort((a, b) => startOf(a) - startOf(b));
 }

@@ -1,6 +1,6 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { linkMessage, type Message, ownCopyOf } from '../message.ts';
-import { createStory, fold, foldEnvelope, type Story } from './story.ts';
+import { createStory, fold, foldEnvelope, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
   /** Jobs and traces kept, each; past it the least recently active is forgotten. */
@@ -9,7 +9,7 @@ export interface StoreLimits {
   readonly maxMessages: number;
   /** Messages kept in full of one job or trace. */
   readonly maxMessagesPerTrace: number;
-  /** JSON text that the messages kept in full came from, in all. */
+  /** JSON text that the messages kept in full came from, and what spans remembered by id take, in all. */
   readonly maxBytes: number;
 }
 
@@ -96,19 +96,27 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
   };
   const evict = (story: Story) => {
     story.messages.forEach(forget);
+    bytes -= story.knownSpans * SPAN_BYTES;
     // It may still be linked from another.
     story.messages = [];
+    story.parts = new Map();
+    story.knownSpans = 0;
     story.linked = undefined;
     evicted++;
   };
   const jobs = createRecentMap(limits.maxTraces, evict);
   const traces = createRecentMap(limits.maxTraces, evict);
 
+  const foldInto = (story: Story, message: Message) => {
+    const before = story.knownSpans;
+    fold(story, message);
+    bytes += (story.knownSpans - before) * SPAN_BYTES;
+  };
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
     const oldest = story.messages.splice(0, Math.ceil(story.messages.length / 2));
     for (const message of oldest) {
-      fold(story, message);
+      foldInto(story, message);
       forget(message);
     }
     story.folded += oldest.length;
@@ -155,9 +163,10 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
     const { parsed } = message;
     for (const story of [job, trace]) {
       if (story === undefined) continue;
-      fold(story, message);
+      foldInto(story, message);
       story.folded++;
     }
+    makeRoom();
     // What was only looked at must not stay with the message until its batch is sent.
     message.parsed = parsed;
   };

@@ -59,6 +59,8 @@ export interface Progress {
 export interface Sums {
   /** By source. */
   parts: ReadonlyMap<string, Part>;
+  /** Spans that the parts remember by id, in all. */
+  knownSpans: number;
 }
 
 /** Everything of one job or one trace. Most have little: what is empty is shared by all that have none of it. */
@@ -94,6 +96,7 @@ export function createStory(id: string, nowMs: number): Story {
     folded: 0,
     approximate: false,
     parts: NO_PARTS,
+    knownSpans: 0,
     links: NO_TEXTS,
     linked: undefined,
     lastMs: nowMs,
@@ -103,7 +106,10 @@ export function createStory(id: string, nowMs: number): Story {
 const NO_INTERVALS: readonly Interval[] = [];
 const NO_POINTS: readonly Point[] = [];
 const MAX_TEXTS = 8;
-const MAX_SPANS = 256;
+/** Spans remembered by id of one story, all services together. */
+const MAX_SPANS = 16_384;
+/** What one of them takes in memory, about. */
+export const SPAN_BYTES = 400;
 const MAX_PARTS = 256;
 const MAX_POINTS = 200;
 
@@ -176,7 +182,7 @@ export function fold(sums: Sums, message: Message): void {
   if (part === undefined) return;
   if (part.parentJob === '') part.parentJob = parentJobOf(message);
   if (message.severity < 5 && isFailure(message)) part.errors++;
-  if (message.type === 'span') foldSpan(part, message);
+  if (message.type === 'span') foldSpan(sums, part, message);
   else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
   else if (message.type === 'progress') foldProgress(part, message);
 }
@@ -188,7 +194,7 @@ function parentJobOf(message: Message): string {
   return textOf(said);
 }
 
-function foldSpan(part: Part, message: Message): void {
+function foldSpan(sums: Sums, part: Part, message: Message): void {
   const data = dataOf(message);
   const interval = spanInterval(message);
   if (interval !== undefined) {
@@ -196,7 +202,8 @@ function foldSpan(part: Part, message: Message): void {
     part.intervals = addInterval(part.intervals, interval);
   }
   const known = part.spansById.get(message.spanId);
-  if (message.spanId === '' || (known === undefined && part.spansById.size >= MAX_SPANS)) return;
+  if (message.spanId === '' || (known === undefined && sums.knownSpans >= MAX_SPANS)) return;
+  if (known === undefined) sums.knownSpans++;
   part.spansById = own(part.spansById).set(message.spanId, {
     name: textOf(data.name) || (known?.name ?? ''),
     status: textOf(data.status) || (known?.status ?? ''),

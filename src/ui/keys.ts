@@ -7,7 +7,7 @@ export const KEYS = [
   ['g m', 'metrics'],
   ['g h', 'health'],
   ['g c', 'configuration'],
-  ['Ctrl+K', 'jump to a job or trace'],
+  ['Ctrl+K', 'jump to a job, trace or page'],
   ['j', 'next row'],
   ['k', 'previous row'],
   ['ArrowRight', 'expand'],

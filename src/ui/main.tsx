@@ -8,6 +8,7 @@ import { LivePage } from './pages/live.tsx';
 import { MetricsPage } from './pages/metrics.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { StoryPage } from './pages/story.tsx';
+import { Palette } from './palette.tsx';
 import { Page } from './parts.tsx';
 import { follow, go, place } from './router.ts';
 import './style.css';
@@ -66,10 +67,6 @@ function App() {
       }),
     [],
   );
-  const jumpTo = (event: SubmitEvent) => {
-    const id = String(new FormData(event.currentTarget as HTMLFormElement).get('id')).trim();
-    if (id !== '') go(`/${/^[0-9a-f]{32}$/.test(id) ? 'traces' : 'jobs'}/${encodeURIComponent(id)}`);
-  };
   return (
     <>
       <a class="skip" href="#main">
@@ -106,14 +103,7 @@ function App() {
           <button type="submit">Close</button>
         </form>
       </dialog>
-      <dialog ref={jump} aria-label="Jump">
-        <form method="dialog" onSubmit={jumpTo}>
-          <label>
-            Job or trace <input name="id" autocomplete="off" />
-          </label>{' '}
-          <button type="submit">Go</button>
-        </form>
-      </dialog>
+      <Palette of={jump} pages={PAGES.map(([path, name]) => [path, name])} />
     </>
   );
 }

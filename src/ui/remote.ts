@@ -20,11 +20,12 @@ const RETRY_MS = 2_000;
 
 /**
  * Reads `path` now, whenever `version` changes and, with `everyMs`, again and again; keeps the last answer while the
- * sidecar is away.
+ * sidecar is away. `undefined` reads nothing.
  */
-export function useRemote<T>(path: string, version: unknown = 0, everyMs = 0): Answer<T> {
-  const [held, hold] = useState<{ path: string; answer: Answer<T> }>({ path, answer: {} });
+export function useRemote<T>(path: string | undefined, version: unknown = 0, everyMs = 0): Answer<T> {
+  const [held, hold] = useState<{ path: string | undefined; answer: Answer<T> }>({ path, answer: {} });
   useEffect(() => {
+    if (path === undefined) return;
     const ended = new AbortController();
     let timer = 0;
     const again = async () => {
@@ -64,7 +65,10 @@ export function useStream(query: string | undefined, hear: (event: string, data:
       online.value = false;
     });
     // The newest tabs have the streams; this one asks every few seconds instead.
-    stream.addEventListener('evicted', () => stream.close());
+    stream.addEventListener('evicted', () => {
+      stream.close();
+      hear('evicted', undefined as never);
+    });
     return () => stream.close();
   }, [query]);
 }
@@ -78,4 +82,15 @@ export function useLatest<T>(path: string, topic: string, everyMs: number): Answ
   }, [asked.data]);
   useStream(`topics=${topic}`, (event, data) => event === topic && hold(data));
   return { ...asked, data: latest ?? asked.data };
+}
+
+/** The time, epoch milliseconds, read every `everyMs`; once where that is 0. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    if (everyMs === 0) return;
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
 }

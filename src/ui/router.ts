@@ -14,14 +14,17 @@ export function go(path: string): void {
   place.value = here();
 }
 
-/** Sets a parameter of the URL in the same entry of the history; '' removes it. */
-export function adjust(name: string, value: string): void {
+/** Sets a parameter of the URL in the same entry of the history, once for each value. */
+export function adjustAll(name: string, values: readonly string[]): void {
   const next = here();
-  if (value === '') next.searchParams.delete(name);
-  else next.searchParams.set(name, value);
+  next.searchParams.delete(name);
+  for (const value of values) next.searchParams.append(name, value);
   history.replaceState(null, '', next);
   place.value = next;
 }
+
+/** Sets a parameter of the URL likewise; '' removes it. */
+export const adjust = (name: string, value: string): void => adjustAll(name, value === '' ? [] : [value]);
 
 /** A parameter of the URL; empty when it is not there. */
 export const param = (name: string): string => place.value.searchParams.get(name) ?? '';

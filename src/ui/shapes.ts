@@ -43,8 +43,8 @@ export interface StorySummary {
   readonly errors: number;
   readonly percent?: number;
   readonly eta_ms?: number;
-  readonly current_service?: string;
-  readonly flags?: readonly string[];
+  readonly current_source?: string;
+  readonly warnings: readonly string[];
   readonly truncated: boolean;
 }
 
@@ -92,7 +92,7 @@ export interface BackendHealth {
   readonly backend: string;
   readonly type: string;
   readonly circuit: string;
-  readonly next_probe_ms: number;
+  readonly next_probe_at?: string;
   readonly queue: {
     readonly messages: number;
     readonly bytes: number;

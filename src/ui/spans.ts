@@ -1,4 +1,4 @@
-import type { Span } from './shapes.ts';
+import type { Entry, Span } from './shapes.ts';
 
 /** A span in its tree, as a row of the waterfall. */
 export interface Row {
@@ -16,10 +16,17 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
   const known = new Set(spans.map(({ span_id }) => span_id));
   const children = new Map<string, Span[]>();
   const roots: Span[] = [];
-  for (const span of [...spans].sort((a, b) => Date.parse(a.started) - Date.parse(b.started))) {
+  // Times are in UTC and of the same length: they compare as texts.
+  for (const span of [...spans].sort((a, b) =>
+    a.started < b.started ? -1 : a.started > b.started ? 1 : 0,
+  )) {
     const parent = span.parent_span_id;
     if (parent === undefined || parent === span.span_id || !known.has(parent)) roots.push(span);
-    else children.set(parent, [...(children.get(parent) ?? []), span]);
+    else {
+      const siblings = children.get(parent);
+      if (siblings === undefined) children.set(parent, [span]);
+      else siblings.push(span);
+    }
   }
   const rows: Row[] = [];
   const seen = new Set<string>();
@@ -48,8 +55,43 @@ export function rowsOf(spans: readonly Span[], closed: ReadonlySet<string>, root
   return rows;
 }
 
+/** A message on a span's line. */
+export interface Tick {
+  /** 0–1. */
+  readonly at: number;
+  readonly bad: boolean;
+}
+
+/** Places on a line that are told apart. */
+const TICKS = 200;
+
 /** From and to, in any unit. */
 export type Stretch = readonly [from: number, to: number];
+
+/** When a span ran, epoch milliseconds; one that runs, until `endMs`. */
+export function spanStretch({ started, duration_ms }: Span, endMs: number): Stretch {
+  const from = Date.parse(started);
+  return [from, duration_ms === undefined ? Math.max(from, endMs) : from + duration_ms];
+}
+
+/** Where the entries of each span lie, as shares of the stretch shown; those too near to tell apart once. */
+export function ticksOf(
+  entries: readonly Entry[],
+  [from, to]: Stretch,
+): ReadonlyMap<string, readonly Tick[]> {
+  const ticks = new Map<string, Map<number, Tick>>();
+  for (const { type, span_id, time, level } of entries) {
+    if (type !== 'event' || span_id === undefined) continue;
+    const share = (Date.parse(time) - from) / Math.max(1, to - from);
+    if (share < 0 || share > 1) continue;
+    const place = Math.round(share * TICKS);
+    const own = ticks.get(span_id) ?? new Map<number, Tick>();
+    const bad = /^(error|fatal|critical)$/i.test(level ?? '');
+    own.set(place, { at: place / TICKS, bad: bad || own.get(place)?.bad === true });
+    ticks.set(span_id, own);
+  }
+  return new Map([...ticks].map(([id, own]) => [id, [...own.values()]]));
+}
 
 /** Which of `total` rows of a fixed height are to be drawn, `spare` beyond each edge. */
 export function windowOf(

@@ -3,8 +3,9 @@ import { from, lastValueFrom, toArray } from 'rxjs';
 import { correlate } from '../../src/correlate/correlate.ts';
 import { partsOf, summarise } from '../../src/correlate/describe.ts';
 import { createTraceStore, type StoreLimits } from '../../src/correlate/store.ts';
+import { SPAN_BYTES } from '../../src/correlate/story.ts';
 import { jsonOf, type Message } from '../../src/message.ts';
-import { record, START_MS } from './records.ts';
+import { record, START_MS, span } from './records.ts';
 
 const LIMITS: StoreLimits = { maxTraces: 10, maxMessages: 1000, maxMessagesPerTrace: 100, maxBytes: 1e9 };
 const of = (jobId: string, traceId = '', atMs = 0, over: Partial<Message> = {}) =>
@@ -177,6 +178,21 @@ describe('the store', () => {
     const store = storeOf();
     for (let n = 0; n < 1000; n++) store.add(record(0, `s${n}`, 'event', {}, { jobId: 'j' }));
     expect(partsOf(store.job('j')!)).toHaveLength(256);
+  });
+
+  test('counts the spans that it remembers, and forgets their stories past the bound', () => {
+    const maxBytes = 150 * SPAN_BYTES;
+    const store = storeOf({ maxBytes, maxMessagesPerTrace: 1 });
+    const known = () => store.jobs().reduce((sum, { knownSpans }) => sum + knownSpans, 0);
+    for (let n = 0; n < 100; n++) store.add(span(n, 'a', 1, { id: `${n}` }));
+    expect(known()).toBeGreaterThan(90);
+    expect(store.stats().bytes).toBeGreaterThanOrEqual(known() * SPAN_BYTES);
+    for (let job = 0; job < 20; job++) {
+      for (let n = 0; n < 20; n++) store.add({ ...span(n, 'a', 1, { id: `${n}` }), jobId: `j${job}` });
+      expect(store.stats().bytes).toBeLessThanOrEqual(maxBytes);
+    }
+    expect(store.stats().evicted).toBeGreaterThan(0);
+    expect(store.stats().bytes).toBeGreaterThanOrEqual(known() * SPAN_BYTES);
   });
 
   test('takes new limits at once', () => {

@@ -10,7 +10,7 @@ import {
 import { event, record, START_MS, span } from './records.ts';
 
 const partOf = (...messages: Parameters<typeof fold>[1][]) => {
-  const sums = { parts: new Map<string, Part>() };
+  const sums = { parts: new Map<string, Part>(), knownSpans: 0 };
   for (const message of messages) fold(sums, message);
   return sums.parts.get('a')!;
 };
@@ -35,14 +35,15 @@ describe('folding', () => {
     expect(partOf(start).spansById.get('s')).toMatchObject({ parent: 'p', ended: false, failed: false });
   });
 
-  test('remembers 256 spans, and goes on to count', () => {
-    const part = partOf(...Array.from({ length: 300 }, (_, n) => span(n, 'a', 1, { id: `${n}` })));
-    expect([part.spansById.size, part.spans]).toEqual([256, 300]);
+  test('remembers 16,384 spans of all services together, and goes on to count', () => {
+    const one = span(0, 'b', 1, { id: 'one' });
+    const part = partOf(one, ...Array.from({ length: 16_400 }, (_, n) => span(n, 'a', 1, { id: `${n}` })));
+    expect([part.spansById.size, part.spans]).toEqual([16_383, 16_400]);
   });
 
   test('of the envelope alone does not look into the data', () => {
     const message = event(0, 'a', 'x', 'fatal');
-    const sums = { parts: new Map<string, Part>() };
+    const sums = { parts: new Map<string, Part>(), knownSpans: 0 };
     foldEnvelope(sums, message);
     expect(message.parsed).toBeUndefined();
     expect(sums.parts.get('a')).toMatchObject({ messages: 1, errors: 1, texts: [] });
@@ -51,7 +52,7 @@ describe('folding', () => {
   test('into a copy leaves the original alone', () => {
     const part = partOf(span(5, 'a', 5, { id: 's' }), event(5, 'a', 'x'));
     const copy = copyPart(part);
-    const sums = { parts: new Map([['a', copy]]) };
+    const sums = { parts: new Map([['a', copy]]), knownSpans: 1 };
     fold(sums, span(50, 'a', 5, { id: 't' }));
     fold(sums, event(50, 'a', 'y'));
     expect(part).toMatchObject({ messages: 2, texts: ['x'], lastMs: START_MS + 5, spans: 1 });

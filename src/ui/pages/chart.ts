@@ -4,7 +4,7 @@ import { hueOf } from '../format.ts';
 
 type Line = {
   readonly source: string;
-  readonly points: readonly { readonly time: string; readonly last: number }[];
+  readonly points: readonly { readonly time: string; readonly value: number }[];
 };
 
 /** Draws lines over one axis of time; cursors of all charts move together. */
@@ -12,7 +12,7 @@ export function draw(target: HTMLElement, lines: readonly Line[]): uPlot {
   const style = getComputedStyle(target);
   const times = [...new Set(lines.flatMap(({ points }) => points.map(({ time }) => time)))].sort();
   const values = lines.map(({ points }) => {
-    const byTime = new Map(points.map(({ time, last }) => [time, last]));
+    const byTime = new Map(points.map(({ time, value }) => [time, value]));
     return times.map((time) => byTime.get(time) ?? null);
   });
   const axis = {

@@ -1,6 +1,6 @@
 import { count, counted, duration, size } from '../format.ts';
 import { Page, State } from '../parts.tsx';
-import { useLatest } from '../remote.ts';
+import { useLatest, useNow } from '../remote.ts';
 import type { BackendHealth, Health } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
@@ -33,7 +33,7 @@ function Backend({ of }: { of: BackendHealth }) {
         {visible(of.backend)} <span class="dim">{of.type}</span>
       </h2>
       <p>
-        <State state={of.circuit} /> {of.next_probe_ms > 0 && `next probe in ${duration(of.next_probe_ms)}`}
+        <State state={of.circuit} /> {of.next_probe_at !== undefined && <Probe at={of.next_probe_at} />}
       </p>
       <dl>
         <dt>queue</dt>
@@ -60,6 +60,11 @@ function Backend({ of }: { of: BackendHealth }) {
       {of.last_error !== '' && <p class="bad">{visible(of.last_error)}</p>}
     </section>
   );
+}
+
+function Probe({ at }: { at: string }) {
+  const leftMs = Date.parse(at) - useNow(1_000);
+  return <span role="timer">{leftMs > 0 ? `next probe in ${duration(leftMs)}` : 'probe due'}</span>;
 }
 
 const Inside = ({ now: { ingest, process } }: { now: Health }) => (

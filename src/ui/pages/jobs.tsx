@@ -44,10 +44,10 @@ const JobRow = ({ job }: { job: StorySummary }) => (
       <Progress percent={job.percent} label={job.job_id ?? ''} />
     </td>
     <td>
-      {job.current_service === undefined ? (
+      {job.current_source === undefined ? (
         <span class="dim">–</span>
       ) : (
-        <ServiceName name={job.current_service} />
+        <ServiceName name={job.current_source} />
       )}
     </td>
     <td class="num">

@@ -1,52 +1,26 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { clock, count } from '../format.ts';
+import { useLayoutEffect, useState } from 'preact/hooks';
+import { count } from '../format.ts';
 import { bind } from '../keys.ts';
 import { Page, ServiceName, State } from '../parts.tsx';
-import { useRemote, useStream } from '../remote.ts';
-import { adjust, param } from '../router.ts';
+import { useRemote } from '../remote.ts';
+import { adjust, adjustAll, param, place } from '../router.ts';
 import type { LiveMessage } from '../shapes.ts';
+import { useTail } from '../tail.ts';
 import { visible } from '../visible.ts';
+import { TailList } from './tail-list.tsx';
 
-const MAX_KEPT = 1_000;
-const MAX_SHOWN = 200;
-
-interface Tail {
-  readonly messages: readonly LiveMessage[];
-  readonly sampled?: { readonly per_s: number; readonly rate: number };
-}
+const FILTERS = ['text', 'level', 'source', 'job'];
 
 /** The messages as they come in. */
 export function LivePage() {
-  const [kept, keep] = useState<readonly LiveMessage[]>([]);
-  const [waiting, wait] = useState<readonly LiveMessage[]>([]);
-  const [note, setNote] = useState('');
+  const filter = new URLSearchParams(FILTERS.flatMap((name) => (param(name) ? [[name, param(name)]] : [])));
+  const tail = useTail(filter, param('at') || 'ingest');
   const [open, setOpen] = useState<LiveMessage>();
-  const [paused, setPaused] = useState(false);
-  const isPaused = useRef(paused);
-  isPaused.current = paused;
-  const query = new URLSearchParams({ topics: 'tail', at: param('at') || 'ingest' });
-  for (const name of ['text', 'level', 'source', 'job']) if (param(name)) query.set(name, param(name));
-  useStream(query.toString(), (event, data) => {
-    if (event === 'gap') setNote('Some messages are missing here: this tab was too slow, or away.');
-    if (event !== 'tail') return;
-    const { messages, sampled } = data as Tail;
-    const add = (before: readonly LiveMessage[]) => [...before, ...messages].slice(-MAX_KEPT);
-    if (isPaused.current) wait(add);
-    else keep(add);
-    if (sampled)
-      setNote(`Sampled: ${count(sampled.rate * 100)} % of ${count(sampled.per_s)} messages a second.`);
-  });
-  const resume = () => {
-    keep((before) => [...before, ...waiting].slice(-MAX_KEPT));
-    wait([]);
-    setPaused(false);
-  };
-  const clear = () => {
-    keep([]);
-    wait([]);
-    setNote('');
-  };
-  useEffect(() => bind({ Space: () => (paused ? resume() : setPaused(true)), c: clear }));
+  const hidden = new Set(place.value.searchParams.getAll('hide'));
+  const sources = [...new Set([...tail.messages.map(({ source }) => source), ...hidden])].sort();
+  const shown = hidden.size === 0 ? tail.messages : tail.messages.filter(({ source }) => !hidden.has(source));
+  // Before the next key can come.
+  useLayoutEffect(() => bind({ Space: tail.toggle, c: tail.clear }));
   const choose = (name: string, values: readonly string[], label: string) => (
     <select
       aria-label={label}
@@ -72,48 +46,48 @@ export function LivePage() {
       />
       {choose('level', ['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Level')}
       {choose('at', ['ingest', 'route', 'backend'], 'Tap')}
-      <button type="button" aria-pressed={paused} onClick={() => (paused ? resume() : setPaused(true))}>
-        {paused ? `Resume (${count(waiting.length)})` : 'Pause'}
+      <button type="button" aria-pressed={tail.paused} onClick={tail.toggle}>
+        {tail.paused ? `Resume (${count(tail.waiting)})` : 'Pause'}
       </button>
-      <button type="button" onClick={clear}>
+      <button type="button" onClick={tail.clear}>
         Clear
       </button>
     </div>
   );
   return (
     <Page title="Live" tools={tools}>
-      {note !== '' && (
+      {tail.note !== '' && (
         <p class="banner" role="status">
-          {note}
+          {tail.note}
         </p>
       )}
-      {kept.length === 0 && <p class="dim">Messages appear here as they come in.</p>}
+      <Sources names={sources} hidden={hidden} />
+      {shown.length === 0 && <p class="dim">Messages appear here as they come in.</p>}
       <div class="live">
-        <ol class="tail" aria-label="Messages, the newest first">
-          {kept
-            .slice(-MAX_SHOWN)
-            .toReversed()
-            .map((message) => (
-              <li key={`${message.id} ${message.backend ?? ''}`}>
-                <button type="button" class="line" onClick={() => setOpen(message)}>
-                  <span class="mono dim">{clock(message.time)}</span>
-                  <ServiceName name={message.source} />
-                  <span class={`level level-${message.level ?? 'none'}`}>
-                    {visible(message.level ?? message.type)}
-                  </span>
-                  <span class="text">{visible(message.text)}</span>
-                  {message.outcome !== undefined && (
-                    <span>
-                      {visible(message.backend ?? '')} <State state={message.outcome} />
-                    </span>
-                  )}
-                </button>
-              </li>
-            ))}
-        </ol>
+        <TailList messages={shown} added={tail.added} marked={param('text')} onOpen={setOpen} />
         {open && <Drawer message={open} onClose={() => setOpen(undefined)} />}
       </div>
     </Page>
+  );
+}
+
+const MAX_TOGGLES = 24;
+
+/** One toggle a source; what is hidden is in the URL. */
+function Sources({ names, hidden }: { names: readonly string[]; hidden: ReadonlySet<string> }) {
+  if (names.length < 2 && hidden.size === 0) return null;
+  const toggle = (name: string) =>
+    adjustAll('hide', hidden.has(name) ? [...hidden].filter((one) => one !== name) : [...hidden, name]);
+  return (
+    <fieldset class="sources">
+      <legend class="sr">Sources</legend>
+      {names.slice(0, MAX_TOGGLES).map((name) => (
+        <button key={name} type="button" aria-pressed={!hidden.has(name)} onClick={() => toggle(name)}>
+          <ServiceName name={name} />
+        </button>
+      ))}
+      {names.length > MAX_TOGGLES && <span class="dim">{names.length - MAX_TOGGLES} more</span>}
+    </fieldset>
   );
 }
 

@@ -47,8 +47,8 @@ function Header({ story }: { story: Story }) {
             {visible(trace)}
           </a>
         ))}
-        {story.flags?.includes('clock_skew') && <span class="badge">a child starts before its parent</span>}
-        {story.flags?.includes('percent_clamped') && (
+        {story.warnings.includes('clock_skew') && <span class="badge">a child starts before its parent</span>}
+        {story.warnings.includes('percent_clamped') && (
           <span class="badge">a percentage was outside 0–100</span>
         )}
         {story.truncated && <span class="badge">the oldest messages are known only as sums</span>}

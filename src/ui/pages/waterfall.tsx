@@ -1,77 +1,95 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { duration, hueOf } from '../format.ts';
 import { bind } from '../keys.ts';
 import { ServiceName, State } from '../parts.tsx';
+import { useNow } from '../remote.ts';
 import { adjust, param } from '../router.ts';
 import type { Span, Story } from '../shapes.ts';
-import { type Row, rowsOf, windowOf } from '../spans.ts';
+import { type Row, rowsOf, type Stretch, spanStretch, type Tick, ticksOf, windowOf } from '../spans.ts';
 import { visible } from '../visible.ts';
+import { Minimap } from './minimap.tsx';
+import { Detail } from './span-detail.tsx';
+
+const NO_SPANS: readonly Span[] = [];
+const NO_TICKS: readonly Tick[] = [];
 
 const ROW_PX = 26;
 const HEIGHT_PX = 520;
 
-const startOf = (span: Span) => Date.parse(span.started);
-const endOf = (span: Span, endMs: number) =>
-  span.duration_ms === undefined ? endMs : startOf(span) + span.duration_ms;
+/** The stretch of time in the URL, as milliseconds since `from`; `undefined`: all of it. */
+function rangeOf(from: number): Stretch | undefined {
+  const [, first, last] = /^(\d+)-(\d+)$/.exec(param('range')) ?? [];
+  if (first === undefined || last === undefined || Number(first) >= Number(last)) return undefined;
+  return [from + Number(first), from + Number(last)];
+}
 
 /** The spans of a story as a tree grid, of which only the rows in sight are drawn. */
 export function Waterfall({ story }: { story: Story }) {
-  const spans = story.spans ?? [];
+  const spans = story.spans ?? NO_SPANS;
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
-  const [scrolled, setScrolled] = useState(0);
+  const [above, setAbove] = useState(0);
   const box = useRef<HTMLDivElement>(null);
   const focus = param('focus') || undefined;
   const rows = useMemo(() => rowsOf(spans, closed, focus), [spans, closed, focus]);
-  const at = Math.max(
-    0,
-    rows.findIndex(({ span }) => span.span_id === param('span')),
-  );
+  const places = useMemo(() => new Map(rows.map(({ span }, index) => [span.span_id, index])), [rows]);
+  const at = places.get(param('span')) ?? 0;
   const selected = rows[at]?.span;
+  const isRunning = useMemo(() => spans.some(({ state }) => state === 'running'), [spans]);
+  const nowMs = useNow(isRunning ? 1_000 : 0);
   const fromMs = Date.parse(story.started);
-  const endMs = Date.parse(story.ended);
-  const zoomed = spans.find(({ span_id }) => span_id === param('zoom'));
-  const from = zoomed ? startOf(zoomed) : fromMs;
-  const length = Math.max(1, (zoomed ? endOf(zoomed, endMs) : endMs) - from);
+  const endMs = Math.max(Date.parse(story.ended), isRunning ? nowMs : 0);
+  const range = rangeOf(fromMs);
+  const [from, to] = range ?? [fromMs, endMs];
+  const ticks = useMemo(() => ticksOf(story.timeline, [from, to]), [story.timeline, from, to]);
 
-  const select = (to: number) => {
-    const next = rows[Math.max(0, Math.min(rows.length - 1, to))];
+  const zoom = (next: Stretch | undefined) =>
+    adjust(
+      'range',
+      next === undefined ? '' : `${Math.max(0, Math.floor(next[0] - fromMs))}-${Math.ceil(next[1] - fromMs)}`,
+    );
+  const select = (wanted: number) => {
+    const index = Math.max(0, Math.min(rows.length - 1, wanted));
+    const next = rows[index];
     if (next === undefined || box.current === null) return;
     adjust('span', next.span.span_id);
-    const top = rows.indexOf(next) * ROW_PX;
+    const top = index * ROW_PX;
     const { scrollTop } = box.current;
     if (top < scrollTop) box.current.scrollTop = top;
     if (top + ROW_PX > scrollTop + HEIGHT_PX) box.current.scrollTop = top + ROW_PX - HEIGHT_PX;
-    setScrolled(box.current.scrollTop);
+    setAbove(Math.floor(box.current.scrollTop / ROW_PX));
     // The row may be drawn only now.
     setTimeout(() => box.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus(), 0);
   };
   const toggle = (id: string, close: boolean) =>
     setClosed((before) => new Set(close ? [...before, id] : [...before].filter((one) => one !== id)));
   const nextError = () => {
-    const ahead = [...rows.keys()].map((step) => (at + 1 + step) % rows.length);
-    const found = ahead.find((index) => rows[index]?.span.state === 'error');
-    if (found !== undefined) select(found);
+    const isError = ({ span }: Row) => span.state === 'error';
+    const ahead = rows.findIndex((row, index) => index > at && isError(row));
+    const found = ahead < 0 ? rows.findIndex(isError) : ahead;
+    if (found >= 0) select(found);
   };
-  useEffect(() =>
+  // Before the next key can come.
+  useLayoutEffect(() =>
     bind({
       j: () => select(at + 1),
       k: () => select(at - 1),
       ArrowRight: () => selected && toggle(selected.span_id, false),
       ArrowLeft: () => selected && toggle(selected.span_id, true),
       f: () => adjust('focus', focus ? '' : (selected?.span_id ?? '')),
-      z: () => adjust('zoom', zoomed ? '' : (selected?.span_id ?? '')),
+      z: () => zoom(range || !selected ? undefined : spanStretch(selected, endMs)),
       e: nextError,
     }),
   );
   if (spans.length === 0) return <p class="dim">No spans. The logs have what was said.</p>;
-  const [first, last] = windowOf(rows.length, ROW_PX, scrolled, HEIGHT_PX);
-  const barOf = (span: Span) => {
-    const left = Math.min(100, Math.max(0, ((startOf(span) - from) / length) * 100));
-    const right = Math.min(100, Math.max(0, ((endOf(span, endMs) - from) / length) * 100));
-    return { left: `${left}%`, width: `${Math.max(0.2, right - left)}%` };
-  };
+  const [first, last] = windowOf(rows.length, ROW_PX, above * ROW_PX, HEIGHT_PX);
+  const share = (ms: number) => Math.min(100, Math.max(0, ((ms - from) / Math.max(1, to - from)) * 100));
+  const barOf = ([start, end]: Stretch) =>
+    end < from || start > to
+      ? undefined
+      : { left: `${share(start)}%`, width: `${Math.max(0.2, share(end) - share(start))}%` };
   return (
     <>
+      <Minimap rows={rows} whole={[fromMs, endMs]} range={range} onRange={zoom} />
       <div
         ref={box}
         class="waterfall"
@@ -79,21 +97,26 @@ export function Waterfall({ story }: { story: Story }) {
         aria-label="Spans"
         aria-rowcount={rows.length}
         style={{ height: `${Math.min(HEIGHT_PX, rows.length * ROW_PX + 2)}px` }}
-        onScroll={(event) => setScrolled(event.currentTarget.scrollTop)}
+        onScroll={(event) => setAbove(Math.floor(event.currentTarget.scrollTop / ROW_PX))}
       >
         <div role="presentation" style={{ height: `${first * ROW_PX}px` }} />
-        {rows.slice(first, last).map((row, index) => (
-          <SpanRow
-            key={row.span.span_id}
-            row={row}
-            index={first + index}
-            selected={first + index === at}
-            expanded={!closed.has(row.span.span_id)}
-            bar={barOf(row.span)}
-            length={endOf(row.span, endMs) - startOf(row.span)}
-            onSelect={() => select(first + index)}
-          />
-        ))}
+        {rows.slice(first, last).map((row, index) => {
+          const stretch = spanStretch(row.span, endMs);
+          return (
+            <SpanRow
+              key={row.span.span_id}
+              row={row}
+              index={first + index}
+              selected={first + index === at}
+              expanded={!closed.has(row.span.span_id)}
+              bar={barOf(stretch)}
+              length={stretch[1] - stretch[0]}
+              ticks={ticks.get(row.span.span_id) ?? NO_TICKS}
+              onSelect={() => select(first + index)}
+              onToggle={() => toggle(row.span.span_id, !closed.has(row.span.span_id))}
+            />
+          );
+        })}
         <div role="presentation" style={{ height: `${(rows.length - last) * ROW_PX}px` }} />
       </div>
       {selected && <Detail span={selected} story={story} />}
@@ -106,12 +129,15 @@ interface RowProps {
   index: number;
   selected: boolean;
   expanded: boolean;
-  bar: { left: string; width: string };
+  /** `undefined` while it lies outside of what is shown. */
+  bar: { left: string; width: string } | undefined;
   length: number;
+  ticks: readonly Tick[];
   onSelect: () => void;
+  onToggle: () => void;
 }
 
-function SpanRow({ row, index, selected, expanded, bar, length, onSelect }: RowProps) {
+function SpanRow({ row, index, selected, expanded, bar, length, ticks, onSelect, onToggle }: RowProps) {
   const { span, level, children } = row;
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the keys of the grid move between rows
@@ -130,11 +156,16 @@ function SpanRow({ row, index, selected, expanded, bar, length, onSelect }: RowP
         class="span-name"
         style={{ paddingLeft: `${Math.min(level - 1, 20) * 14 + 4}px` }}
       >
-        <i aria-hidden="true">{children === 0 ? '' : expanded ? '▾' : '▸'}</i>
+        <i aria-hidden="true" onClick={onToggle}>
+          {children === 0 ? '' : expanded ? '▾' : '▸'}
+        </i>
         {visible(span.name)} <ServiceName name={span.source} />
       </span>
       <span role="gridcell" class="track">
-        <i class={`bar fill-${hueOf(span.source)}`} style={bar} />
+        {bar && <i class={`bar fill-${hueOf(span.source)}`} style={bar} />}
+        {ticks.map((tick) => (
+          <i key={tick.at} class={tick.bad ? 'tick bad' : 'tick'} style={{ left: `${tick.at * 100}%` }} />
+        ))}
       </span>
       <span role="gridcell" class="num">
         {duration(length)}
@@ -145,23 +176,3 @@ function SpanRow({ row, index, selected, expanded, bar, length, onSelect }: RowP
     </div>
   );
 }
-
-const Detail = ({ span, story }: { span: Span; story: Story }) => (
-  <section class="detail" aria-label="The selected span">
-    <h2>{visible(span.name)}</h2>
-    <p>
-      <ServiceName name={span.source} /> <State state={span.state} /> <code>{visible(span.span_id)}</code>
-      {span.before_parent && <span class="badge">starts before its parent</span>}
-    </p>
-    <ul>
-      {story.timeline
-        .filter(({ span_id }) => span_id === span.span_id)
-        .slice(0, 50)
-        .map((entry) => (
-          <li key={entry.id}>
-            <span class="mono dim">{entry.time.slice(11, 23)}</span> {visible(entry.text)}
-          </li>
-        ))}
-    </ul>
-  </section>
-);

@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { afterAll, beforeAll, expect, jest } from '@jest/globals';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import {
+  closeAll,
+  freePort,
+  ONE_FILE,
+  type RunningSidecar,
+  startSidecar,
+  TEST_MS,
+  until,
+} from '../processes.ts';
+import { launch, originOf, say, sendAll, span, tabAt, there } from './browser.ts';
+
+jest.setTimeout(TEST_MS);
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+interface Axe {
+  run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+}
+const TRACE = 'fa'.repeat(16);
+const PAGES = [
+  ...['/', '/jobs', '/live', '/metrics', '/health', '/config'],
+  ...['/jobs/shown', `/traces/${TRACE}`, '/jobs/shown?tab=Logs', '/jobs/shown?tab=Raw'],
+];
+
+let browser: Browser | undefined;
+let context: BrowserContext;
+
+beforeAll(async () => {
+  browser = await launch();
+  // The script of axe is not the page's own.
+  context = (await browser?.newContext({ bypassCSP: true })) as BrowserContext;
+});
+afterAll(async () => {
+  await browser?.close();
+  await closeAll();
+});
+
+/** What axe finds in the tab as it is, in both themes. */
+async function violations(tab: Page, where: string): Promise<string[]> {
+  const found: string[] = [];
+  await tab.evaluate(axe);
+  for (const theme of ['light', 'dark']) {
+    await tab.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+    const result = await tab.evaluate(() => (globalThis as unknown as { axe: Axe }).axe.run());
+    found.push(...result.violations.map(({ id, nodes }) => `${where} ${theme} ${id} ${nodes[0]?.html}`));
+  }
+  return found;
+}
+
+/** What axe finds on every page of a sidecar. */
+async function violationsOf(sidecar: RunningSidecar): Promise<string[]> {
+  const tab = await tabAt(context, sidecar);
+  const found: string[] = [];
+  for (const path of PAGES) {
+    const asked = tab.waitForResponse((response) => response.url().includes('/api/v1/'));
+    await tab.goto(originOf(sidecar) + path);
+    await asked;
+    await tab.waitForTimeout(200);
+    found.push(...(await violations(tab, path)));
+  }
+  await tab.close();
+  return found;
+}
+
+/** A backend that nobody answers for, and tries again late. */
+const DEAD = (port: number) => `
+routing:
+  default:
+    - backend: gone
+backends:
+  gone:
+    type: postgres
+    connection_string: postgresql://nobody:none@127.0.0.1:${port}/none
+`;
+
+there('axe finds nothing where nothing came yet', async () => {
+  expect(await violationsOf(await startSidecar({ yaml: ONE_FILE }))).toEqual([]);
+});
+
+there('axe finds nothing where there is data, a dialog, a drawer, a zoom', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE });
+  const job = { job_id: 'shown' };
+  await sendAll(sidecar, [
+    { ...span(TRACE, 1, 0, 1_000), ...job },
+    { ...span(TRACE, 2, 100, 900, 1, { status: 'error' }), ...job },
+    say('service-1', 'said', { ...job, trace_id: TRACE, data: { level: 'error', message: 'said' } }),
+    {
+      source: 'service-1',
+      type: 'metric',
+      data: { name: 'rows', value: 3, unit: 'rows', tags: { table: 'a' } },
+    },
+  ]);
+  expect(await violationsOf(sidecar)).toEqual([]);
+  const tab = await tabAt(context, sidecar, '/live?text=said');
+  await tab.locator('.line').first().click();
+  await tab.getByRole('complementary').waitFor();
+  const found = await violations(tab, 'drawer');
+  await tab.keyboard.press('Control+k');
+  await tab.getByRole('dialog', { name: 'Jump' }).getByRole('option').first().waitFor();
+  found.push(...(await violations(tab, 'palette')));
+  await tab.goto(`${originOf(sidecar)}/jobs/shown?range=100-500`);
+  await tab.getByRole('button', { name: 'Whole time' }).waitFor();
+  found.push(...(await violations(tab, 'zoom')));
+  expect(found).toEqual([]);
+  await tab.close();
+});
+
+/** Of the first windows at once. */
+const SUMS = ['metrics.aggregate=true', 'metrics.window=1s', 'metrics.grace=1s'];
+
+there('metrics are chosen by tag, and shown by a statistic, which the URL keeps', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
+  const metric = (table: string, value: number) => ({
+    source: 'loader',
+    type: 'metric',
+    data: { name: 'rows', value, tags: { table } },
+  });
+  await sendAll(sidecar, [metric('a', 5), metric('a', 3), metric('b', 40)]);
+  const tab = await tabAt(context, sidecar, '/metrics');
+  const tag = tab.getByRole('combobox', { name: 'Tag' });
+  await until(async () => (await tag.locator('option').count()) === 3, 'both tags');
+  await tag.selectOption('table:a');
+  await tab.getByRole('combobox', { name: 'Statistic' }).selectOption('max');
+  const figure = tab.locator('figcaption');
+  await until(
+    async () => /table:a 5\b/.test(await figure.innerText()),
+    'the greatest of a',
+    () => tab.url(),
+  );
+  expect(await figure.innerText()).not.toContain('table:b');
+  await tab.reload();
+  await until(async () => /table:a 5\b/.test(await figure.innerText()), 'the same again');
+  await tab.close();
+});
+
+there('axe finds nothing where a backend is in trouble; its next probe is counted down', async () => {
+  const sidecar = await startSidecar({ yaml: DEAD(await freePort()) });
+  await sendAll(sidecar, [say('a', 'lost', { data: { level: 'error', message: 'lost' } })]);
+  const tab = await tabAt(context, sidecar, '/health');
+  const timer = tab.getByRole('timer');
+  await until(
+    async () => (await timer.allInnerTexts()).some((text) => /next probe in/.test(text)),
+    'a probe',
+  );
+  const before = await timer.innerText();
+  await until(async () => (await timer.allInnerTexts())[0] !== before, 'it is counted');
+  const found = await violations(tab, 'health');
+  await sidecar.kill('SIGKILL');
+  await tab.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();
+  expect(await tab.getByRole('region', { name: 'gone' }).count()).toBe(1);
+  found.push(...(await violations(tab, 'offline')));
+  expect(found).toEqual([]);
+  await tab.close();
+});
