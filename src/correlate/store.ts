@@ -61,7 +61,8 @@ function storyOf(
     story = createStory(wanted, nowMs);
     stories.set(wanted, story);
   }
-  story.lastMs = nowMs;
+  // What earlier runs received may come after what is received now.
+  if (nowMs > story.lastMs) story.lastMs = nowMs;
   return story;
 }
 
