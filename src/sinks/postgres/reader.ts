@@ -56,7 +56,7 @@ export function createReader(pool: () => Promise<Pool>, tables: () => readonly T
             RECENT_ROWS,
           ]),
         [],
-      ).pipe(map(messagesOf)),
+      ).pipe(map((rows) => messagesOf(rows).filter(({ receivedMs }) => receivedMs < toMs))),
   };
 }
 
