@@ -123,6 +123,28 @@ test('of a job half in memory and half in the table nothing is there twice, and 
   ]);
 });
 
+test('of a job beyond the bound the newest messages are shown, and how many are left off', async () => {
+  const database = await server.createDatabase();
+  const sidecar = await startSidecar({
+    yaml: yamlOf(database, 'correlation: { max_traces: 2, warm_start: { enabled: false } }'),
+  });
+  const events = Array.from({ length: 2500 }, (_, n) => event('long', n / 1000));
+  await send(sidecar.port, ...events);
+  for (let n = 0; n < 6; n++) await send(sidecar.port, event(`other-${n}`, 10 + n));
+  await rowsIn(database, 2506);
+  const job = await sidecar.get('/api/v1/jobs/long?limit=5000');
+  const { from, messages, left_off, truncated } = job;
+  expect({ from, messages, left_off, truncated }).toEqual({
+    from: 'postgres',
+    messages: 2500,
+    left_off: 500,
+    truncated: true,
+  });
+  expect([textsOf(job).length, textsOf(job).at(-1)]).toEqual([2000, 'step 2.499']);
+  expect(answerFaults('/api/v1/jobs/{id}', 'get', 200, job)).toEqual([]);
+  expect((await printed(sidecar, 'long')).stdout).toContain('500 older messages in the database left off.');
+});
+
 test('a database that is killed during a query costs its part of the answer, and no more', async () => {
   const database = await server.createDatabase();
   const sidecar = await startSidecar({ yaml: yamlOf(database, COLD) });
