@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { run as blackHole } from './black-hole.js';
 import { run as connections } from './connections.js';
+import { run as history } from './history.js';
 import { run as latency } from './latency.js';
 import { run as postgres } from './postgres.js';
 import { run as reloads } from './reloads.js';
@@ -33,6 +34,7 @@ const BENCHMARKS = {
   stages: (say) => stages({ rounds: 3, messages: 200_000 }, say),
   latency: (say) => latency({ rate: 10_000, seconds: 6, warmUpSeconds: 3, criticalEvery: 100 }, say),
   postgres: (say) => postgres({ rounds: 3, messages: 100_000, singles: 500 }, say),
+  history: (say) => history({ jobs: 100_000, messages: 6, asked: 100 }, say),
   reloads: (say) => reloads({ reloads: 100, seconds: 30, rate: 10_000 }, say),
   'black-hole': (say) => blackHole({ rounds: 1, ...load, rate: 10_000, seconds: 5, minutes: 0 }, say),
   spool: (say) => spool({ rounds: 1, messages: 600_000, warmUp: load.warmUp, waiting: 100_000 }, say),

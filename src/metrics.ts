@@ -51,6 +51,7 @@ const NO_GAUGES: Gauges = {
   held: () => new Map(),
   connections: () => 0,
   series: () => NO_SERIES,
+  restored: () => 0,
   memory: () => ({ jobs: 0, traces: 0, messages: 0, evicted: 0 }),
 };
 
@@ -62,7 +63,7 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
   let gauges = NO_GAUGES;
   exposeFlow(registry, counts, () => gauges);
   exposeLanes(registry, () => gauges);
-  exposeMemory(registry, () => gauges.memory());
+  exposeMemory(registry, () => gauges);
   exposeSeries(registry, () => gauges.series());
   exposeSidecar(registry, counts, options.version);
   exposeGauge(registry, {
@@ -176,7 +177,8 @@ function exposeLanes(registry: Registry, gauges: () => Gauges): void {
   });
 }
 
-function exposeMemory(registry: Registry, memory: Gauges['memory']): void {
+function exposeMemory(registry: Registry, gauges: () => Gauges): void {
+  const memory = () => gauges().memory();
   exposeGauge(registry, {
     name: 'sidecar_remembered',
     help: 'Jobs, traces and messages that the trace store holds.',
@@ -191,6 +193,12 @@ function exposeMemory(registry: Registry, memory: Gauges['memory']): void {
     help: 'Jobs and traces that the trace store forgot at its bound.',
     labels: [],
     read: () => [[[], memory().evicted]],
+  });
+  exposeCounter(registry, {
+    name: 'sidecar_restored_total',
+    help: 'Messages of earlier runs that the trace store was given after the start.',
+    labels: [],
+    read: () => [[[], gauges().restored()]],
   });
 }
 

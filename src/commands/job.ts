@@ -22,6 +22,9 @@ const jobShape = z.object({
   total_ms: z.number(),
   unattributed_ms: z.number(),
   truncated: z.boolean(),
+  left_off: z.number().optional(),
+  from: z.string().optional(),
+  note: z.string().optional(),
   services: z.array(
     z.object({
       source: z.string(),
@@ -87,10 +90,13 @@ function standing({ state, percent }: Job): string {
 
 const OVER: readonly string[] = ['succeeded', 'failed', 'cancelled', 'abandoned'];
 
-function sums({ state, total_ms, unattributed_ms, truncated }: Job): string[] {
+function sums({ state, total_ms, unattributed_ms, truncated, left_off, from, note }: Job): string[] {
   const lines = [`  Total: ${duration(total_ms)}${OVER.includes(state) ? '' : ' so far'}`];
   if (unattributed_ms > total_ms / 100) lines.push(`  Unattributed: ${duration(unattributed_ms)}`);
-  if (truncated) lines.push('  The oldest messages are known only as sums.');
+  if (left_off !== undefined) lines.push(`  ${counted(left_off, 'older message')} in the database left off.`);
+  else if (truncated) lines.push('  The oldest messages are known only as sums.');
+  if (from === 'postgres') lines.push('  From the database.');
+  if (note !== undefined) lines.push(`  Note: ${visible(note)}.`);
   return lines;
 }
 

@@ -141,6 +141,13 @@ const shape = {
     max_messages: count.default(20_000).describe('Messages kept in full, in all.'),
     max_messages_per_trace: count.default(2000).describe('Messages kept in full of one job or trace.'),
     max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
+    warm_start: section({
+      enabled: z.boolean().default(true).describe('Read them at all.'),
+      max_age: duration({ max: '30d' }).prefault('1h').describe('Messages received within this time.'),
+      max_bytes: size({ max: '256MiB' }).prefault('16MiB').describe('Bytes read at most, from the end.'),
+    }).describe(
+      'After a start the last messages of earlier runs are read in the background, so that their jobs are known again: from the files of `filesystem` backends, or where there are none from a `postgres` backend.',
+    ),
   }).describe('What is remembered to show jobs and traces.'),
   metrics: section({
     aggregate: z

@@ -61,7 +61,8 @@ function storyOf(
     story = createStory(wanted, nowMs);
     stories.set(wanted, story);
   }
-  story.lastMs = nowMs;
+  // What earlier runs received may come after what is received now.
+  if (nowMs > story.lastMs) story.lastMs = nowMs;
   return story;
 }
 
@@ -84,7 +85,15 @@ function memberOf(story: Story, name: 'job_id' | 'trace_id'): Buffer {
   return story.member;
 }
 
-export function createTraceStore(initial: StoreLimits): TraceStore {
+/** How much a second is kept in full, and looked at. */
+export interface StoreRates {
+  readonly kept: number;
+  readonly folded: number;
+}
+
+const LIVE: StoreRates = { kept: KEPT_PER_SECOND, folded: FOLDED_PER_SECOND };
+
+export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore {
   let limits = initial;
   let messages = 0;
   let bytes = 0;
@@ -124,14 +133,14 @@ export function createTraceStore(initial: StoreLimits): TraceStore {
 
   let secondMs = 0;
   let seen = 0;
-  let keptAtMost = KEPT_PER_SECOND;
-  let foldedAtMost = FOLDED_PER_SECOND;
+  let keptAtMost = rates.kept;
+  let foldedAtMost = rates.folded;
   /** How many came in this second, this one included. */
   const countIn = (nowMs: number) => {
     if (nowMs - secondMs >= 1000 || nowMs < secondMs) {
-      const isFlood = seen > FOLDED_PER_SECOND;
-      keptAtMost = isFlood ? KEPT_IN_FLOOD : KEPT_PER_SECOND;
-      foldedAtMost = isFlood ? KEPT_IN_FLOOD : FOLDED_PER_SECOND;
+      const isFlood = seen > rates.folded;
+      keptAtMost = isFlood ? KEPT_IN_FLOOD : rates.kept;
+      foldedAtMost = isFlood ? KEPT_IN_FLOOD : rates.folded;
       secondMs = nowMs;
       seen = 0;
     }

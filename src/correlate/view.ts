@@ -45,8 +45,10 @@ export interface StorySummary {
   /** Its services, in order of their start. */
   readonly sources: readonly string[];
   readonly warnings: readonly StoryWarning[];
-  /** Whether older messages are kept only as sums, so that the timeline begins late. */
+  /** Whether older messages are kept only as sums, or were not read, so that the timeline begins late. */
   readonly truncated: boolean;
+  /** Older messages that are in the database and were not read; absent where there are none. */
+  readonly left_off?: number;
 }
 
 /** One row of the list of jobs. */
@@ -186,10 +188,21 @@ export interface Traces {
   trace(id: string): TraceView | undefined;
 }
 
-/** Jobs and traces beyond what is in memory, read from a backend that keeps them. Rejects when it does not answer. */
-export interface StoredTraces {
-  /** At most `limit` jobs whose last message is before `before` (RFC 3339, or the cursor `next` of a page). */
-  jobs(limit: number, before?: string): Promise<JobPage>;
-  job(id: string): Promise<JobView | undefined>;
-  trace(id: string): Promise<TraceView | undefined>;
+/** Where an answer came from: `postgres` as soon as a database added to it. */
+export type Origin = 'memory' | 'postgres';
+
+/** What is said of an answer beside it. */
+export interface Provenance {
+  readonly from: Origin;
+  /** What is missing and why, for people; absent where nothing is. */
+  readonly note?: string;
+}
+
+/** Jobs and traces beyond what is in memory. Never rejects: without its database it answers from memory, with a note. */
+export interface WholeTraces {
+  /** As `Traces.jobs`; pages go on into the database. */
+  jobs(limit: number, cursor?: string, filter?: JobFilter): Promise<JobPage & Provenance>;
+  /** `view` is `undefined` for a job that is known nowhere. */
+  job(id: string): Promise<Provenance & { readonly view: JobView | undefined }>;
+  trace(id: string): Promise<Provenance & { readonly view: TraceView | undefined }>;
 }

@@ -36,6 +36,50 @@ export interface MergeLimits {
 /** A send as large as this is one of a busy backend. */
 export const BUSY_BYTES = 65_536;
 
+/** Messages of a job or trace that a backend keeps, in order of arrival. */
+export interface StoredStory {
+  readonly messages: readonly Message[];
+  /** Older ones that are there and were not read. */
+  readonly leftOff: number;
+}
+
+/** Which jobs are asked for. */
+export interface StoredJobsQuery {
+  readonly limit: number;
+  /** The `next` of the page before. */
+  readonly after: string | undefined;
+  /** Ids of jobs that are not wanted. */
+  readonly except: readonly string[];
+  /** Active since, epoch milliseconds. */
+  readonly sinceMs: number | undefined;
+}
+
+/** A page of jobs by id, the most recently active first. */
+export interface StoredJobs {
+  readonly jobs: ReadonlyMap<string, StoredStory>;
+  /** Where the next page begins; absent on the last one. */
+  readonly next?: string;
+}
+
+/**
+ * Reads what a backend keeps. Each emits once and completes, or errors when the backend does not answer; unsubscribing
+ * gives up. Nothing here makes a send wait.
+ */
+export interface Stored {
+  /** The newest messages of a job or trace, bounded. */
+  story(kind: 'job' | 'trace', id: string): Observable<StoredStory>;
+  jobs(query: StoredJobsQuery): Observable<StoredJobs>;
+}
+
+/** What is read of the end of what a backend keeps. */
+export interface RecentQuery {
+  /** Received since, and before; epoch milliseconds. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Bytes that are read at most, from the end. */
+  readonly maxBytes: number;
+}
+
 /** An open backend. All of its state lives behind it; its lane makes it bounded, retried and counted. */
 export interface Sink {
   readonly merge: MergeLimits;
@@ -48,6 +92,10 @@ export interface Sink {
   readonly stallAfterMs?: number;
   /** Sends of one target at the same time, for a backend that needs no order. Default 1: in order. */
   readonly sendsPerTarget?: number;
+  /** Absent where it cannot be asked for what it keeps. */
+  readonly stored?: Stored;
+  /** The newest messages that it keeps, in pieces; absent where it cannot be asked. */
+  recent?(query: RecentQuery): Observable<readonly Message[]>;
   /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
   address(overrides: object): Address;
   /**

@@ -9,7 +9,7 @@ const JOBS = { usual: 50, most: 500 };
 const TIMELINE = { usual: 1000, most: 5000 };
 
 /** `/api/v1/jobs` */
-export function jobs(call: Call, sources: HttpSources): Response {
+export async function jobs(call: Call, sources: HttpSources): Promise<Response> {
   const source = textParam(call, 'source');
   const filter = {
     states: call.req.query('state')?.split(',').map(stateOf),
@@ -18,7 +18,7 @@ export function jobs(call: Call, sources: HttpSources): Response {
     sinceMs: timeParam(call, 'since', sources.nowMs()),
   };
   return call.json(
-    sources.traces.jobs(limitOf(call, JOBS.usual, JOBS.most), call.req.query('cursor'), filter),
+    await sources.whole.jobs(limitOf(call, JOBS.usual, JOBS.most), call.req.query('cursor'), filter),
   );
 }
 
@@ -29,27 +29,27 @@ function stateOf(text: string): JobState {
   return state;
 }
 
-const FORGOTTEN = 'the sidecar remembers recent ones only, and none from before its start';
+const FORGOTTEN = 'the sidecar remembers recent ones, and reads others from a postgres backend if it has one';
 
 /** `/api/v1/jobs/:id` */
-export function job(call: Call, sources: HttpSources): Response {
+export async function job(call: Call, sources: HttpSources): Promise<Response> {
   const id = call.req.param('id') ?? '';
-  const view = sources.traces.job(id);
-  if (view !== undefined) return call.json(paged(call, view));
+  const { view, ...origin } = await sources.whole.job(id);
+  if (view !== undefined) return call.json({ ...paged(call, view), ...origin });
   return refuse(call, 404, {
     error: `no job "${id}" is known`,
-    hint: `${FORGOTTEN}; /api/v1/jobs lists them`,
+    hint: `${origin.note ?? FORGOTTEN}; /api/v1/jobs lists them`,
   });
 }
 
 /** `/api/v1/traces/:id` */
-export function trace(call: Call, sources: HttpSources): Response {
+export async function trace(call: Call, sources: HttpSources): Promise<Response> {
   const id = call.req.param('id') ?? '';
-  const view = sources.traces.trace(id);
-  if (view !== undefined) return call.json(paged(call, view));
+  const { view, ...origin } = await sources.whole.trace(id);
+  if (view !== undefined) return call.json({ ...paged(call, view), ...origin });
   return refuse(call, 404, {
     error: `no trace "${id}" is known`,
-    hint: `${FORGOTTEN}; a job names its traces`,
+    hint: `${origin.note ?? FORGOTTEN}; a job names its traces`,
   });
 }
 

@@ -1,5 +1,5 @@
 import type { MetricWindows } from '../aggregate/view.ts';
-import type { Traces } from '../correlate/view.ts';
+import type { Traces, WholeTraces } from '../correlate/view.ts';
 import type { Why } from '../journal/view.ts';
 import type { LiveFilter } from '../live/filter.ts';
 import type { Streams } from '../live/streams.ts';
@@ -75,6 +75,8 @@ export interface HttpSources {
     text(): Promise<string>;
   };
   readonly traces: Traces;
+  /** The same, and what a database has of it: the one part that is not answered from memory. */
+  readonly whole: WholeTraces;
   /** Absent where none are kept. */
   readonly windows?: MetricWindows | undefined;
   readonly why: Why;

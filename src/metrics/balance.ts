@@ -41,6 +41,8 @@ export interface Gauges {
   /** What the trace store remembers, and how many jobs and traces it had to forget. */
   /** Metrics that programs sent. */
   series(): SeriesGauge;
+  /** Messages of earlier runs that the trace store was given. */
+  restored(): number;
   memory(): {
     readonly jobs: number;
     readonly traces: number;

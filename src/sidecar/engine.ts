@@ -8,7 +8,7 @@ import { createTraceStore, type TraceStore } from '../correlate/store.ts';
 import type { DeadLetters } from '../deliver/dead-letters.ts';
 import { type LaneSpec, type Lanes, openLanes } from '../deliver/lanes.ts';
 import type { Outcome } from '../deliver/outcome.ts';
-import type { SinkDefinition } from '../deliver/sink.ts';
+import type { Sink, SinkDefinition } from '../deliver/sink.ts';
 import type { Spools } from '../deliver/spools.ts';
 import { broadcastState } from '../flow/broadcast.ts';
 import type { Connection } from '../ingest/connection.ts';
@@ -54,6 +54,8 @@ export interface Engine {
   /** The configuration in force, now and after every change. */
   readonly config$: Observable<Config>;
   plan(): Plan;
+  /** The open backends, by name. */
+  sinks(): ReadonlyMap<string, Sink>;
   /** Messages that operators hold, by backend; those of replaced plans included. */
   held(): ReadonlyMap<string, number>;
   /**
@@ -101,13 +103,14 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
   /** Plans that run, the replaced ones that drain included, oldest first, with the lanes that each sends to. */
   const running = new Map<Plan, Specs>();
   let opened: Specs = new Map();
+  let openSinks: ReadonlyMap<string, Sink> = new Map();
   /** Opens what is wanted and closes what nobody sends to any more. */
   const reconcile = (wanted: Specs) => {
     const used = new Set([...running.values()].flatMap((specs) => [...specs.keys()]));
     const specs = new Map([...[...opened].filter(([backend]) => used.has(backend)), ...wanted]);
-    const sinks = lanes.reconcile(specs);
+    openSinks = lanes.reconcile(specs);
     opened = specs;
-    return sinks;
+    return openSinks;
   };
   const bind = (draft: Draft, previous: Plan | undefined): Plan => {
     const before = opened;
@@ -116,7 +119,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       return compile(draft.config, { ...draft, sinks, previous }, context);
     } catch (error) {
       opened = before;
-      lanes.reconcile(before);
+      openSinks = lanes.reconcile(before);
       throw error;
     }
   };
@@ -143,6 +146,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
     pause$: lanes.full$,
     config$: setting$((config) => config),
     plan: inForce.get,
+    sinks: () => openSinks,
     held: () => sum([...running.keys()].map((plan) => plan.held())),
     apply(draft) {
       const plan = bind(draft, inForce.get());

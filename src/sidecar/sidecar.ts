@@ -25,6 +25,7 @@ import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
 import { laneGauge, type State } from './status.ts';
 import { createViews } from './views.ts';
+import { warmStart } from './warm-start.ts';
 import { createWeb, pageUrlOf } from './web.ts';
 
 export interface SidecarOptions extends DraftOptions {
@@ -169,6 +170,14 @@ export async function startSidecar(
     state.set({ ...state.get(), lastReload: { time, result, errors } });
   });
   state.set({ ...state.get(), phase: 'running' });
+  let restored = 0;
+  metrics.watch({ restored: () => restored });
+  const warming = warmStart(
+    { store: engine.traces, config: first.config, sinks: engine.sinks() },
+    context,
+  ).subscribe((messages) => {
+    restored += messages;
+  });
 
   return {
     config: first.config,
@@ -178,6 +187,7 @@ export async function startSidecar(
     close: () => {
       state.set({ ...state.get(), phase: 'stopping' });
       watching.unsubscribe();
+      warming.unsubscribe();
       return stop(state.get().draft.config.shutdown.deadline);
     },
   };

@@ -14,6 +14,7 @@ import type { Engine } from './engine.ts';
 import { createHealth } from './health.ts';
 import { createHistory } from './history.ts';
 import { createLive } from './live.ts';
+import { createWhole } from './past.ts';
 import { type PlanOptions, planEdit } from './plan-edit.ts';
 import type { Reloaded } from './reload.ts';
 import { configView, readiness, type State } from './status.ts';
@@ -51,6 +52,15 @@ export function createViews(parts: ViewParts, context: Context): Views {
   const first = { time: loaded, result: 'applied' as const, hash: draft.hash, errors: [], problems: [] };
   const history = createHistory({ ...first, text: parts.text }, path);
   const traces = createTraces(engine.traces, scheduler, parts.absentSince);
+  const whole = createWhole(
+    {
+      store: engine.traces,
+      traces,
+      stored: () => [...engine.sinks().values()].flatMap((sink) => sink.stored ?? []),
+      absentSince: parts.absentSince,
+    },
+    context,
+  );
   const ready = () => readiness(state(), engine.lanes.stats(), listeners.exposed(), spools.stats());
   const config = () =>
     configView(state(), {
@@ -91,6 +101,7 @@ export function createViews(parts: ViewParts, context: Context): Views {
       ready,
       metrics,
       traces,
+      whole,
       windows: createWindows(engine.aggregation),
       overview,
       health,

@@ -4,8 +4,10 @@ import { z } from 'zod';
 import { linesOf } from '../batch.ts';
 import { duration, size } from '../config/units.ts';
 import type { Sink, SinkContext, SinkDefinition } from '../deliver/sink.ts';
+import { keepDefined } from '../flow/keep-defined.ts';
 import { fileSet } from './filesystem/file-set.ts';
 import { compilePath } from './filesystem/path.ts';
+import { readRecent } from './filesystem/recent.ts';
 import { template } from './naming/option.ts';
 import { abortable } from './tasks/abortable.ts';
 
@@ -96,6 +98,7 @@ function open(settings: Options, context: SinkContext): Sink {
     },
     address: (config) => compilePath(base, overrides.parse(config).path ?? settings.path),
     send: (batch, target) => abortable((signal) => files.append(target.key, [...linesOf(batch)], signal)),
+    recent: (query) => abortable((signal) => readRecent(base, query, signal)).pipe(keepDefined()),
     close: () => defer(() => files.close()).pipe(ignoreElements()),
   };
 }

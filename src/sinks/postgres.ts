@@ -2,6 +2,7 @@ import { defer, ignoreElements } from 'rxjs';
 import { z } from 'zod';
 import { duration } from '../config/units.ts';
 import type { Sink, SinkContext, SinkDefinition } from '../deliver/sink.ts';
+import { createReader } from './postgres/reader.ts';
 import { serverOf } from './postgres/server.ts';
 import { isTable, MAX_IDENTIFIER_BYTES, parseTable, type Table } from './postgres/table.ts';
 import { sslmodeError } from './postgres/tls.ts';
@@ -106,6 +107,10 @@ const overrides = z.strictObject({ table: table.optional() });
 
 type Options = z.output<typeof options>;
 
+/** Connections, and time, that reading for people may take: sends have a pool of their own. */
+const READ_CONNECTIONS = 2;
+const READ_TIMEOUT_MS = 2000;
+
 /** PostgreSQL and TimescaleDB: one row a message. */
 const postgres: SinkDefinition<Options> = { options, overrides, open };
 export default postgres;
@@ -121,19 +126,33 @@ function open(settings: Options, context: SinkContext): Sink {
     tables.set(name, table);
     return table;
   };
+  const readServer = serverOf(
+    {
+      ...settings,
+      pool_size: READ_CONNECTIONS,
+      connect_timeout: Math.min(settings.connect_timeout, READ_TIMEOUT_MS),
+      statement_timeout: Math.min(settings.statement_timeout, READ_TIMEOUT_MS),
+    },
+    context,
+  );
+  /** Names of the tables that rules send to. */
+  const named = new Set<string>();
+  const reader = createReader(readServer.pool, () => [...named].map(tableOf));
   return {
+    ...reader,
     merge: { maxMessages: MAX_MERGED_MESSAGES, maxBytes: MAX_MERGED_BYTES, maxAgeMs: MERGE_AGE_MS },
     // Rows have their own order.
     sendsPerTarget: settings.pool_size,
     address: (config) => {
       const target = { key: overrides.parse(config).table ?? settings.table };
+      named.add(target.key);
       return { perMessage: false, target: () => target };
     },
     send: ({ messages }, { key }) => abortable((signal) => writer.write(tableOf(key), messages, signal)),
     close: () =>
       defer(() => {
         writer.close();
-        return server.close();
+        return Promise.all([server.close(), readServer.close()]);
       }).pipe(ignoreElements()),
   };
 }

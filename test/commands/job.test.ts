@@ -173,7 +173,7 @@ describe('the terminal', () => {
 describe('json', () => {
   test('is what the sidecar answered', async () => {
     const { code, text } = await run('job-12345', [JOB], { json: true });
-    expect([code, JSON.parse(text)]).toEqual([0, JOB]);
+    expect([code, JSON.parse(text)]).toEqual([0, { ...JOB, from: 'memory' }]);
   });
 
   test('also for a job that is not known', async () => {

@@ -84,7 +84,7 @@ describe('jobs', () => {
   test('are listed without their services and messages', async () => {
     const { address } = await open();
     const answer = await ask(address, '/api/v1/jobs');
-    expect([answer.status, json(answer.body)]).toEqual([200, { jobs: [summaryOf(JOB)] }]);
+    expect([answer.status, json(answer.body)]).toEqual([200, { jobs: [summaryOf(JOB)], from: 'memory' }]);
   });
 
   test('come in pages of 50 or `limit`, up to the last', async () => {
@@ -136,7 +136,7 @@ describe('jobs', () => {
   test('one by its id; an unknown one is a 404 that says what to do', async () => {
     const { address } = await open();
     const found = await ask(address, '/api/v1/jobs/job-12345');
-    expect([found.status, json(found.body)]).toEqual([200, JOB]);
+    expect([found.status, json(found.body)]).toEqual([200, { ...JOB, from: 'memory' }]);
     const lost = await ask(address, '/api/v1/jobs/job-1');
     expect(lost.status).toBe(404);
     expect(json(lost.body)).toEqual({
@@ -177,7 +177,7 @@ describe('traces', () => {
   test('one by its id; an unknown one is a 404', async () => {
     const { address } = await open();
     const found = await ask(address, `/api/v1/traces/${JOB.trace_ids[0]}`);
-    expect([found.status, json(found.body)]).toEqual([200, traceOf(JOB)]);
+    expect([found.status, json(found.body)]).toEqual([200, { ...traceOf(JOB), from: 'memory' }]);
     const lost = await ask(address, '/api/v1/traces/0');
     expect([lost.status, json(lost.body)]).toMatchObject([404, { error: 'no trace "0" is known' }]);
   });

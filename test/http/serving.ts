@@ -2,7 +2,15 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
-import type { JobFilter, JobPage, JobSummary, JobView, Traces, TraceView } from '../../src/correlate/view.ts';
+import type {
+  JobFilter,
+  JobPage,
+  JobSummary,
+  JobView,
+  Traces,
+  TraceView,
+  WholeTraces,
+} from '../../src/correlate/view.ts';
 import type { Access } from '../../src/http/access.ts';
 import type { HealthView, OverviewView } from '../../src/http/health-view.ts';
 import { type HttpOptions, type HttpServer, openHttp } from '../../src/http/open.ts';
@@ -151,6 +159,13 @@ const HEALTH: HealthView = {
   },
 };
 
+/** What is in memory is all there is. */
+const wholeOf = (traces: Traces): WholeTraces => ({
+  jobs: async (...asked) => ({ ...traces.jobs(...asked), from: 'memory' }),
+  job: async (id) => ({ view: traces.job(id), from: 'memory' }),
+  trace: async (id) => ({ view: traces.trace(id), from: 'memory' }),
+});
+
 export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
   return {
     nowMs: () => Date.parse('2025-10-20T11:00:00.000Z'),
@@ -179,6 +194,7 @@ export function sourcesOf(replaced: Partial<HttpSources> = {}): HttpSources {
       history: [],
     }),
     plan: async () => ({ errors: ['x.yaml:1:1 routing: wrong'] }),
+    whole: wholeOf(replaced.traces ?? tracesOf([JOB])),
     ...replaced,
   };
 }

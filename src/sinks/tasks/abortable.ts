@@ -4,9 +4,9 @@ import { Observable } from 'rxjs';
  * Runs a task on subscription; emits whenever it calls `onProgress`, and what the task resolves with, if anything; completes or errors
  * with it. Unsubscribing aborts its signal and hears no more.
  */
-export function abortable(
-  task: (signal: AbortSignal, onProgress: () => void) => Promise<unknown>,
-): Observable<unknown> {
+export function abortable<T>(
+  task: (signal: AbortSignal, onProgress: () => void) => Promise<T>,
+): Observable<T | undefined> {
   return new Observable((subscriber) => {
     const abort = new AbortController();
     let settled = false;
