@@ -120,7 +120,7 @@ link_may_send <- function(link) {
 link_drain <- function(link) {
   until_s <- now_s() + DRAIN_S
   if (link$ack != "" && !is.null(link$con)) link_look(link, FALSE)
-  while (link_may_send(link) && now_s() <= until_s) {
+  while (link_may_send(link)) {
     if (is.null(link$con) && !link_connect(link)) return(invisible())
     if (!link_look(link, TRUE)) return(invisible())
     is_control <- length(link$control) > 0L
@@ -140,6 +140,7 @@ link_drain <- function(link) {
         link_advance(link, 1L)
       }
     }
+    if (now_s() > until_s) break
   }
   if (is.null(link$losing) || link_queued(link) > 0L) return(invisible())
   link$loss <- as.list(link$dropped - link$losing)
