@@ -1,7 +1,8 @@
 import { map, type Observable, type OperatorFunction, tap } from 'rxjs';
 import type { BatchReason, Context } from './context.ts';
 import { type BatchLimits, batchByKey } from './flow/batch-by-key.ts';
-import { gatherLines, type Message } from './message.ts';
+import type { Message } from './message.ts';
+import { gatherLines } from './message-text.ts';
 
 /** Messages that are routed, sent, retried and counted as one. Never empty, never mutated. */
 export interface Batch {

@@ -1,7 +1,8 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Journal, Step } from './context.ts';
 import { createSampling } from './journal/sampling.ts';
-import { type Message, ownCopyOf } from './message.ts';
+import type { Message } from './message.ts';
+import { ownCopyOf } from './message-text.ts';
 
 /** What is remembered, at most. */
 export interface JournalLimits {

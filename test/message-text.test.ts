@@ -3,16 +3,8 @@ import fc from 'fast-check';
 import { type Batch, createBatch, mergeBatches, ndjsonOf } from '../src/batch.ts';
 import { createSlab } from '../src/deliver/slab.ts';
 import { decodeItem, encodeItem, packItem } from '../src/deliver/spool/item.ts';
-import {
-  dataOf,
-  detachMessage,
-  gatherLines,
-  jsonOf,
-  linkMessage,
-  type Message,
-  ownCopyOf,
-  withData,
-} from '../src/message.ts';
+import { dataOf, jsonOf, linkMessage, type Message, withData } from '../src/message.ts';
+import { detachMessage, gatherLines, ownCopyOf } from '../src/message-text.ts';
 import { batchOf, messageOf } from './route/support.ts';
 
 /** What may be done with messages, each to those that the numbers choose. */

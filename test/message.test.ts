@@ -1,16 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   dataOf,
-  gatherLines,
   isoTime,
   jsonOf,
   linkMessage,
-  ownCopyOf,
   recordOf,
   severityOf,
   withData,
   withRecord,
 } from '../src/message.ts';
+import { gatherLines, ownCopyOf } from '../src/message-text.ts';
 import { messageOf } from './route/support.ts';
 
 const ID = '00000000-0001-7000-8000-000000000000';

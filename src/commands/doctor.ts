@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
+import { firstValueFrom, timer } from 'rxjs';
 import { idOf, prefixOf } from '../ingest/session/session.ts';
 import { visible } from '../visible.ts';
 import { type Answer, type Client, connectTo } from './doctor/client.ts';
 import { type Environment, type Finding, readEnvironment } from './doctor/environment.ts';
-import { EXIT, type Out } from './host.ts';
+import { EXIT, type Host, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
 import { storyOf } from './why.ts';
 
@@ -16,8 +16,10 @@ export interface DoctorOptions {
   readonly url: string;
   /** Absent: the one that the sidecar's own file has. */
   readonly token?: string | undefined;
-  readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+/** What it touches of the process. */
+type Around = Pick<Host, 'env' | 'out' | 'scheduler'>;
 
 const ANSWER_MS = 3_000;
 /** Longer than a batch waits by default. */
@@ -28,13 +30,14 @@ const STORY_EVERY_MS = 100;
  * `sidecar doctor`: whether telemetry of a program that is started here reaches the sidecar, and what becomes of it:
  * connects as an SDK does, sends one event, and tells its story. Resolves with the exit code: 0 it does, 1 it does not.
  */
-export async function doctor(options: DoctorOptions, out: Out): Promise<number> {
-  const environment = readEnvironment(options.env, options);
+export async function doctor(options: DoctorOptions, host: Around): Promise<number> {
+  const { env, out } = host;
+  const environment = readEnvironment(env, options);
   tell(out, 'Environment', environment.findings);
   if (environment.findings.some(({ state }) => state === 'bad')) return EXIT.failed;
-  const sent = await talk(environment, out);
+  const sent = await talk(environment, host);
   if (sent === undefined) return EXIT.failed;
-  return follow(sent, options, out);
+  return follow(sent, options, host);
 }
 
 const MARKS: Readonly<Record<Finding['state'], string>> = { good: '✓', bad: '✗', note: '–' };
@@ -45,22 +48,22 @@ function tell(out: Out, title: string, findings: readonly Finding[]): void {
 }
 
 /** Sends an event and waits until it is taken; its id, or `undefined` if it is not. */
-async function talk(environment: Environment, out: Out): Promise<string | undefined> {
+async function talk(environment: Environment, { out, scheduler }: Around): Promise<string | undefined> {
   const { host, port, protocol } = environment;
   const place = `${host}:${port}`;
   out.write('Connection\n');
   let client: Client;
-  const startedMs = performance.now();
-  const spent = () => `${(performance.now() - startedMs).toFixed(1)} ms`;
+  const startedMs = scheduler.now();
+  const spent = () => `${scheduler.now() - startedMs} ms`;
   try {
-    client = await connectTo(environment, ANSWER_MS);
+    client = await connectTo(environment, ANSWER_MS, scheduler);
   } catch (error) {
     tell(out, '', [{ state: 'bad', text: `${place} cannot be reached: ${unreached(error as Error)}` }]);
     return undefined;
   }
   tell(out, '', [{ state: 'good', text: `connected to ${place} after ${spent()}` }]);
   try {
-    const { id, welcome } = await send(client, environment);
+    const { id, welcome } = await send(client, environment, new Date(scheduler.now()).toISOString());
     const text = `a sidecar takes ${protocol} there, version ${welcome.data.v}`;
     tell(out, '', [
       { state: 'good', text },
@@ -88,9 +91,8 @@ function unreached(error: NodeJS.ErrnoException): string {
 }
 
 /** Throws `Error` with what is wrong, and what to do. */
-async function send(client: Client, { source, token }: Environment) {
+async function send(client: Client, { source, token }: Environment, timestamp: string) {
   const session = randomBytes(16).toString('hex');
-  const timestamp = new Date().toISOString();
   const secret = token === '' ? {} : { token };
   const hello = { v: 1, session, sdk: 'doctor', ack: 'memory', ...secret };
   client.say({ source, timestamp, type: 'hello', data: hello });
@@ -123,9 +125,13 @@ function refused(answer: Answer, token: string): string {
 }
 
 /** Tells what became of the event, once that is settled. */
-async function follow(id: string, { url, token }: DoctorOptions, out: Out): Promise<number> {
+async function follow(
+  id: string,
+  { url, token }: DoctorOptions,
+  { out, scheduler }: Around,
+): Promise<number> {
   out.write('Delivery\n');
-  const endMs = performance.now() + STORY_MS;
+  const endMs = scheduler.now() + STORY_MS;
   for (;;) {
     const answer = await ask(url, '/api/v1/why', { id, token }).catch(({ message }: Error) => message);
     if (typeof answer === 'string') {
@@ -134,7 +140,7 @@ async function follow(id: string, { url, token }: DoctorOptions, out: Out): Prom
       return EXIT.ok;
     }
     const story = storyOf(answer.body);
-    const isLate = performance.now() > endMs;
+    const isLate = scheduler.now() > endMs;
     if (story !== undefined && (story.isSettled || isLate)) {
       out.write(story.text);
       if (!story.isSettled)
@@ -146,6 +152,6 @@ async function follow(id: string, { url, token }: DoctorOptions, out: Out): Prom
       tell(out, '', [{ state: 'note', text }]);
       return EXIT.ok;
     }
-    await pause(STORY_EVERY_MS);
+    await firstValueFrom(timer(STORY_EVERY_MS, scheduler));
   }
 }

@@ -1,5 +1,6 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
-import { linkMessage, type Message, ownCopyOf } from '../message.ts';
+import { linkMessage, type Message } from '../message.ts';
+import { ownCopyOf } from '../message-text.ts';
 import { createStory, fold, foldEnvelope, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {

@@ -1,4 +1,5 @@
-import { bytesOf, copyLines, type Message, messageIn } from '../message.ts';
+import { type Message, messageIn } from '../message.ts';
+import { bytesOf, copyLines } from '../message-text.ts';
 import type { Slab } from './slab.ts';
 
 /** A value for each message; one that is the same for all is kept once. */

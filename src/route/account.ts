@@ -1,4 +1,5 @@
-import { detachMessage, type Message } from '../message.ts';
+import type { Message } from '../message.ts';
+import { detachMessage } from '../message-text.ts';
 
 /** What one operator has taken in and not given back. Exact in number whatever the operator does. */
 export interface Account {

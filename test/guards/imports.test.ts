@@ -11,6 +11,7 @@ const CONTRACTS = ['src/deliver/sink.ts', 'src/deliver/outcome.ts', 'src/route/o
 const CORE = [
   'src/arena.ts',
   'src/message.ts',
+  'src/message-text.ts',
   'src/restored.ts',
   'src/batch.ts',
   'src/context.ts',

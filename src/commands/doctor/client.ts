@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { unpackMultiple } from 'msgpackr/unpack';
+import { firstValueFrom, type SchedulerLike, timer } from 'rxjs';
 import { z } from 'zod';
 import { packMessage } from '../../ingest/msgpack.ts';
 import type { JsonObject } from '../../message.ts';
@@ -23,6 +23,7 @@ export interface Client {
 export async function connectTo(
   { host, port, protocol }: { host: string; port: number; protocol: 'ndjson' | 'msgpack' },
   ms: number,
+  scheduler: SchedulerLike,
 ): Promise<Client> {
   const socket = connect({ host, port, noDelay: true });
   const late = AbortSignal.timeout(ms);
@@ -32,10 +33,10 @@ export async function connectTo(
     socket.destroy();
     throw late.aborted ? new Error('no answer') : error;
   }
-  return clientOf(socket, protocol);
+  return clientOf(socket, protocol, scheduler);
 }
 
-function clientOf(socket: Socket, protocol: 'ndjson' | 'msgpack'): Client {
+function clientOf(socket: Socket, protocol: 'ndjson' | 'msgpack', scheduler: SchedulerLike): Client {
   const heard: Answer[] = [];
   let bytes = Buffer.alloc(0);
   let closedBy: string | undefined;
@@ -61,7 +62,7 @@ function clientOf(socket: Socket, protocol: 'ndjson' | 'msgpack'): Client {
         const [answer] = at < 0 ? [] : heard.splice(at, 1);
         if (answer !== undefined) return answer;
         if (closedBy !== undefined) throw new Error(closedBy);
-        await pause(POLL_MS);
+        await firstValueFrom(timer(POLL_MS, scheduler));
       }
       throw new Error('it said nothing');
     },

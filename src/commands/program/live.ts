@@ -52,8 +52,7 @@ as they do, sends one event, and tells how that was routed and where it is.`,
     )
     .action(async (options) => {
       const { doctor } = await import('../doctor.ts');
-      const { env, out } = around.createHost('auto');
-      await around.exitWith(doctor({ ...options, env }, out));
+      await around.exitWith(doctor(options, around.createHost('auto')));
     });
 }
 
