@@ -81,6 +81,8 @@ export class Client {
   #unknownSpans = 0;
   #busy = false;
   #closed: Promise<boolean> | undefined;
+  /** How many records there were when the process was about to end. */
+  #triedAt = -1;
   #isOver = false;
   #sampled: { cpuUs: number; atMs: number } | undefined;
   #second = 0;
@@ -300,9 +302,12 @@ export class Client {
     };
   }
 
-  /** Flushes before the process ends by itself. */
+  /** Flushes before the process ends by itself. Its wait lets Node.js ask again, so what failed once is not tried twice. */
   async beforeExit(): Promise<void> {
-    if (this.#link !== undefined && this.#closed === undefined && this.#link.queued > 0) await this.#link.emptied(CLOSE_MS, ABSENT_MS);
+    const link = this.#link;
+    if (link === undefined || this.#closed !== undefined || link.queued === 0 || link.accepted === this.#triedAt) return;
+    this.#triedAt = link.accepted;
+    await link.emptied(CLOSE_MS, ABSENT_MS);
   }
 
   async #finish(timeoutMs: number): Promise<boolean> {

@@ -226,4 +226,10 @@ describe('delivery', () => {
     assert.equal((await fake.arrived(1))[0]?.data.message, 'unconnected');
     await fake.close();
   });
+
+  test('a program that ends by itself ends, without a sidecar too', async () => {
+    const port = await freePort();
+    const program = `import { init } from ${JSON.stringify(ESM)}; init({ source: 'ends', tcpPort: ${port}, quiet: true }).logEvent('info', 'lost');`;
+    await new Promise((resolve, reject) => execFile(process.execPath, ['--input-type=module', '-e', program], { timeout: 30_000 }, (error) => (error ? reject(error) : resolve())));
+  });
 });
