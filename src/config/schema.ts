@@ -140,7 +140,9 @@ const shape = {
     max_traces: count.default(10_000).describe('Jobs and traces kept, each.'),
     max_messages: count.default(20_000).describe('Messages kept in full, in all.'),
     max_messages_per_trace: count.default(2000).describe('Messages kept in full of one job or trace.'),
-    max_bytes: size().prefault('32MiB').describe('Bytes of JSON kept, in all.'),
+    max_bytes: size()
+      .prefault('32MiB')
+      .describe('Bytes of JSON kept, in all, and 400 for each span that is remembered.'),
     warm_start: section({
       enabled: z.boolean().default(true).describe('Read them at all.'),
       max_age: duration({ max: '30d' }).prefault('1h').describe('Messages received within this time.'),

@@ -26,7 +26,8 @@ my %RANK = (
 );
 my %DEFAULT = (
     source => undef, tcp_host => '127.0.0.1', tcp_port => 17_000, level => 'trace', buffer_bytes => 2**20,
-    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => ''
+    tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => '',
+    protocol => 'ndjson', before_send => undef
 );
 my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
 my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
@@ -195,9 +196,11 @@ sub _configure {
     my ($ack) = lc($self->{ack}) =~ /\A(memory|disk)\z/;
     my ($head, $token) = ('{"source":' . json_text($name), $self->{token});
     my $hello = $ack || length $token ? sub { return _hello($head, $ack, $token, shift) } : undef;
-    my @link  = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
+    delete $self->{before_send} if ref $self->{before_send} ne 'CODE';
+    require JSON::PP if $self->{before_send};
+    my @link = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
     @$self{qw(ack ping)} = ($ack // '', $ack && sub { return "$head" . _timestamps() . qq(,"type":"$_[0]","data":{}}\n) });
-    $self->{link} = Monitoring::SDK::Link->new(@link, $self->{debug}) unless $self->{disabled};
+    $self->{link} = Monitoring::SDK::Link->new(@link, $self->{debug}, lc $self->{protocol} eq 'msgpack') unless $self->{disabled};
     @$self{qw(head rank env_job)} = ($head, $RANK{ lc $self->{level} }, $self->{job_id});
     $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
     my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
@@ -287,11 +290,25 @@ sub _record {
         $ids //= _ids($given->{job_id}, $self->_current) if defined $given->{job_id};
     }
     $ids //= $self->{ids} //= _ids($self->{job_id}, $self->_current);
-    my $frame = $self->{head} . _timestamps() . qq(,"type":"$type"$ids,"data":{$core);
     my $extra = %$context ? qq(,"$slot":) . json_value($context) : '';
+    if ($self->{before_send}) {
+        ($core, $extra) = _edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
+    }
+    my $frame = $self->{head} . _timestamps() . qq(,"type":"$type"$ids,"data":{$core);
     $extra = qq(,"$slot":{"_truncated":true}) if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
     return $self->{link}->drop('oversize') if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
     return $self->{link}->offer("$frame$extra}}\n", $important);
+}
+
+# What before_send makes of a record: its members but for $slot, and that; nothing if the record is to be left out.
+sub _edited {
+    my ($before_send, $type, $json, $slot) = @_;
+    my $codec  = JSON::PP->new->utf8->allow_nonref;
+    my $edited = $before_send->({ type => $type, data => $codec->decode($json) }) or return;
+    my %data   = %{ $edited->{data} };
+    my $extra  = delete $data{$slot};
+    my $core   = json_members(map { $_ => $data{$_} } sort keys %data);
+    return ($core, ref $extra eq 'HASH' && %$extra ? ($core ne '' && ',') . qq("$slot":) . json_value($extra) : '');
 }
 
 my ($SECOND, $STAMP) = (0);
@@ -448,6 +465,12 @@ The same arguments give the same client. An option that is not given comes from 
     debug         MONITORING_DEBUG                          1: tell on stderr of each connection
     ack           MONITORING_ACK                            memory or disk: keep records until they are acknowledged
     token         MONITORING_TOKEN                          what the sidecar wants to hear from its clients
+    protocol      MONITORING_PROTOCOL                       msgpack: MessagePack instead of JSON lines
+    before_send   -                                         a function of each record, see below
+
+C<before_send> gets C<< { type => ..., data => { ... } } >> and gives it back, edited, or nothing to leave the record out. If it
+dies, or logs, that is counted as C<encode>. It is called while the record is made, so that it costs the program; numbers and
+booleans are JSON::PP's.
 
 By position, too: C<< Monitoring::SDK->init($source, $tcp_host, $tcp_port) >>. A C<TRACEPARENT> (W3C Trace Context) in
 the environment is continued.

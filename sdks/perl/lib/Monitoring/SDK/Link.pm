@@ -22,14 +22,15 @@ my $NOSIGNAL = eval {MSG_NOSIGNAL} || 0;
 # $notice->($text) is called when records begin to be lost and when that ends; $hello->($self) gives what a connection
 # begins with, if anything. With $ack, acknowledgements are asked for.
 sub new {
-    my ($class, $host, $port, $limit_bytes, $notice, $hello, $ack, $debug) = @_;
+    my ($class, $host, $port, $limit_bytes, $notice, $hello, $ack, $debug, $msgpack) = @_;
     my %hint = (socktype => SOCK_STREAM, protocol => IPPROTO_TCP);
     my $numeric = $host =~ s/\Alocalhost\z/127.0.0.1/ir;
     my ($error, $found) = getaddrinfo($numeric, $port, { %hint, flags => AI_NUMERICHOST });
     ($error, $found) = getaddrinfo($host, $port, \%hint) if $error;    # the only look-up of a name, ever
     $notice->("cannot resolve $host: $error; nothing will be delivered") if $error;
     my $self = { name => "$host:$port", peer => $found, limit_bytes => $limit_bytes, notice => $notice };
-    @$self{qw(hello ack debug)} = ($hello, $ack, $debug);
+    @$self{qw(hello ack debug msgpack)} = ($hello, $ack, $debug, $msgpack);
+    require Monitoring::SDK::Msgpack if $msgpack;
     return bless($self, $class)->begin;
 }
 
@@ -50,11 +51,12 @@ sub offer {
     my ($self, $frame, $important) = @_;
     $self->drain if $self->{queued};
     $frame =~ s/\}\n\z/',"seq":' . (1 + $self->{seq}) . "}\n"/e if $self->{ack};
+    $frame = $self->_framed($frame);
     my $room = $self->{limit_bytes} * ($important ? 1 : 0.8) - length $self->{backlog};
     return $self->drop('full') if $self->{queued} && length $frame > $room;
     $self->{accepted}++;
     $self->{backlog} .= $frame;
-    push @{ $self->{ends} }, length $frame if $self->{ack};
+    push @{ $self->{ends} }, length $frame if $self->{ack} || $self->{msgpack};
     $self->{seq}++;
     $self->drain if !$self->{queued}++ || $self->{ack};
     return 1;
@@ -118,12 +120,21 @@ sub _taken {
     my ($self, $bytes) = @_;
     $self->_up;
     return $self->{offset} += $bytes if $self->{ack};
-    my $whole  = 1 + rindex $self->{backlog}, "\n", $self->{offset} + $bytes - 1;
-    my $frames = substr($self->{backlog}, 0, $whole, '') =~ tr/\n//;
+    my ($whole, $frames) = $self->{msgpack} ? $self->_whole($bytes) : 1 + rindex $self->{backlog}, "\n", $self->{offset} + $bytes - 1;
+    my $taken = substr $self->{backlog}, 0, $whole, '';
+    $frames //= $taken =~ tr/\n//;
     $self->{offset} += $bytes - $whole;
     $self->{sent}   += $frames;
     $self->{queued} -= $frames;
     return 1;
+}
+
+# How many bytes of the backlog are whole frames, now that so many more are written; and how many frames these are.
+sub _whole {
+    my ($self, $bytes) = @_;
+    my ($whole, $frames, $ends) = (0, 0, $self->{ends});
+    while (@$ends && $whole + $ends->[0] <= $self->{offset} + $bytes) { $whole += shift @$ends; $frames++ }
+    return ($whole, $frames);
 }
 
 # Records up to $seq are taken: they leave the backlog.
@@ -143,15 +154,14 @@ sub _acked {
     return;
 }
 
-# Reads what the sidecar says, if anything; false if it has closed. Its messages are lines of compact JSON.
+# Reads what the sidecar says, if anything; false if it has closed.
 sub _hear {
     my $self  = shift;
     my $heard = recv $self->{sock}, my $text, 4096, 0;
     if (defined $heard && length $text) {
         return 1 unless $self->{hello};
         $self->{heard} .= $text;
-        while ($self->{heard} =~ s/\A([^\n]*)\n//) {
-            my $line = $1;
+        while (defined(my $line = $self->_line)) {
             my ($type, $seq) = ($line =~ /"type":"(\w+)"/, $line =~ /"(?:last_)?seq":(\d+)/ ? $1 : 0);
             $self->{nacked}{$seq} = 1 if $type eq 'nack';
             $self->{$1} = $2 while $type eq 'welcome' && $line =~ /"(window(?:_bytes)?)":(\d+)/g;
@@ -164,12 +174,21 @@ sub _hear {
     return $! == EAGAIN && ($self->{up} || clock_gettime(CLOCK_MONOTONIC) < $self->{tried_s} + CONNECT_S);
 }
 
+# Its next message as a line of compact JSON.
+sub _line {
+    my $self = shift;
+    return $self->{heard} =~ s/\A([^\n]*)\n// ? $1 : undef unless $self->{msgpack};
+    return eval { Monitoring::SDK::JSON::json_value(Monitoring::SDK::Msgpack::next_value(\$self->{heard})) };
+}
+
 # Asks to hear at once of all that was sent.
 sub ask {
     my ($self, $message) = @_;
     return if !$self->{up} || length $self->{control} || $self->{offset} < length $self->{backlog};
-    return $self->{control} = $message;
+    return $self->{control} = $self->_framed($message);
 }
+
+sub _framed { return $_[0]{msgpack} ? Monitoring::SDK::Msgpack::from_json($_[1]) : $_[1] }
 
 # The socket, if it may be written to. The read is there to see whether the sidecar has closed, too.
 sub _socket {
@@ -195,7 +214,7 @@ sub connect {
     CORE::connect $sock, $self->{peer}{addr} or $! == EINPROGRESS or return;
     _wait($sock, HANDSHAKE_S);
     return if getsockname $sock eq $self->{peer}{addr};    # TCP may connect to itself where nothing listens
-    $self->{control} = $self->{hello}->($self) if $self->{hello};
+    $self->{control} = $self->_framed($self->{hello}->($self)) if $self->{hello};
     return $self->{sock} = $sock;
 }
 
