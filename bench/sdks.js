@@ -85,7 +85,7 @@ async function burst(adapter, language, target, count, rounds) {
     await adapter.call('flush', target.port === NOWHERE ? 0 : 5);
   }
   const rssBytes = rssOf(adapter.pid);
-  adapter.kill();
+  await adapter.end();
   const of = (name) => median(found.map((one) => Number(one[name])));
   return { p50: of('p50'), p999: of('p999'), max: of('max'), startMs, rssBytes };
 }

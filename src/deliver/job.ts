@@ -1,5 +1,6 @@
 import { type Batch, createBatch, mergeBatches } from '../batch.ts';
 import type { Message } from '../message.ts';
+import { bytesOf } from '../message-text.ts';
 import type { Delivery } from './outcome.ts';
 import type { Target } from './sink.ts';
 
@@ -67,8 +68,7 @@ function together(jobs: readonly Job[]): Spooled {
 /** The job with some of its messages, at least one. */
 export function partOf(job: Job, messages: readonly Message[]): Job {
   const { source, reason } = job.batch;
-  const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
-  return { ...job, batch: { ...createBatch(messages, bytes, reason), source } };
+  return { ...job, batch: { ...createBatch(messages, bytesOf(messages), reason), source } };
 }
 
 /** The job's first and second half. Takes at least two messages. */

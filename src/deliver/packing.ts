@@ -29,10 +29,9 @@ export interface Packed extends PackedFacts {
 }
 
 const DOUBLES = 2;
-const WORDS = 5;
-const HALVES = 1;
-/** Two doubles: time, received; five words: bytes of line, head, trace, span, job; a half: type; a byte: severity. */
-const ROW_BYTES = 8 * DOUBLES + 4 * WORDS + 2 * HALVES + 1;
+const WORDS = 6;
+/** Two doubles: time, received; six words: bytes of line, head, trace, span and job, and the type; a byte: severity. */
+const ROW_BYTES = 8 * DOUBLES + 4 * WORDS + 1;
 
 /** Packs messages, at least one, into memory of a slab. */
 export function pack(messages: readonly Message[], slab: Slab): Packed {
@@ -44,8 +43,8 @@ export function pack(messages: readonly Message[], slab: Slab): Packed {
   const { bytes: packed, free } = slab.allocate(rowBytes + idBytes + bytesOf(messages));
   packed.write(joined, rowBytes);
   copyLines(messages, packed, rowBytes + idBytes);
-  const { doubles, words, halves, bytes } = viewsOf(packed.buffer, packed.byteOffset, count);
-  const types: string[] = [];
+  const { doubles, words, bytes } = viewsOf(packed.buffer, packed.byteOffset, count);
+  const types = new Map<string, number>();
   for (let n = 0; n < count; n++) {
     const message = messages[n] as Message;
     doubles[n] = message.timeMs;
@@ -55,13 +54,13 @@ export function pack(messages: readonly Message[], slab: Slab): Packed {
     words[2 * count + n] = message.traceId.length;
     words[3 * count + n] = message.spanId.length;
     words[4 * count + n] = message.jobId.length;
-    halves[n] = indexIn(types, message.type);
+    words[5 * count + n] = indexIn(types, message.type);
     bytes[n] = message.severity;
   }
-  if (idBytes !== joined.length) measure(ids, words.subarray(2 * count));
+  if (idBytes !== joined.length) measure(ids, words.subarray(2 * count, 5 * count));
   const sources = columnOf(messages, ({ source }) => source);
   const seqs = columnOf(messages, ({ seq }) => seq);
-  return { count, sources, seqs, types, bytes: packed, free };
+  return { count, sources, seqs, types: [...types.keys()], bytes: packed, free };
 }
 
 function idsOf(messages: readonly Message[]): string[] {
@@ -80,14 +79,14 @@ export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Pack
   const rowBytes = count * ROW_BYTES;
   // Numbers must lie at multiples of their size.
   const rows = packed.buffer.slice(packed.byteOffset, packed.byteOffset + rowBytes);
-  const { doubles, words, halves, bytes } = viewsOf(rows, 0, count);
+  const { doubles, words, bytes } = viewsOf(rows, 0, count);
   const messages: Message[] = [];
   let idAt = rowBytes;
   const nextId = (length = 0) => {
     idAt += length;
     return length === 0 ? '' : packed.toString('utf8', idAt - length, idAt);
   };
-  const idBytes = words.subarray(2 * count).reduce((sum, length) => sum + length, 0);
+  const idBytes = words.subarray(2 * count, 5 * count).reduce((sum, length) => sum + length, 0);
   const lines = Buffer.from(packed.subarray(rowBytes + idBytes));
   let at = 0;
   for (let n = 0; n < count; n++) {
@@ -95,7 +94,7 @@ export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Pack
     messages.push(
       messageIn(lines, at, end, words[count + n] as number, {
         source: cell(sources, n),
-        type: types[halves[n] as number] as string,
+        type: types[words[5 * count + n] as number] as string,
         timeMs: doubles[n] as number,
         receivedMs: doubles[count + n] as number,
         traceId: nextId(words[2 * count + n]),
@@ -112,20 +111,19 @@ export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Pack
 
 function viewsOf(buffer: ArrayBufferLike, at: number, count: number) {
   const wordsAt = at + 8 * DOUBLES * count;
-  const halvesAt = wordsAt + 4 * WORDS * count;
-  const bytesAt = halvesAt + 2 * HALVES * count;
+  const bytesAt = wordsAt + 4 * WORDS * count;
   return {
     doubles: new Float64Array(buffer, at, DOUBLES * count),
     words: new Uint32Array(buffer, wordsAt, WORDS * count),
-    halves: new Uint16Array(buffer, halvesAt, HALVES * count),
     bytes: new Uint8Array(buffer, bytesAt, count),
   };
 }
 
 /** There are five types that the sidecar knows, and whatever else programs send. */
-function indexIn(types: string[], type: string): number {
-  const at = types.indexOf(type);
-  return at >= 0 ? at : types.push(type) - 1;
+function indexIn(types: Map<string, number>, type: string): number {
+  const known = types.get(type);
+  if (known === undefined) types.set(type, types.size);
+  return known ?? types.size - 1;
 }
 
 /** Lengths in bytes where they are not those in characters. */

@@ -38,11 +38,11 @@ export interface Gauges {
   held(): ReadonlyMap<string, number>;
   /** Open client connections. */
   connections(): number;
-  /** What the trace store remembers, and how many jobs and traces it had to forget. */
   /** Metrics that programs sent. */
   series(): SeriesGauge;
   /** Messages of earlier runs that the trace store was given. */
   restored(): number;
+  /** What the trace store remembers, and how many jobs and traces it had to forget. */
   memory(): {
     readonly jobs: number;
     readonly traces: number;

@@ -2,6 +2,7 @@ import { type Batch, createBatch } from '../batch.ts';
 import type { BatchReason, Counters } from '../context.ts';
 import { type Ending, type Outcome, outcome } from '../deliver/outcome.ts';
 import type { Message } from '../message.ts';
+import { bytesOf } from '../message-text.ts';
 
 /** Takes what comes out of a chain. */
 export type Destination = (result: Batch | Outcome) => void;
@@ -60,7 +61,5 @@ function bySource(messages: readonly Message[], reason: BatchReason): Batch[] {
     if (same === undefined) sources.set(message.source, [message]);
     else same.push(message);
   }
-  return [...sources.values()].map((each) => createBatch(each, sizeOf(each), reason));
+  return [...sources.values()].map((each) => createBatch(each, bytesOf(each), reason));
 }
-
-const sizeOf = (messages: readonly Message[]) => messages.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -4,6 +4,7 @@ import type { Context, Step } from '../context.ts';
 import type { Delivery } from '../deliver/outcome.ts';
 import type { Address, Sink, Target } from '../deliver/sink.ts';
 import type { Message } from '../message.ts';
+import { bytesOf } from '../message-text.ts';
 import type { Chain } from './chain.ts';
 import { compileFilter, type Predicate } from './filter.ts';
 
@@ -39,8 +40,7 @@ export function compileRoute(context: Context) {
 /** A part of `batch`; the batch itself where the part is all of it. */
 export function partOf(batch: Batch, messages: readonly Message[]): Batch {
   if (messages.length === batch.messages.length) return batch;
-  const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
-  return createBatch(messages, bytes, batch.reason);
+  return createBatch(messages, bytesOf(messages), batch.reason);
 }
 
 /** Addresses a batch of one source: one delivery a target, in order of each target's first message. */

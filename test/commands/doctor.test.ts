@@ -71,6 +71,27 @@ test('something else listens there: a web server, one that says nothing', async 
   expect(code).toBe(1);
 });
 
+for (const protocol of ['ndjson', 'msgpack']) {
+  test(`something that says what no sidecar says, heard as ${protocol}`, async () => {
+    const chatty = createServer((socket) => socket.resume().end('1\n"SSH-2.0"\n[{}]\nnull\n')).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(chatty, 'listening');
+    const { port } = chatty.address() as { port: number };
+    const found = await examine({ MONITORING_PORT: String(port), MONITORING_PROTOCOL: protocol });
+    chatty.close();
+    expect(found.stdout).toContain('✗ what listens there does not answer as a sidecar does');
+    expect(found.stderr).toBe('');
+    expect(found.code).toBe(1);
+  });
+}
+
+test('a level by another name is one', async () => {
+  const { env } = await sidecar();
+  expect((await examine({ ...env, MONITORING_LEVEL: 'Warning' })).code).toBe(0);
+});
+
 test('a token that is missing, wrong, right', async () => {
   const { env } = await sidecar(`auth: { token: right }\n${ONE_FILE}`);
   const missing = await examine(env);

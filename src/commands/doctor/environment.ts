@@ -1,3 +1,5 @@
+import { severityOf } from '../../message.ts';
+
 /** What an SDK would take from its environment, as it would take it. */
 export interface Environment {
   readonly host: string;
@@ -18,7 +20,6 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 const HOST = '127.0.0.1';
 const PORT = 17_000;
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 const NUMERIC = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:.]*:[0-9a-f:.]*|localhost)$/i;
 /** Variables whose values are told. */
 const KNOWN = ['HOST', 'PORT', 'SOURCE', 'PROTOCOL', 'LEVEL', 'BUFFER_BYTES', 'ACK', 'TAGS', 'JOB_ID'];
@@ -35,8 +36,7 @@ export function readEnvironment(
   const of = (name: string) => env[`MONITORING_${name}`] || undefined;
 
   if (isOn(of('DISABLED'))) add('bad', 'MONITORING_DISABLED is on: SDKs send nothing here');
-  if (/^true$/i.test(env.OTEL_SDK_DISABLED ?? ''))
-    add('bad', 'OTEL_SDK_DISABLED is true: SDKs send nothing here');
+  if (isOn(env.OTEL_SDK_DISABLED)) add('bad', 'OTEL_SDK_DISABLED is on: SDKs send nothing here');
   const host = over.host ?? of('HOST') ?? HOST;
   if (!NUMERIC.test(host)) add('note', `${host} is a name: SDKs look it up once, when they start`);
   const portText = over.port ?? of('PORT') ?? String(PORT);
@@ -48,8 +48,11 @@ export function readEnvironment(
   if (!isProtocol)
     add('bad', `MONITORING_PROTOCOL is ${JSON.stringify(protocol)}; it may be ndjson or msgpack`);
   const level = of('LEVEL');
-  if (level !== undefined && !LEVELS.includes(level.toLowerCase()))
-    add('bad', `MONITORING_LEVEL is ${JSON.stringify(level)}; it may be ${LEVELS.join(', ')}`);
+  if (level !== undefined && severityOf(level) === 0)
+    add(
+      'bad',
+      `MONITORING_LEVEL is ${JSON.stringify(level)}; it may be trace, debug, info, warn, error, fatal`,
+    );
   const ack = of('ACK');
   if (ack !== undefined && !/^(memory|disk)$/i.test(ack))
     add('note', `MONITORING_ACK is ${JSON.stringify(ack)}; SDKs know memory and disk`);

@@ -40,11 +40,25 @@ export function faultyRealDisk(dir: string): FaultyDisk {
       },
     };
   };
-  const paths = () => readdirSync(dir, { withFileTypes: true }).map(({ name }) => join(dir, name));
+  const unlessGone = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return undefined;
+    }
+  };
+  /** What is there; a removal that is on its way may be done between looking and reading. */
+  const contents = () =>
+    readdirSync(dir).flatMap((name): [string, Buffer][] => {
+      const path = join(dir, name);
+      const bytes = unlessGone(() => readFileSync(path));
+      return bytes === undefined ? [] : [[path, bytes]];
+    });
 
   return {
     get files() {
-      return new Map(paths().map((path) => [path, { bytes: readFileSync(path) }]));
+      return new Map(contents().map(([path, bytes]) => [path, { bytes }]));
     },
     session: () => {
       const born = life;
@@ -85,18 +99,18 @@ export function faultyRealDisk(dir: string): FaultyDisk {
       life++;
       failing.clear();
       for (const file of opened.splice(0)) void file.close().catch(() => {});
-      for (const path of paths().filter((one) => synced.has(one))) {
-        const least = synced.get(path) ?? 0;
-        const { length } = readFileSync(path);
-        if (length > least) truncateSync(path, least + draw(length - least + 1));
+      for (const [path, { length }] of contents()) {
+        const least = synced.get(path) ?? length;
+        if (length > least) unlessGone(() => truncateSync(path, least + draw(length - least + 1)));
       }
     },
-    flip: (path, bit) => {
-      const bytes = readFileSync(path);
-      bytes[bit >> 3] = (bytes[bit >> 3] as number) ^ (1 << (bit & 7));
-      writeFileSync(path, bytes, { flag: 'r+' });
-    },
-    lose: (path) => rmSync(path),
+    flip: (path, bit) =>
+      unlessGone(() => {
+        const bytes = readFileSync(path);
+        bytes[bit >> 3] = (bytes[bit >> 3] as number) ^ (1 << (bit & 7));
+        writeFileSync(path, bytes, { flag: 'r+' });
+      }),
+    lose: (path) => rmSync(path, { force: true }),
     turn: () => new Promise((resolve) => setTimeout(resolve, 2)),
     fail: (kind, times, code) => {
       failing.set(kind, { times, code });
