@@ -5,9 +5,35 @@ import { type Answer, readAnswer, tokensOf, type Value } from './values.ts';
 
 /** What an adapter knows; `README.md` says what each takes and answers. */
 export type Operation =
-  | 'init' | 'ready' | 'event' | 'metric' | 'progress' | 'resource' | 'set_context' | 'start' | 'end' | 'scoped'
-  | 'continue_trace' | 'traceparent' | 'child_env' | 'run_child' | 'flush' | 'close' | 'stats' | 'burst' | 'die'
-  | 'fork' | 'threads' | 'siblings' | 'seed' | 'random' | 'state' | 'mutated' | 'bridge' | 'sample' | 'sleep';
+  | 'init'
+  | 'ready'
+  | 'event'
+  | 'metric'
+  | 'progress'
+  | 'resource'
+  | 'set_context'
+  | 'start'
+  | 'end'
+  | 'scoped'
+  | 'continue_trace'
+  | 'traceparent'
+  | 'child_env'
+  | 'run_child'
+  | 'flush'
+  | 'close'
+  | 'stats'
+  | 'burst'
+  | 'die'
+  | 'fork'
+  | 'threads'
+  | 'siblings'
+  | 'seed'
+  | 'random'
+  | 'state'
+  | 'mutated'
+  | 'bridge'
+  | 'sample'
+  | 'sleep';
 
 export interface Adapter {
   readonly pid: number;
@@ -25,8 +51,13 @@ export interface Adapter {
 const PATIENCE_MS = 120_000;
 
 /** Starts it; `env` is over the driver's own, without anything of MONITORING_, OTEL_ and TRACEPARENT there. */
-export function startAdapter({ argv: [program, ...args], env: own }: Command, env: Readonly<Record<string, string>> = {}): Adapter {
-  const inherited = Object.entries(process.env).filter(([key]) => !/^(MONITORING_|OTEL_|TRACEPARENT)/.test(key));
+export function startAdapter(
+  { argv: [program, ...args], env: own }: Command,
+  env: Readonly<Record<string, string>> = {},
+): Adapter {
+  const inherited = Object.entries(process.env).filter(
+    ([key]) => !/^(MONITORING_|OTEL_|TRACEPARENT)/.test(key),
+  );
   const child: ChildProcess = spawn(program, args, {
     env: { ...Object.fromEntries(inherited), LC_ALL: 'C.UTF-8', ...own, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -55,7 +86,8 @@ export function startAdapter({ argv: [program, ...args], env: own }: Command, en
     child.once('close', (code, signal) => resolve(signal ?? code ?? 0));
   });
   void exited.then((code) => {
-    for (const { reject } of waiting.splice(0)) reject(new Error(`the adapter ended with ${code}: ${stderr.slice(-2000)}`));
+    for (const { reject } of waiting.splice(0))
+      reject(new Error(`the adapter ended with ${code}: ${stderr.slice(-2000)}`));
   });
   const answer = () =>
     new Promise<Answer>((resolve, reject) => {
@@ -75,7 +107,8 @@ export function startAdapter({ argv: [program, ...args], env: own }: Command, en
         },
       });
     });
-  const line = (operation: Operation, values: readonly Value[]) => `${[operation, ...values.map(tokensOf)].join(' ')}\n`;
+  const line = (operation: Operation, values: readonly Value[]) =>
+    `${[operation, ...values.map(tokensOf)].join(' ')}\n`;
   return {
     pid: child.pid ?? 0,
     call(operation, ...values) {

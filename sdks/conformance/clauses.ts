@@ -10,4 +10,12 @@ import type { Clause } from './suite.ts';
 
 const number = ({ id }: Clause) => Number(id.slice(1));
 
-export const CLAUSES: readonly Clause[] = [...SAFETY, ...DELIVERY, ...PROCESS, ...DATA, ...SPANS, ...CONFIGURATION, ...GOLDEN].sort((a, b) => number(a) - number(b));
+export const CLAUSES: readonly Clause[] = [
+  ...SAFETY,
+  ...DELIVERY,
+  ...PROCESS,
+  ...DATA,
+  ...SPANS,
+  ...CONFIGURATION,
+  ...GOLDEN,
+].sort((a, b) => number(a) - number(b));

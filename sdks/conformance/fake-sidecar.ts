@@ -70,7 +70,12 @@ const UNPACKR = new Unpackr({ int64AsType: 'number', useRecords: false });
 const isControl = ({ type }: Wire) => ['hello', 'bye', 'ping'].includes(type);
 
 /** Starts one on a free port. */
-export async function startFake({ reading = 'all', hasSessions = false, isHangingUp = false, isAbsent = false }: FakeOptions = {}): Promise<Fake> {
+export async function startFake({
+  reading = 'all',
+  hasSessions = false,
+  isHangingUp = false,
+  isAbsent = false,
+}: FakeOptions = {}): Promise<Fake> {
   const connections: (Connection & { readonly chunks: Buffer[] })[] = [];
   const sessions: Sessions = { marks: new Map(), taken: [], isSilent: false, deafMs: 0 };
   let how = reading;
@@ -79,7 +84,13 @@ export async function startFake({ reading = 'all', hasSessions = false, isHangin
 
   const accept = (socket: Socket) => {
     const chunks: Buffer[] = [];
-    const connection = { socket, chunks, bytes: () => Buffer.concat(chunks), isEnded: false, isClosed: false };
+    const connection = {
+      socket,
+      chunks,
+      bytes: () => Buffer.concat(chunks),
+      isEnded: false,
+      isClosed: false,
+    };
     connections.push(connection);
     const answer = hasSessions ? session(socket, sessions) : undefined;
     socket.on('data', (chunk) => {
@@ -180,7 +191,8 @@ function parseMsgpack(bytes: Buffer) {
 function session(socket: Socket, state: Sessions) {
   let rest = '';
   let name = '';
-  const say = (type: string, data: object) => socket.writable && socket.write(`${JSON.stringify({ type, data })}\n`);
+  const say = (type: string, data: object) =>
+    socket.writable && socket.write(`${JSON.stringify({ type, data })}\n`);
   const welcome = (ack: string) => {
     const window = { max_frame: 1048576, window: 100_000, window_bytes: 2 ** 26 };
     say('welcome', { v: 1, last_seq: state.marks.get(name) ?? 0, ...window, ack });

@@ -43,7 +43,12 @@ export function fuzz(seed: number, count: number): (readonly [Operation, ...Valu
       () => pick(Object.values(SPECIAL)),
     ])();
   const fields = (depth: number): Value =>
-    Object.fromEntries(Array.from({ length: below(6) }, (_, n) => [pick(['a', 'ü', 'key with blanks', 'job', `k${n}`]), any(depth + 1)]));
+    Object.fromEntries(
+      Array.from({ length: below(6) }, (_, n) => [
+        pick(['a', 'ü', 'key with blanks', 'job', `k${n}`]),
+        any(depth + 1),
+      ]),
+    );
   const any = (depth = 0): Value => {
     const kind = depth > 11 ? 0 : random();
     if (kind < 0.6) return scalar();

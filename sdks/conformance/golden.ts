@@ -9,11 +9,12 @@ const at = (name: string) => new URL(name, import.meta.url);
 type Written = readonly [string, ...unknown[]];
 
 /** What JSON cannot say stands as `{"$": kind, "of": …}`. */
-function valueOf(written: unknown): Value {
-  if (Array.isArray(written)) return written.map(valueOf);
+function readValue(written: unknown): Value {
+  if (Array.isArray(written)) return written.map(readValue);
   if (typeof written !== 'object' || written === null) return written as Value;
   const { $: kind, of = '', times } = written as { $?: string; of?: string | number; times?: number };
-  if (kind === undefined) return Object.fromEntries(Object.entries(written).map(([key, item]) => [key, valueOf(item)]));
+  if (kind === undefined)
+    return Object.fromEntries(Object.entries(written).map(([key, item]) => [key, readValue(item)]));
   if (kind === 'repeat') return String(of).repeat(times ?? 1);
   if (kind === 'range') return Array.from({ length: Number(of) }, (_, n) => n);
   if (kind === 'date') return new Date(Number(of) * 1000);
@@ -29,7 +30,7 @@ export async function play(adapter: Adapter): Promise<void> {
   const spans = new Map<string, string>();
   for (const [written, ...args] of script) {
     const [operation, span] = written.split(' ') as [Operation, string | undefined];
-    const values = args.map(valueOf);
+    const values = args.map(readValue);
     if (operation === 'end') values.unshift(spans.get(span ?? '') ?? '');
     const { id } = await adapter.call(operation, ...values);
     if (span !== undefined && id !== undefined) spans.set(span, id);
@@ -50,7 +51,10 @@ export function masked(lines: readonly string[]): string[] {
     line
       .replace(/"timestamp":"[^"]*","ts_us":\d{16}/, '"timestamp":0')
       .replace(/"(start_us|duration_us)":\d+/g, '"$1":0')
-      .replace(/"(trace_id|span_id|parent_span_id)":"([0-9a-f]+)"/g, (_, key, id) => `"${key}":${numbered(id)}`),
+      .replace(
+        /"(trace_id|span_id|parent_span_id)":"([0-9a-f]+)"/g,
+        (_, key, id) => `"${key}":${numbered(id)}`,
+      ),
   );
 }
 

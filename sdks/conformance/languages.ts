@@ -47,8 +47,24 @@ async function build(program: string, ...args: readonly string[]): Promise<void>
 }
 
 async function buildC(folder: string): Promise<Command> {
-  const options = ['-std=c99', '-O2', '-D_POSIX_C_SOURCE=200809L', '-pthread', `-I${join(SDKS, 'c', 'include')}`];
-  await build('cc', ...options, '-Wall', '-Wextra', '-Werror', '-o', join(folder, 'adapter'), join(ADAPTERS, 'adapter.c'), '-lm');
+  const options = [
+    '-std=c99',
+    '-O2',
+    '-D_POSIX_C_SOURCE=200809L',
+    '-pthread',
+    `-I${join(SDKS, 'c', 'include')}`,
+  ];
+  await build(
+    'cc',
+    ...options,
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-o',
+    join(folder, 'adapter'),
+    join(ADAPTERS, 'adapter.c'),
+    '-lm',
+  );
   return { argv: [join(folder, 'adapter')], env: {} };
 }
 
@@ -72,11 +88,22 @@ async function buildJava(folder: string): Promise<Command> {
 async function buildTypescript(): Promise<Command> {
   await build(process.execPath, join(SDKS, 'typescript', 'build.js'));
   // What its memory grows by is then not the collector's mood.
-  return { argv: [process.execPath, '--max-semi-space-size=1', '--max-old-space-size=24', join(ADAPTERS, 'adapter.mjs')], env: { NODE_OPTIONS: '' } };
+  return {
+    argv: [
+      process.execPath,
+      '--max-semi-space-size=1',
+      '--max-old-space-size=24',
+      join(ADAPTERS, 'adapter.mjs'),
+    ],
+    env: { NODE_OPTIONS: '' },
+  };
 }
 
 const BUILD: Readonly<Record<Language, (folder: string) => Promise<Command>>> = {
-  perl: async () => ({ argv: ['perl', join(ADAPTERS, 'adapter.pl')], env: { PERL5LIB: join(SDKS, 'perl', 'lib') } }),
+  perl: async () => ({
+    argv: ['perl', join(ADAPTERS, 'adapter.pl')],
+    env: { PERL5LIB: join(SDKS, 'perl', 'lib') },
+  }),
   python: async () => ({
     argv: ['python3', join(ADAPTERS, 'adapter.py')],
     env: { PYTHONPATH: join(SDKS, 'python', 'src'), PYTHONDONTWRITEBYTECODE: '1' },

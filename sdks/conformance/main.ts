@@ -21,7 +21,13 @@ export interface Run {
 }
 
 /** Builds the adapters, and judges. */
-export async function run({ languages, clauses = [], isFull = false, width = 2, onVerdict = () => {} }: Run): Promise<Results> {
+export async function run({
+  languages,
+  clauses = [],
+  isFull = false,
+  width = 2,
+  onVerdict = () => {},
+}: Run): Promise<Results> {
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
   const results: Record<string, Partial<Record<Language, Verdict>>> = {};
   try {

@@ -25,9 +25,14 @@ export async function acknowledgedByRealOne(world: World): Promise<string> {
     await working;
   }
   for (let nth = 0; nth < 60 && (await adapter.call('flush', 1)).done !== '1'; nth++) {}
-  const numbers = () => linesOf(join(folder, 'out', 'all.jsonl')).flatMap((line) => JSON.parse(line).data.context?.n ?? []);
+  const numbers = () =>
+    linesOf(join(folder, 'out', 'all.jsonl')).flatMap((line) => JSON.parse(line).data.context?.n ?? []);
   for (let nth = 0; nth < 100 && numbers().length < count; nth++) await pause(100);
-  equal([numbers().length, new Set(numbers()).size], [count, count], 'records in the file, and distinct ones');
+  equal(
+    [numbers().length, new Set(numbers()).size],
+    [count, count],
+    'records in the file, and distinct ones',
+  );
   demand((await sidecar.stop()) === 0, 'the sidecar did not stop in order');
   return `${count} records, a real sidecar killed ${kills} times`;
 }

@@ -9,7 +9,9 @@ const SIGN: Readonly<Record<Verdict['outcome'], string>> = { pass: '✓', fail: 
 /** Markdown. */
 export function report(results: Results, languages: readonly Language[], isFull: boolean): string {
   const judged = CLAUSES.filter(({ id }) => results[id] !== undefined);
-  const cells = judged.flatMap(({ id }) => languages.map((language) => ({ id, language, verdict: results[id]?.[language] })));
+  const cells = judged.flatMap(({ id }) =>
+    languages.map((language) => ({ id, language, verdict: results[id]?.[language] })),
+  );
   const rows = judged.map(({ id, title }) => {
     const signs = languages.map((language) => {
       const verdict = results[id]?.[language];
@@ -19,10 +21,14 @@ export function report(results: Results, languages: readonly Language[], isFull:
   });
   const listed = (outcome: Verdict['outcome']) =>
     cells.flatMap(({ id, language, verdict }) =>
-      verdict?.outcome === outcome && verdict.note !== '' ? [`- ${id} ${NAMES[language]}: ${verdict.note.replaceAll('\n', ' ')}`] : [],
+      verdict?.outcome === outcome && verdict.note !== ''
+        ? [`- ${id} ${NAMES[language]}: ${verdict.note.replaceAll('\n', ' ')}`]
+        : [],
     );
-  const section = (title: string, lines: readonly string[]) => (lines.length === 0 ? [] : ['', `## ${title}`, '', ...lines]);
-  const count = (outcome: Verdict['outcome']) => cells.filter(({ verdict }) => verdict?.outcome === outcome).length;
+  const section = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? [] : ['', `## ${title}`, '', ...lines];
+  const count = (outcome: Verdict['outcome']) =>
+    cells.filter(({ verdict }) => verdict?.outcome === outcome).length;
   return [
     '# Conformance of the SDKs',
     '',

@@ -18,13 +18,16 @@ const { values } = parseArgs({
   },
 });
 const split = (texts) => texts.flatMap((text) => text.split(','));
-const languages = LANGUAGES.filter((one) => values.language.length === 0 || split(values.language).includes(one));
+const languages = LANGUAGES.filter(
+  (one) => values.language.length === 0 || split(values.language).includes(one),
+);
 const results = await run({
   languages,
   clauses: split(values.clause),
   isFull: values.full,
   width: values.full ? 1 : 2,
-  onVerdict: (clause, language, { outcome, note }) => process.stderr.write(`${clause} ${language}: ${outcome}  ${note}\n`),
+  onVerdict: (clause, language, { outcome, note }) =>
+    process.stderr.write(`${clause} ${language}: ${outcome}  ${note}\n`),
 });
 const text = report(results, languages, values.full);
 if (values.write) writeFileSync(fileURLToPath(new URL('REPORT.md', import.meta.url)), text);

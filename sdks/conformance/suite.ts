@@ -17,7 +17,11 @@ export interface World {
   /** A fake sidecar. */
   fake(options?: FakeOptions): Promise<Fake>;
   /** An adapter with its client started, and connected to the fake where it listens. */
-  client(fake: { readonly port: number }, options?: Readonly<Record<string, Value>>, env?: Readonly<Record<string, string>>): Promise<Adapter>;
+  client(
+    fake: { readonly port: number },
+    options?: Readonly<Record<string, Value>>,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<Adapter>;
   /** Ends something when the clause is over. */
   later(end: () => unknown): void;
 }
@@ -30,6 +34,7 @@ export interface Clause {
   /** Why it does not concern a language, if so; the reason is the contract's. */
   readonly exempt?: Partial<Record<Language, string>>;
   /** Throws where the SDK breaks the clause; gives figures to report, if any. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most clauses report nothing, and return nothing
   run(world: World): Promise<string | void>;
 }
 
@@ -39,7 +44,12 @@ export type Verdict =
   | { readonly outcome: 'exempt'; readonly note: string };
 
 /** Runs one clause for one language. */
-export async function judge(clause: Clause, language: Language, command: Command, isFull: boolean): Promise<Verdict> {
+export async function judge(
+  clause: Clause,
+  language: Language,
+  command: Command,
+  isFull: boolean,
+): Promise<Verdict> {
   const reason = clause.exempt?.[language];
   if (reason !== undefined) return { outcome: 'exempt', note: reason };
   const endings: (() => unknown)[] = [];
@@ -95,7 +105,11 @@ const cut = (text = 'undefined') => (text.length > 300 ? `${text.slice(0, 300)}â
 const PATIENCE_MS = 20_000;
 
 /** Resolves once `holds`; throws `what` after 20 s. */
-export async function until(holds: () => boolean, what: string | (() => string), withinMs = PATIENCE_MS): Promise<void> {
+export async function until(
+  holds: () => boolean,
+  what: string | (() => string),
+  withinMs = PATIENCE_MS,
+): Promise<void> {
   const endMs = Date.now() + withinMs;
   while (!holds()) {
     if (Date.now() > endMs) throw new Error(typeof what === 'string' ? what : what());

@@ -67,7 +67,8 @@ export function tokensOf(value: Value): string {
   return ['{', ...members, '}'].join(' ');
 }
 
-const numeral = (value: number) => (Number.isNaN(value) ? 'nan' : Number.isFinite(value) ? `${value}` : value > 0 ? 'inf' : '-inf');
+const numeral = (value: number) =>
+  Number.isNaN(value) ? 'nan' : Number.isFinite(value) ? `${value}` : value > 0 ? 'inf' : '-inf';
 
 /** What an adapter answers: names and texts. */
 export type Answer = Readonly<Record<string, string>>;

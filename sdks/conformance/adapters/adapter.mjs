@@ -30,7 +30,10 @@ function cyclic() {
 }
 
 function textOf(token) {
-  const bytes = token.replace(/%(..)|(.)/g, (_, hex, char) => hex ?? char.charCodeAt(0).toString(16).padStart(2, '0'));
+  const bytes = token.replace(
+    /%(..)|(.)/g,
+    (_, hex, char) => hex ?? char.charCodeAt(0).toString(16).padStart(2, '0'),
+  );
   return Buffer.from(bytes, 'hex').toString();
 }
 
@@ -68,10 +71,19 @@ function beforeSend(record) {
   return record;
 }
 
-const OPTIONS = { host: 'tcpHost', port: 'tcpPort', buffer_bytes: 'bufferBytes', job_id: 'jobId', before_send: 'beforeSend', sample_s: 'sampleS' };
+const OPTIONS = {
+  host: 'tcpHost',
+  port: 'tcpPort',
+  buffer_bytes: 'bufferBytes',
+  job_id: 'jobId',
+  before_send: 'beforeSend',
+  sample_s: 'sampleS',
+};
 
 function init(options = {}) {
-  const named = Object.fromEntries(Object.entries(options ?? {}).map(([key, one]) => [OPTIONS[key] ?? key, one]));
+  const named = Object.fromEntries(
+    Object.entries(options ?? {}).map(([key, one]) => [OPTIONS[key] ?? key, one]),
+  );
   if (named.beforeSend) named.beforeSend = beforeSend;
   m = initClient(named);
   return { same: Number(m === initClient(named)) };
@@ -143,28 +155,48 @@ async function bridge(message) {
 
 function stats() {
   const { dropped, queuedBytes, unknownSpans, connected, ...others } = m.stats();
-  return { ...others, ...dropped, queued_bytes: queuedBytes, unknown_spans: unknownSpans, connected: Number(connected) };
+  return {
+    ...others,
+    ...dropped,
+    queued_bytes: queuedBytes,
+    unknown_spans: unknownSpans,
+    connected: Number(connected),
+  };
 }
 
 function childEnv() {
-  return Object.fromEntries(Object.entries(m.childEnv()).filter(([key]) => /^(MONITORING|TRACEPARENT)/.test(key)));
+  return Object.fromEntries(
+    Object.entries(m.childEnv()).filter(([key]) => /^(MONITORING|TRACEPARENT)/.test(key)),
+  );
 }
 
 const kept = (result) => ({ kept: Number(Boolean(result)) });
 const OPERATIONS = {
-  init, scoped, burst, die, siblings, state, mutated, bridge, stats,
+  init,
+  scoped,
+  burst,
+  die,
+  siblings,
+  state,
+  mutated,
+  bridge,
+  stats,
   ready: async () => ({ up: Number(await m.ready(5000)) }),
   event: (...given) => kept(m.logEvent(...given)),
   metric: (...given) => kept(m.logMetric(...given)),
   progress: (job, percent, status, more) => kept(m.logProgress(job, percent, status, more ?? undefined)),
   resource: (given) => kept(m.logResource(given)),
   set_context: (key, given) => kept(m.setContext(key, given)),
-  start: (name, parent, traceparent) => ({ id: m.startSpan(name, { parent: parent ?? undefined, traceparent: traceparent ?? undefined }) }),
+  start: (name, parent, traceparent) => ({
+    id: m.startSpan(name, { parent: parent ?? undefined, traceparent: traceparent ?? undefined }),
+  }),
   end: (id, status, message, attributes) => kept(m.endSpan(id, status, message, attributes)),
   continue_trace: (given) => kept(m.continueTrace(given)),
   traceparent: () => ({ value: m.traceparent() ?? '' }),
   child_env: childEnv,
-  run_child: (program, ...args) => ({ status: spawnSync(program, args, { env: m.childEnv(), stdio: 'ignore' }).status }),
+  run_child: (program, ...args) => ({
+    status: spawnSync(program, args, { env: m.childEnv(), stdio: 'ignore' }).status,
+  }),
   flush: async (seconds) => ({ done: Number(await m.flush(seconds * 1000)) }),
   close: async () => ({ done: Number(await m.close()) }),
   sample: () => (m.sampleResources ? kept(m.sampleResources()) : {}),
@@ -181,5 +213,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const start = performance.now();
   const found = await OPERATIONS[name](...given);
   const parts = Object.entries({ ...found, ms: performance.now() - start });
-  process.stdout.write(`${['ok', ...parts.map(([key, one]) => `${key}=${encodeURIComponent(one)}`)].join(' ')}\n`);
+  process.stdout.write(
+    `${['ok', ...parts.map(([key, one]) => `${key}=${encodeURIComponent(one)}`)].join(' ')}\n`,
+  );
 }

@@ -10,11 +10,24 @@ const COST_US = { c: 3, java: 6, typescript: 10, python: 20, perl: 60, r: 600 };
 
 /** What of its manifest says that it needs nothing, and from which version on. */
 const NEEDS: Readonly<Record<keyof typeof COST_US, () => boolean>> = {
-  perl: () => /MIN_PERL_VERSION\W+5\.0?16/.test(file('perl/Makefile.PL')) && !/\b(JSON::XS|Moose|Moo|LWP|Try::Tiny)\b/.test(file('perl/Makefile.PL')),
-  python: () => /requires-python = ">=3\.9"/.test(file('python/pyproject.toml')) && !/^dependencies = \[.+\]/m.test(file('python/pyproject.toml')),
-  c: () => !/#include <(?!monitoring)[a-z]+\/(?!(time|types|socket|uio|resource|wait|tcp|in)\.h)/.test(file('c/include/monitoring.h').replace(/netinet\//g, 'sys/')),
-  r: () => /R \(>= 4\.0/.test(file('r/DESCRIPTION')) && !/^(Imports|LinkingTo):(?!\s*(utils|stats|parallel|tools|,|\s)+$)/m.test(file('r/DESCRIPTION')),
-  java: () => /<(maven\.compiler\.)?release>11</.test(file('java/pom.xml')) && !/<scope>(compile|runtime)<|<dependency>(?![\s\S]*?<scope>test|[\s\S]*?<optional>true)/.test(file('java/pom.xml')),
+  perl: () =>
+    /MIN_PERL_VERSION\W+5\.0?16/.test(file('perl/Makefile.PL')) &&
+    !/\b(JSON::XS|Moose|Moo|LWP|Try::Tiny)\b/.test(file('perl/Makefile.PL')),
+  python: () =>
+    /requires-python = ">=3\.9"/.test(file('python/pyproject.toml')) &&
+    !/^dependencies = \[.+\]/m.test(file('python/pyproject.toml')),
+  c: () =>
+    !/#include <(?!monitoring)[a-z]+\/(?!(time|types|socket|uio|resource|wait|tcp|in)\.h)/.test(
+      file('c/include/monitoring.h').replace(/netinet\//g, 'sys/'),
+    ),
+  r: () =>
+    /R \(>= 4\.0/.test(file('r/DESCRIPTION')) &&
+    !/^(Imports|LinkingTo):(?!\s*(utils|stats|parallel|tools|,|\s)+$)/m.test(file('r/DESCRIPTION')),
+  java: () =>
+    /<(maven\.compiler\.)?release>11</.test(file('java/pom.xml')) &&
+    !/<scope>(compile|runtime)<|<dependency>(?![\s\S]*?<scope>test|[\s\S]*?<optional>true)/.test(
+      file('java/pom.xml'),
+    ),
   typescript: () => {
     const { engines, dependencies } = JSON.parse(file('typescript/package.json'));
     return engines.node === '>=18' && dependencies === undefined;
@@ -36,20 +49,36 @@ export const CONFIGURATION: readonly Clause[] = [
         return adapter;
       };
       const latest = async (count: number) => {
-        await until(() => sidecar.records().length >= count, () => `${sidecar.records().length} of ${count} arrived`);
+        await until(
+          () => sidecar.records().length >= count,
+          () => `${sidecar.records().length} of ${count} arrived`,
+        );
         return sidecar.records()[count - 1];
       };
       const env = {
-        MONITORING_SOURCE: 'of-env', MONITORING_TAGS: 'team=core,tier=1', MONITORING_JOB_ID: 'env-job', MONITORING_LEVEL: 'warn',
-        MONITORING_TOKEN: 'secret', MONITORING_ACK: 'memory', OTEL_SERVICE_NAME: 'of-otel',
+        MONITORING_SOURCE: 'of-env',
+        MONITORING_TAGS: 'team=core,tier=1',
+        MONITORING_JOB_ID: 'env-job',
+        MONITORING_LEVEL: 'warn',
+        MONITORING_TOKEN: 'secret',
+        MONITORING_ACK: 'memory',
+        OTEL_SERVICE_NAME: 'of-otel',
       };
       const first = await begin(env);
       await first.call('event', 'info', 'below the level');
       await first.call('event', 'error', 'above it');
       const { source, job_id: job, data } = await latest(1);
-      equal([source, job, data.message, data.context], ['of-env', 'env-job', 'above it', { team: 'core', tier: '1' }], 'of the environment');
+      equal(
+        [source, job, data.message, data.context],
+        ['of-env', 'env-job', 'above it', { team: 'core', tier: '1' }],
+        'of the environment',
+      );
       const hello = sidecar.controls().find(({ type }) => type === 'hello');
-      equal([hello.data.token, hello.data.ack, typeof hello.data.session], ['secret', 'memory', 'string'], 'hello');
+      equal(
+        [hello.data.token, hello.data.ack, typeof hello.data.session],
+        ['secret', 'memory', 'string'],
+        'hello',
+      );
       const second = await begin(env, { source: 'of-argument', level: 'info', job_id: 'own-job' });
       await second.call('event', 'info', 'above it now');
       const over = await latest(2);
@@ -62,10 +91,18 @@ export const CONFIGURATION: readonly Clause[] = [
       equal((await latest(4)).source, 'packed', 'MONITORING_PROTOCOL');
       const first8 = sidecar.connections.at(-1)?.bytes()[0] ?? 0;
       demand((first8 & 0xf0) === 0x80, `MONITORING_PROTOCOL=msgpack begins with ${first8.toString(16)}`);
-      const small = await begin({ ...address, MONITORING_PORT: '1', MONITORING_BUFFER_BYTES: '1000', MONITORING_QUIET: '1' });
+      const small = await begin({
+        ...address,
+        MONITORING_PORT: '1',
+        MONITORING_BUFFER_BYTES: '1000',
+        MONITORING_QUIET: '1',
+      });
       for (let nth = 0; nth < 20; nth++) await small.call('event', 'info', 'x'.repeat(100));
       const { full, queued_bytes: bytes } = await small.call('stats');
-      demand(Number(full) > 10 && Number(bytes) <= 1000, `MONITORING_BUFFER_BYTES: ${full} dropped, ${bytes} bytes queued`);
+      demand(
+        Number(full) > 10 && Number(bytes) <= 1000,
+        `MONITORING_BUFFER_BYTES: ${full} dropped, ${bytes} bytes queued`,
+      );
       equal(small.stderr(), '', 'MONITORING_QUIET');
       const debug = await begin({ MONITORING_DEBUG: '1' });
       await debug.call('event', 'info', 'told');
@@ -81,7 +118,8 @@ export const CONFIGURATION: readonly Clause[] = [
       const costs: number[] = [];
       for (const env of [{ MONITORING_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }, undefined]) {
         const adapter = start({ MONITORING_PORT: String(sidecar.port), ...env });
-        const threads = () => /Threads:\s*(\d+)/.exec(readFileSync(`/proc/${adapter.pid}/status`, 'utf8'))?.[1];
+        const threads = () =>
+          /Threads:\s*(\d+)/.exec(readFileSync(`/proc/${adapter.pid}/status`, 'utf8'))?.[1];
         await adapter.call('burst', 2000);
         const before = [threads(), socketsOf(adapter.pid).length];
         if (env !== undefined) await adapter.call('init', { source: 'off' });
@@ -127,7 +165,11 @@ export const CONFIGURATION: readonly Clause[] = [
       const samples = () => sidecar.records().filter(({ type }) => type === 'resource');
       await until(() => samples().length > 0, 'no record of type resource', 3000);
       const { cpu, memory, per, pid } = samples().at(-1).data;
-      equal([typeof cpu, typeof memory, per, pid], ['number', 'number', 'process', adapter.pid], 'its members');
+      equal(
+        [typeof cpu, typeof memory, per, pid],
+        ['number', 'number', 'process', adapter.pid],
+        'its members',
+      );
       demand(cpu >= 0 && memory > 0.5 && memory < 10_000, `cpu ${cpu}, memory ${memory}`);
     },
   },

@@ -62,7 +62,11 @@ export const DATA: readonly Clause[] = [
       for (const number of numbers) await adapter.call('metric', 'm', number, 'count');
       await adapter.call('event', 'info', 'numbers', { numbers });
       await until(() => sidecar.records().length >= 1, 'nothing arrived');
-      equal(sidecar.records().map(({ data }) => data.context?.numbers), [['NaN', 'Infinity', '-Infinity']], 'what arrived');
+      equal(
+        sidecar.records().map(({ data }) => data.context?.numbers),
+        [['NaN', 'Infinity', '-Infinity']],
+        'what arrived',
+      );
       equal((await statsOf(adapter)).encode, 3, 'dropped metrics');
     },
   },
@@ -87,7 +91,11 @@ export const DATA: readonly Clause[] = [
       equal(items.items.length, 256, 'items');
       equal([text.text.length, text.cut], [8192, '€'.repeat(2730)], 'texts');
       equal(record, { _truncated: true }, 'a record of 80 KB');
-      equal([integers.large, integers.small, integers.edge], ['9007199254740993', '-9007199254740993', 9007199254740991], 'integers');
+      equal(
+        [integers.large, integers.small, integers.edge],
+        ['9007199254740993', '-9007199254740993', 9007199254740991],
+        'integers',
+      );
       const longest = Math.max(...lines.map((line) => Buffer.byteLength(line)));
       demand(longest < 65_536, `a line of ${longest} bytes`);
     },
@@ -101,7 +109,11 @@ export const DATA: readonly Clause[] = [
       const { same } = await adapter.call('mutated', { a: 1, map: { b: 'two' } });
       equal(same, '1', 'whether the argument stayed as it was');
       await until(() => sidecar.records().length >= 2, 'not all arrived');
-      equal(sidecar.records()[1].data.context, { kept: { a: 1, map: { b: 'two' } } }, 'what set_context keeps');
+      equal(
+        sidecar.records()[1].data.context,
+        { kept: { a: 1, map: { b: 'two' } } },
+        'what set_context keeps',
+      );
     },
   },
   {
@@ -109,8 +121,16 @@ export const DATA: readonly Clause[] = [
     title: 'numbers, booleans, dates, bytes and nothing arrive as what they are',
     async run(world) {
       const value = {
-        whole: 3, part: 0.25, large: 1e300, tiny: 1e-7, yes: true, no: false, text: '3', none: null,
-        date: new Date(1760956245_000), bytes: Buffer.from([0, 255, 16]),
+        whole: 3,
+        part: 0.25,
+        large: 1e300,
+        tiny: 1e-7,
+        yes: true,
+        no: false,
+        text: '3',
+        none: null,
+        date: new Date(1760956245_000),
+        bytes: Buffer.from([0, 255, 16]),
       };
       const { contexts } = await sent(world, [value]);
       const wanted = { ...value, date: '2025-10-20T10:30:45Z', bytes: 'base64:AP8Q' };
@@ -127,7 +147,11 @@ export const DATA: readonly Clause[] = [
       if (language !== 'c') await adapter.call('event', 'info', 'fault');
       await adapter.call('event', 'info', 'plain', { n: 1 });
       await until(() => sidecar.records().length >= 1, 'nothing arrived');
-      equal(sidecar.records().map(({ data }) => [data.message, data.context]), [['edited', { n: 1 }]], 'what arrived');
+      equal(
+        sidecar.records().map(({ data }) => [data.message, data.context]),
+        [['edited', { n: 1 }]],
+        'what arrived',
+      );
       equal((await statsOf(adapter)).encode, 1, 'what it threw, or logged itself, counted');
     },
   },
@@ -165,9 +189,15 @@ export const DATA: readonly Clause[] = [
       const forks = ['java', 'typescript'].includes(language) ? 0 : 8;
       const each = sizeOf(world, { fast: 200, r: 25, full: 10_000, fullR: 300 });
       if (forks > 0) await adapter.call('fork', forks, each, 'span');
-      else for (let nth = 0; nth < 2 * each; nth++) await adapter.call('end', (await adapter.call('start', 's')).id ?? '', 'success');
+      else
+        for (let nth = 0; nth < 2 * each; nth++)
+          await adapter.call('end', (await adapter.call('start', 's')).id ?? '', 'success');
       const count = forks > 0 ? (forks + 1) * each : 2 * each;
-      await until(() => sidecar.records().length >= 2 * count, () => `${sidecar.records().length} of ${2 * count} arrived`, 60_000);
+      await until(
+        () => sidecar.records().length >= 2 * count,
+        () => `${sidecar.records().length} of ${2 * count} arrived`,
+        60_000,
+      );
       const ends = sidecar.records().filter(({ data }) => data.phase === 'end');
       equal(new Set(ends.map((record) => record.span_id)).size, count, 'distinct span ids');
       equal(new Set(ends.map((record) => record.trace_id)).size, count, 'distinct trace ids');

@@ -45,14 +45,17 @@ async function acknowledged({ fake, client }: World, count: number, resets: numb
   const adapter = await client(sidecar, { ack: 'memory', buffer_bytes: 2 ** 24 });
   const block = Math.ceil(count / (resets + 1));
   for (let from = 0; from < count; from += block) {
-    const working = adapter.calls(upTo(Math.min(count, from + block), from).map((n) => ['event', 'info', 'acked', { n }]));
+    const working = adapter.calls(
+      upTo(Math.min(count, from + block), from).map((n) => ['event', 'info', 'acked', { n }]),
+    );
     await pause(5);
     if (from > 0) await sidecar.stop('reset');
     await pause(30);
     if (from > 0) await sidecar.start();
     await working;
   }
-  for (let nth = 0; nth < 60 && sidecar.sessions.taken.length < count; nth++) await adapter.call('flush', 0.5);
+  for (let nth = 0; nth < 60 && sidecar.sessions.taken.length < count; nth++)
+    await adapter.call('flush', 0.5);
   const taken = sidecar.sessions.taken.map(({ data }) => data.context.n);
   equal(taken.length, count, 'records taken');
   equal(new Set(taken).size, count, 'distinct ones');
@@ -70,7 +73,10 @@ async function welcomedWhileWriting({ fake, client }: World): Promise<void> {
   const count = 260;
   await adapter.calls(upTo(count, 1).map((n) => ['event', 'info', 'large', { n, ...LARGE }]));
   await adapter.call('flush', 0.5);
-  await until(() => sidecar.sessions.taken.length === count, () => `${sidecar.sessions.taken.length} of ${count} arrived`);
+  await until(
+    () => sidecar.sessions.taken.length === count,
+    () => `${sidecar.sessions.taken.length} of ${count} arrived`,
+  );
   sidecar.sessions.deafMs = 700;
   await sidecar.stop('reset');
   await sidecar.start();
@@ -80,9 +86,14 @@ async function welcomedWhileWriting({ fake, client }: World): Promise<void> {
   await pause(700);
   sidecar.sessions.isSilent = false;
   await adapter.call('event', 'info', 'after', { n: count });
-  for (let nth = 0; nth < 40 && sidecar.sessions.taken.length <= count; nth++) await adapter.call('flush', 0.25);
+  for (let nth = 0; nth < 40 && sidecar.sessions.taken.length <= count; nth++)
+    await adapter.call('flush', 0.25);
   equal(sidecar.torn().slice(0, 1), [], 'torn on the new connection');
-  equal(sidecar.sessions.taken.map(({ data }) => data.context.n), upTo(count + 1), 'records taken');
+  equal(
+    sidecar.sessions.taken.map(({ data }) => data.context.n),
+    upTo(count + 1),
+    'records taken',
+  );
 }
 
 export const DELIVERY: readonly Clause[] = [
@@ -93,7 +104,8 @@ export const DELIVERY: readonly Clause[] = [
       const sidecar = await fake({ isAbsent: true });
       const adapter = await client(sidecar);
       const count = 500;
-      const log = (from: number, to: number) => adapter.calls(upTo(to, from).map((n) => ['event', 'info', 'ordered', { n }]));
+      const log = (from: number, to: number) =>
+        adapter.calls(upTo(to, from).map((n) => ['event', 'info', 'ordered', { n }]));
       await log(0, 100);
       await sidecar.start();
       await log(100, count);
@@ -127,13 +139,30 @@ export const DELIVERY: readonly Clause[] = [
       const dead = dying.connections.length;
       await dying.start();
       const arrived = () => numbersOf({ ...dying, records: () => dying.records().slice(-1000) });
-      await logUntil(second, () => dying.connections.length > dead && arrived().includes(filled.count - 1), 'the rest never arrived');
+      await logUntil(
+        second,
+        () => dying.connections.length > dead && arrived().includes(filled.count - 1),
+        'the rest never arrived',
+      );
       const [, ...later] = dying.connections;
-      const resent = later.flatMap(({ bytes }) => [...bytes().toString().matchAll(/^\{.*"n":(\d+)[,}].*$/gm)].map(([, n]) => Number(n)));
+      const resent = later.flatMap(({ bytes }) =>
+        [
+          ...bytes()
+            .toString()
+            .matchAll(/^\{.*"n":(\d+)[,}].*$/gm),
+        ].map(([, n]) => Number(n)),
+      );
       const torn = dying.torn().filter((piece) => later.some(({ bytes }) => bytes().includes(piece)));
       equal(torn, [], 'torn on the new connection');
-      demand((resent[0] ?? Infinity) <= filled.sent, `begins with ${resent[0]}, though ${filled.sent} was not handed on whole`);
-      equal(resent.slice(1).every((n, at) => n === (resent[at] ?? 0) + 1), true, `the numbers follow each other: ${resent.slice(0, 20)}`);
+      demand(
+        (resent[0] ?? Infinity) <= filled.sent,
+        `begins with ${resent[0]}, though ${filled.sent} was not handed on whole`,
+      );
+      equal(
+        resent.slice(1).every((n, at) => n === (resent[at] ?? 0) + 1),
+        true,
+        `the numbers follow each other: ${resent.slice(0, 20)}`,
+      );
       return language === 'perl' ? 'a record of 60 KB is sent again whole' : '';
     },
   },
@@ -165,7 +194,7 @@ export const DELIVERY: readonly Clause[] = [
       await sleeper.call('event', 'info', 'before');
       await until(() => idle.records().length === 1, 'the first record did not arrive');
       await idle.stop('drain');
-          await idle.start();
+      await idle.start();
       await pause(1200);
       await sleeper.call('event', 'info', 'after');
       await sleeper.call('flush', 5);
@@ -223,9 +252,19 @@ export const DELIVERY: readonly Clause[] = [
       await adapter.call('close');
       await adapter.call('close');
       equal((await adapter.call('event', 'info', 'too late')).kept, '0', 'after close');
-      await until(() => sidecar.connections.every(({ isEnded }) => isEnded), 'the connection was not ended in order');
+      await until(
+        () => sidecar.connections.every(({ isEnded }) => isEnded),
+        'the connection was not ended in order',
+      );
       const ends = sidecar.records().filter(({ data }) => data.phase === 'end');
-      equal(ends.map(({ data }) => [data.name, data.status]), [['inner', 'abandoned'], ['outer', 'abandoned']], 'spans');
+      equal(
+        ends.map(({ data }) => [data.name, data.status]),
+        [
+          ['inner', 'abandoned'],
+          ['outer', 'abandoned'],
+        ],
+        'spans',
+      );
       equal(sidecar.controls().at(-1)?.type, 'bye', 'the last word');
       equal((await statsOf(adapter)).closed, 1, 'records after close, counted');
       const lonely = await client(await fake({ isAbsent: true }), { quiet: true });
@@ -239,7 +278,11 @@ export const DELIVERY: readonly Clause[] = [
     id: 'C15',
     title: 'the end of the process flushes, however it comes',
     async run({ fake, client, language }) {
-      const ends = { c: ['end', 'exit'], typescript: ['end'] }[language as string] ?? ['end', 'exit', 'throw'];
+      const ends = { c: ['end', 'exit'], typescript: ['end'] }[language as string] ?? [
+        'end',
+        'exit',
+        'throw',
+      ];
       for (const how of ends) {
         const sidecar = await fake({ isAbsent: true });
         const adapter = await client({ port: sidecar.port }, { quiet: true });
@@ -277,7 +320,11 @@ export const DELIVERY: readonly Clause[] = [
     id: 'C16',
     title: 'with acknowledgements every record arrives once, though the sidecar is killed',
     async run(world) {
-      await acknowledged(world, sizeOf(world, { fast: 1200, r: 300, full: 10_000, fullR: 2000 }), world.isFull ? 5 : 3);
+      await acknowledged(
+        world,
+        sizeOf(world, { fast: 1200, r: 300, full: 10_000, fullR: 2000 }),
+        world.isFull ? 5 : 3,
+      );
       await welcomedWhileWriting(world);
       if (!world.isFull) return 'with a fake sidecar that is reset';
       return acknowledgedByRealOne(world);

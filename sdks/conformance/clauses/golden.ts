@@ -27,7 +27,9 @@ function same(found: readonly string[], wanted: readonly string[], how: string):
   if (nth < 0) return;
   const [a = 'nothing', b = 'nothing'] = [found[nth], wanted[nth]];
   const from = Math.max(0, [...a].findIndex((char, index) => char !== b[index]) - 80);
-  throw new Error(`${how}, record ${nth + 1}: …${a.slice(from, from + 200)} instead of …${b.slice(from, from + 200)}`);
+  throw new Error(
+    `${how}, record ${nth + 1}: …${a.slice(from, from + 200)} instead of …${b.slice(from, from + 200)}`,
+  );
 }
 
 export const GOLDEN: readonly Clause[] = [

@@ -17,7 +17,9 @@ export function socketsOf(pid: number): string[] {
     }
   });
   const standard = found.flatMap(({ fd, to }) => (fd <= 2 ? [to] : []));
-  return found.flatMap(({ fd, to }) => (fd > 2 && to.startsWith('socket:') && !standard.includes(to) ? [to] : []));
+  return found.flatMap(({ fd, to }) =>
+    fd > 2 && to.startsWith('socket:') && !standard.includes(to) ? [to] : [],
+  );
 }
 
 export const PROCESS: readonly Clause[] = [
@@ -37,10 +39,17 @@ export const PROCESS: readonly Clause[] = [
       await adapter.call('event', 'info', 'after', { n: 0 });
       const events = () => sidecar.records().filter(({ type }) => type === 'event');
       const count = (children + 1) * each + 1;
-      await until(() => events().length >= count, () => `${events().length} of ${count} arrived`);
+      await until(
+        () => events().length >= count,
+        () => `${events().length} of ${count} arrived`,
+      );
       const names = events().map(({ data }) => `${data.message} ${data.context.n}`);
       equal([names.length, new Set(names).size, sidecar.torn()], [count, count, []], 'records');
-      equal(new Set(events().map(({ data, span_id }) => `${data.context.region} ${span_id}`)).size, 1, 'contexts and spans');
+      equal(
+        new Set(events().map(({ data, span_id }) => `${data.context.region} ${span_id}`)).size,
+        1,
+        'contexts and spans',
+      );
       equal(events()[0].span_id, span, 'the span');
       equal(sidecar.connections.length, children + 1, 'connections');
 
@@ -53,7 +62,11 @@ export const PROCESS: readonly Clause[] = [
       for (let nth = 0; nth < 20 && (await parent.call('flush', 0.5)).done !== '1'; nth++) {}
       await until(() => absent.records().length >= 5, 'the parent’s backlog did not arrive');
       await pause(50);
-      equal(absent.records().map(({ data }) => data.context.n), [0, 1, 2, 3, 4], 'the parent’s backlog, once');
+      equal(
+        absent.records().map(({ data }) => data.context.n),
+        [0, 1, 2, 3, 4],
+        'the parent’s backlog, once',
+      );
       return `${children} children of ${each} records`;
     },
   },
@@ -69,7 +82,11 @@ export const PROCESS: readonly Clause[] = [
       equal((await adapter.call('fork', 4, 0, 'idle')).failed, '0', 'children that failed');
       await adapter.call('event', 'info', 'after');
       await until(() => sidecar.records().length >= 3, 'the parent’s connection is dead');
-      equal([sidecar.connections.length, sidecar.records().length, adapter.stderr()], [1, 3, ''], 'connections, records, stderr');
+      equal(
+        [sidecar.connections.length, sidecar.records().length, adapter.stderr()],
+        [1, 3, ''],
+        'connections, records, stderr',
+      );
       equal((await statsOf(adapter)).connects, 1, 'connections of the parent');
     },
   },
@@ -87,7 +104,11 @@ export const PROCESS: readonly Clause[] = [
       later(() => rmSync(folder, { recursive: true, force: true }));
       await adapter.call('run_child', 'sh', '-c', `ls -l /proc/$$/fd > '${folder}/open'`);
       const open = readFileSync(join(folder, 'open'), 'utf8');
-      equal(sockets.filter((socket) => open.includes(socket)), [], 'sockets that the child has, too');
+      equal(
+        sockets.filter((socket) => open.includes(socket)),
+        [],
+        'sockets that the child has, too',
+      );
     },
   },
   {
@@ -105,7 +126,11 @@ export const PROCESS: readonly Clause[] = [
       await adapter.call('threads', threads, each);
       await adapter.call('flush', 10);
       const count = threads * each;
-      await until(() => sidecar.lines().length >= count, () => `${sidecar.lines().length} of ${count} arrived`, 60_000);
+      await until(
+        () => sidecar.lines().length >= count,
+        () => `${sidecar.lines().length} of ${count} arrived`,
+        60_000,
+      );
       equal(sidecar.torn(), [], 'torn frames');
       const next = new Map<string, number>();
       for (const { data } of sidecar.records()) {
@@ -125,10 +150,18 @@ export const PROCESS: readonly Clause[] = [
       const adapter = await client(sidecar);
       await adapter.call('siblings');
       const names = language === 'typescript' ? 2 : 4;
-      await until(() => sidecar.records().length >= names * 5, () => `${sidecar.records().length} of ${names * 5} arrived`);
-      const starts = new Map(sidecar.records().flatMap(({ data, span_id }) => (data.phase === 'start' ? [[data.name, span_id]] : [])));
+      await until(
+        () => sidecar.records().length >= names * 5,
+        () => `${sidecar.records().length} of ${names * 5} arrived`,
+      );
+      const starts = new Map(
+        sidecar
+          .records()
+          .flatMap(({ data, span_id }) => (data.phase === 'start' ? [[data.name, span_id]] : [])),
+      );
       for (const { type, data, span_id } of sidecar.records()) {
-        if (type === 'event') equal(span_id, starts.get(data.message), `the span of an event of ${data.message}`);
+        if (type === 'event')
+          equal(span_id, starts.get(data.message), `the span of an event of ${data.message}`);
         demand(data.parent_span_id === undefined, `${data.name} is a child of a sibling`);
       }
     },

@@ -12,7 +12,8 @@ const repeat = <T>(count: number, one: T): T[] => Array.from({ length: count }, 
 
 /** A line of /proc/PID/status. */
 function statusOf({ pid }: Adapter, name: string): string {
-  const [, value = ''] = new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  const [, value = ''] =
+    new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return value;
 }
 
@@ -25,7 +26,8 @@ async function slowest(world: World, count: number): Promise<Record<string, { p9
     times[name] = { p999: Number(p999), max: Number(max) };
     adapter.kill();
   };
-  for (const reading of ['all', 'none', 'slow'] as const) await measure(`reading ${reading}`, (await world.fake({ reading })).port);
+  for (const reading of ['all', 'none', 'slow'] as const)
+    await measure(`reading ${reading}`, (await world.fake({ reading })).port);
   await measure('refused', (await world.fake({ isAbsent: true })).port);
   const hole = await startBlackHole();
   world.later(hole.close);
@@ -69,7 +71,10 @@ export const SAFETY: readonly Clause[] = [
       await Promise.all([adapter.calls(fuzz(1, count)), absent.calls(fuzz(2, Math.min(count, 1000)))]);
       await adapter.call('set_context', 'job_id', null);
       await adapter.call('event', 'info', 'it lives');
-      await until(() => sidecar.lines().some((line) => line.includes('it lives')), 'nothing arrives after the fuzz');
+      await until(
+        () => sidecar.lines().some((line) => line.includes('it lives')),
+        'nothing arrives after the fuzz',
+      );
       equal(sidecar.torn(), [], 'torn frames');
       for (const record of sidecar.records()) {
         const faults = faultsOf(record);
@@ -88,9 +93,13 @@ export const SAFETY: readonly Clause[] = [
       const [p999Ms, maxMs] = world.isFull ? [5, 50] : [1500, 1500];
       const times = await slowest(world, count);
       for (const [state, { p999, max }] of Object.entries(times)) {
-        demand(p999 <= p999Ms * 1000 && max <= maxMs * 1000, `${state}: p99.9 ${p999.toFixed()} µs, max ${max.toFixed()} µs`);
+        demand(
+          p999 <= p999Ms * 1000 && max <= maxMs * 1000,
+          `${state}: p99.9 ${p999.toFixed()} µs, max ${max.toFixed()} µs`,
+        );
       }
-      const worst = (pick: (of: { p999: number; max: number }) => number) => Math.max(...Object.values(times).map(pick));
+      const worst = (pick: (of: { p999: number; max: number }) => number) =>
+        Math.max(...Object.values(times).map(pick));
       return `worst p99.9 ${worst(({ p999 }) => p999).toFixed()} µs, worst ${worst(({ max }) => max).toFixed()} µs, of ${count} calls in each of ${Object.keys(times).length} states`;
     },
   },
@@ -130,13 +139,20 @@ export const SAFETY: readonly Clause[] = [
       };
       const { id: span = '' } = await adapter.call('start', 'early');
       const ordinary = await fill('info');
-      demand(ordinary > 0.8 * limit - 300 && ordinary <= 0.8 * limit, `ordinary records fill ${ordinary} of ${limit} bytes`);
-      const kept = async (...command: readonly [Parameters<Adapter['call']>[0], ...Value[]]) => (await adapter.call(...command)).kept;
+      demand(
+        ordinary > 0.8 * limit - 300 && ordinary <= 0.8 * limit,
+        `ordinary records fill ${ordinary} of ${limit} bytes`,
+      );
+      const kept = async (...command: readonly [Parameters<Adapter['call']>[0], ...Value[]]) =>
+        (await adapter.call(...command)).kept;
       equal(await kept('progress', 'job', 50, 'running'), '0', 'progress at 80 %');
       equal(await kept('progress', 'job', 100, 'completed'), '1', 'final progress at 80 %');
       equal(await kept('end', span, 'success'), '1', 'the end of a span at 80 %');
       const important = await fill('warn');
-      demand(important > limit - 300 && important <= limit, `important records fill ${important} of ${limit} bytes`);
+      demand(
+        important > limit - 300 && important <= limit,
+        `important records fill ${important} of ${limit} bytes`,
+      );
       equal(await kept('event', 'fatal', 'x'.repeat(200)), '0', 'at 100 %');
     },
   },
@@ -170,7 +186,8 @@ export const SAFETY: readonly Clause[] = [
   },
   {
     id: 'C7',
-    title: 'an argument that logs while it is read, and a bridge from the host’s logging, do not run in circles',
+    title:
+      'an argument that logs while it is read, and a bridge from the host’s logging, do not run in circles',
     async run({ fake, client, language }) {
       const sidecar = await fake();
       const adapter = await client(sidecar, language === 'c' ? { before_send: 'edit' } : {});
@@ -193,12 +210,20 @@ export const SAFETY: readonly Clause[] = [
       const sidecar = await fake();
       const adapter = start();
       // Without those from 32 on, which libraries of threads keep to themselves.
-      const signals = () => ['SigIgn', 'SigCgt', 'SigBlk'].map((name) => BigInt(`0x${statusOf(adapter, name)}`) & 0x7fffffffn).map(String);
+      const signals = () =>
+        ['SigIgn', 'SigCgt', 'SigBlk']
+          .map((name) => BigInt(`0x${statusOf(adapter, name)}`) & 0x7fffffffn)
+          .map(String);
       await adapter.call('seed', 7);
       const { value: wanted } = await adapter.call('random');
       await adapter.call('seed', 7);
       const [state, mask] = [(await adapter.call('state')).state, signals()];
-      await adapter.call('init', { source: 'conformance', host: '127.0.0.1', port: sidecar.port, ack: 'memory' });
+      await adapter.call('init', {
+        source: 'conformance',
+        host: '127.0.0.1',
+        port: sidecar.port,
+        ack: 'memory',
+      });
       if (language === 'typescript') await adapter.call('ready');
       const { id: span = '' } = await adapter.call('start', 'a span');
       await adapter.call('event', 'info', 'an event', { n: 1 });

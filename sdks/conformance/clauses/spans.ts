@@ -40,9 +40,15 @@ export const SPANS: readonly Clause[] = [
       equal(await where('environment again'), [TRACE, SPAN, 'env-job'], 'of the environment, again');
       const fresh = await client(sidecar);
       await fresh.call('start', 'fresh');
-      await until(() => sidecar.records().some(({ data }) => data.name === 'fresh'), 'the fresh span did not arrive');
+      await until(
+        () => sidecar.records().some(({ data }) => data.name === 'fresh'),
+        'the fresh span did not arrive',
+      );
       const { trace_id: trace, data } = sidecar.records().find((record) => record.data.name === 'fresh');
-      demand(/^[0-9a-f]{32}$/.test(trace) && trace !== TRACE && data.parent_span_id === undefined, `a fresh trace: ${trace}`);
+      demand(
+        /^[0-9a-f]{32}$/.test(trace) && trace !== TRACE && data.parent_span_id === undefined,
+        `a fresh trace: ${trace}`,
+      );
     },
   },
   {
@@ -79,14 +85,25 @@ export const SPANS: readonly Clause[] = [
       const { value: traceparent = '' } = await adapter.call('traceparent');
       const wanted = ['127.0.0.1', String(sidecar.port), 'job-1', traceparent];
       const names = ['MONITORING_HOST', 'MONITORING_PORT', 'MONITORING_JOB_ID', 'TRACEPARENT'];
-      equal(names.map((name) => env[name]), wanted, 'child_env');
+      equal(
+        names.map((name) => env[name]),
+        wanted,
+        'child_env',
+      );
       const line = `${command.argv.map((word) => `'${word}'`).join(' ')} < '${folder}/commands'`;
       equal((await adapter.call('run_child', 'sh', '-c', line)).status, '0', 'the status of the child');
       await adapter.call('end', span, 'success');
-      await until(() => sidecar.records().filter(({ source }) => source === 'child').length >= 2, 'the child’s span did not arrive');
+      await until(
+        () => sidecar.records().filter(({ source }) => source === 'child').length >= 2,
+        'the child’s span did not arrive',
+      );
       const parent = sidecar.records().find(({ data }) => data.name === 'parent');
       const child = sidecar.records().find(({ data }) => data.name === 'in-child');
-      equal([child.trace_id, child.data.parent_span_id, child.job_id], [parent.trace_id, span, 'job-1'], 'the child’s span');
+      equal(
+        [child.trace_id, child.data.parent_span_id, child.job_id],
+        [parent.trace_id, span, 'job-1'],
+        'the child’s span',
+      );
       const after = await adapter.call('child_env');
       equal(after.TRACEPARENT, undefined, 'TRACEPARENT after the span');
     },
@@ -100,13 +117,20 @@ export const SPANS: readonly Clause[] = [
       const { id = '' } = await adapter.call('start', 'by hand');
       equal((await adapter.call('end', id, 'success')).kept, '1', 'the first end');
       equal((await adapter.call('end', id, 'success')).kept, '0', 'the second end');
-      equal((await adapter.call('end', 'ffffffffffffffff', 'success')).kept, '0', 'the end of a span that never was');
+      equal(
+        (await adapter.call('end', 'ffffffffffffffff', 'success')).kept,
+        '0',
+        'the end of a span that never was',
+      );
       equal((await statsOf(adapter)).unknown_spans, 2, 'unknown spans');
       await adapter.call('scoped', 'left', 'return');
       const { rethrown } = await adapter.call('scoped', 'thrown', 'throw');
       if (language !== 'c') equal(rethrown, 'it broke', 'what is thrown on');
       const ends = () => sidecar.records().filter(({ data }) => data.phase === 'end');
-      await until(() => ends().some(({ data }) => data.name === 'thrown'), 'the end of the scope did not arrive');
+      await until(
+        () => ends().some(({ data }) => data.name === 'thrown'),
+        'the end of the scope did not arrive',
+      );
       const [, left] = ends();
       const thrown = ends().find(({ data }) => data.name === 'thrown');
       equal(left.data.status, 'success', 'a scope that is left');
