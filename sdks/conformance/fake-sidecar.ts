@@ -1,8 +1,8 @@
 /** A sidecar's end of the socket that keeps what arrives, and can be slow, deaf, draining or gone. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { Unpackr } from 'msgpackr';
 
 /** A record as it was on the wire. */
@@ -119,6 +119,8 @@ export async function startFake({
     port = (server.address() as { port: number }).port;
   };
   const stop = async (way: 'drain' | 'reset') => {
+    // Right behind a look at the sockets, so that hardly a connection waits to be accepted, which would be reset.
+    await new Promise(setImmediate);
     const stopping = server;
     server = undefined;
     for (const { socket } of connections) {
@@ -230,23 +232,22 @@ function session(socket: Socket, state: Sessions) {
 /** A port whose queue of connections is full and never emptied: a SYN is never answered. `close` frees it. */
 export async function startBlackHole(): Promise<{ readonly port: number; close(): Promise<void> }> {
   const source = `
-    const { createServer, connect } = require('node:net');
-    const { parentPort } = require('node:worker_threads');
-    const server = createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-      const { port } = server.address();
-      parentPort.postMessage(port);
+    const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, String(server.address().port));
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     });`;
-  const worker = new Worker(source, { eval: true });
-  const [port] = (await once(worker, 'message')) as [number];
-  const { connect } = await import('node:net');
+  const deaf = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [text] = (await once(deaf.stdout, 'data')) as [Buffer];
+  const port = Number(text);
   const fillers = Array.from({ length: 8 }, () => connect({ port, host: '127.0.0.1' }).on('error', () => {}));
   await pause(200);
   return {
     port,
     async close() {
       for (const filler of fillers) filler.destroy();
-      await worker.terminate();
+      const ended = once(deaf, 'close');
+      deaf.kill('SIGKILL');
+      await ended;
     },
   };
 }

@@ -33,6 +33,65 @@ async function logUntil(adapter: Adapter, holds: () => boolean, what: string): P
   }
 }
 
+/**
+ * Records while the sidecar restarts again and again; `undefined` where that says nothing: a connection that the kernel
+ * had made was not accepted yet when the listener closed, and what was sent on it is lost to whoever asks for no
+ * acknowledgement.
+ */
+async function restarted(world: World): Promise<string | undefined> {
+  const busy = await world.fake();
+  const worker = await world.client(busy, { quiet: true });
+  const count = sizeOf(world, { fast: 4000, r: 800, full: 100_000, fullR: 8000 });
+  let isOver = false;
+  const working = worker.calls(upTo(count).map((n) => ['event', 'info', 'busy', { n }])).finally(() => {
+    isOver = true;
+  });
+  let restarts = 0;
+  while (!isOver) {
+    await pause(40);
+    await busy.stop('drain');
+    await busy.start();
+    restarts++;
+  }
+  await working;
+  for (let nth = 0; nth < 40 && (await worker.call('flush', 0.5)).done !== '1'; nth++) {}
+  const { full = 0, connects = 0 } = await statsOf(worker);
+  const hasAll = () => numbersOf(busy).length >= count - full;
+  await until(hasAll, '', 5000).catch(() => {});
+  if (!hasAll() && connects > busy.connections.length) return undefined;
+  demand(hasAll(), `${numbersOf(busy).length} of ${count - full} arrived over ${restarts} restarts`);
+  equal([new Set(numbersOf(busy)).size, busy.torn()], [count - full, []], 'distinct records');
+  return `${count} records over ${restarts} restarts`;
+}
+
+/** Ends a program that has a record to send and a fifth of a second to reach the sidecar, which is there since a moment ago. */
+async function endsBy({ fake, client, language }: World, how: string): Promise<void> {
+  const sidecar = await fake({ isAbsent: true });
+  const adapter = await client({ port: sidecar.port }, { quiet: true });
+  await adapter.call('start', 'open');
+  await sidecar.start();
+  if (how === 'end') {
+    await adapter.call('event', 'info', 'last words');
+    await adapter.end();
+  } else {
+    adapter.call('die', 'last words', how).catch(() => {});
+    await adapter.exited;
+  }
+  await until(
+    () => sidecar.records().some(({ data }) => data.message === 'last words'),
+    `the last words did not arrive by ${how}: ${adapter.stderr().slice(0, 300)}`,
+    3000,
+  );
+  if (language === 'typescript') return;
+  const statuses = sidecar.records().flatMap(({ data }) => (data.phase === 'end' ? [data.status] : []));
+  equal(statuses, ['abandoned'], `the open span, by ${how}`);
+}
+
+/** Of what has to be done within a time: a machine that is busy may be late, but not each of three times. */
+async function thrice(work: () => Promise<void>): Promise<void> {
+  await work().catch(work).catch(work);
+}
+
 /** How long a call took, in ms. */
 const took = async (adapter: Adapter, operation: 'flush' | 'close', ...args: Value[]) => {
   const { done, ms } = await adapter.call(operation, ...args);
@@ -199,30 +258,11 @@ export const DELIVERY: readonly Clause[] = [
       await sleeper.call('event', 'info', 'after');
       await sleeper.call('flush', 5);
       await until(() => idle.records().length === 2, 'the record after the restart did not arrive', 5000);
-      const busy = await fake();
-      const worker = await client(busy, { quiet: true });
-      const count = sizeOf(world, { fast: 4000, r: 800, full: 100_000, fullR: 8000 });
-      let isOver = false;
-      const working = worker.calls(upTo(count).map((n) => ['event', 'info', 'busy', { n }])).then(() => {
-        isOver = true;
-      });
-      let restarts = 0;
-      while (!isOver) {
-        await pause(40);
-        await busy.stop('drain');
-        await busy.start();
-        restarts++;
+      for (let attempt = 1; ; attempt++) {
+        const found = await restarted(world);
+        if (found !== undefined) return found;
+        demand(attempt < 5, 'each time a connection was not accepted before the listener closed');
       }
-      await working;
-      for (let nth = 0; nth < 40 && (await worker.call('flush', 0.5)).done !== '1'; nth++) {}
-      const { full = 0 } = await statsOf(worker);
-      await until(
-        () => numbersOf(busy).length >= count - full,
-        () => `${numbersOf(busy).length} of ${count - full} arrived over ${restarts} restarts`,
-        5000,
-      );
-      equal([new Set(numbersOf(busy)).size, busy.torn()], [count - full, []], 'distinct records');
-      return `${count} records over ${restarts} restarts`;
     },
   },
   {
@@ -277,33 +317,14 @@ export const DELIVERY: readonly Clause[] = [
   {
     id: 'C15',
     title: 'the end of the process flushes, however it comes',
-    async run({ fake, client, language }) {
+    async run(world) {
+      const { fake, client, language } = world;
       const ends = { c: ['end', 'exit'], typescript: ['end'] }[language as string] ?? [
         'end',
         'exit',
         'throw',
       ];
-      for (const how of ends) {
-        const sidecar = await fake({ isAbsent: true });
-        const adapter = await client({ port: sidecar.port }, { quiet: true });
-        await adapter.call('start', 'open');
-        await sidecar.start();
-        if (how === 'end') {
-          await adapter.call('event', 'info', 'last words');
-          await adapter.end();
-        } else {
-          adapter.call('die', 'last words', how).catch(() => {});
-          await adapter.exited;
-        }
-        await until(
-          () => sidecar.records().some(({ data }) => data.message === 'last words'),
-          `the last words did not arrive by ${how}: ${adapter.stderr().slice(0, 300)}`,
-          3000,
-        );
-        if (language === 'typescript') continue;
-        const statuses = sidecar.records().flatMap(({ data }) => (data.phase === 'end' ? [data.status] : []));
-        equal(statuses, ['abandoned'], `the open span, by ${how}`);
-      }
+      for (const how of ends) await thrice(() => endsBy(world, how));
       if (language !== 'typescript') return ends.join(', ');
       // Nothing can wait once Node.js ends: what was logged on a connection is out, as the call has written it.
       for (const how of ['exit', 'throw']) {
