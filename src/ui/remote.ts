@@ -50,12 +50,15 @@ export function useRemote<T>(path: string | undefined, version: unknown = 0, eve
   return held.path === path ? held.answer : {};
 }
 
-/** Listens to the stream while its component is there. `undefined` listens to nothing. */
+/**
+ * Listens to the stream while its component is there; `hello` comes first, whenever it is connected. `undefined`
+ * listens to nothing.
+ */
 export function useStream(query: string | undefined, hear: (event: string, data: never) => void): void {
   useEffect(() => {
     if (query === undefined) return;
     const stream = new EventSource(`/api/v1/stream?${query}`);
-    for (const name of ['overview', 'health', 'config', 'jobs', 'job', 'trace', 'tail', 'gap']) {
+    for (const name of ['hello', 'overview', 'health', 'config', 'jobs', 'job', 'trace', 'tail', 'gap']) {
       stream.addEventListener(name, (event) => hear(name, JSON.parse(event.data) as never));
     }
     stream.addEventListener('hello', () => {

@@ -53,6 +53,8 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
   const [paused, setPaused] = useState(false);
   const [note, setNote] = useState('');
   const [evicted, setEvicted] = useState(false);
+  // What came in before the stream listened is asked for once it does: nothing falls between the two.
+  const [listening, setListening] = useState('');
   const isPaused = useRef(paused);
   isPaused.current = paused;
 
@@ -67,6 +69,7 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
     setEvicted(false);
   }, [query]);
   useStream(query, (event, data) => {
+    if (event === 'hello') setListening(query);
     if (event === 'evicted') {
       setEvicted(true);
       setNote('Newer tabs have the streams: this one asks every few seconds. Load it again to have one.');
@@ -80,7 +83,9 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
   });
   // Only what comes in is remembered with all that the tail shows of it.
   const past =
-    at === 'ingest' ? `/api/v1/messages?${filter}${filter.size > 0 ? '&' : ''}limit=${PAST}` : undefined;
+    at === 'ingest' && listening === query
+      ? `/api/v1/messages?${filter}${filter.size > 0 ? '&' : ''}limit=${PAST}`
+      : undefined;
   const { data } = useRemote<Batch>(past, 0, evicted ? POLL_MS : 0);
   useEffect(() => {
     if (data === undefined) return;

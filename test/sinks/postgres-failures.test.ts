@@ -228,7 +228,10 @@ describe('a server that', () => {
       const killed = server.kill();
       await flood(50);
       await killed;
-      await eventually(() => expect(lane.stats().lastError).not.toBe(''));
+      await eventually(async () => {
+        await flood(1);
+        expect(lane.stats().lastError).not.toBe('');
+      });
       await server.start();
     }
     await eventually(() => expect(ended('delivered')).toHaveLength(sent.length));

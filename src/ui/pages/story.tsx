@@ -12,7 +12,10 @@ const TABS = ['Timeline', 'Logs', 'Metrics & resources', 'Raw'] as const;
 /** A job or a trace: its services, spans and messages. */
 export function StoryPage({ kind, id }: { kind: 'job' | 'trace'; id: string }) {
   const [version, setVersion] = useState(0);
-  useStream(`topics=${kind}:${encodeURIComponent(id)}`, () => setVersion((last) => last + 1));
+  useStream(
+    `topics=${kind}:${encodeURIComponent(id)}`,
+    (event) => event === kind && setVersion((last) => last + 1),
+  );
   const path = `/api/v1/${kind}s/${encodeURIComponent(id)}?limit=5000`;
   const { data: story, error } = useRemote<Story>(path, version, 10_000);
   return (
