@@ -1,5 +1,7 @@
 export default {
   testEnvironment: 'node',
+  // Node keeps the modules of every suite that a process has run: a process with gigabytes of them only collects garbage.
+  workerIdleMemoryLimit: '1GB',
   testMatch: ['<rootDir>/{test,marble-tests,pipelines}/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
