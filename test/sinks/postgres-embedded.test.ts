@@ -5,7 +5,7 @@ import { expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import type { SinkContext } from '../../src/deliver/sink.ts';
 import { openPostgres } from './postgres-server.ts';
-import { afterwards, batch, close, ids, type LogLine, send, sinkContext } from './support.ts';
+import { afterwards, batch, close, eventually, ids, type LogLine, send, sinkContext } from './support.ts';
 
 jest.setTimeout(120_000);
 
@@ -102,6 +102,26 @@ test('one that was killed is started anew', async () => {
   afterwards(() => client.end());
   const { rows } = await client.query('SELECT count(*)::int AS n FROM monitoring_events');
   expect(rows).toEqual([{ n: 3 }]);
+});
+
+test('one that is killed while it is used is started anew, at the same address', async () => {
+  const context = await contextWithFolder();
+  const sink = openPostgres({ embedded: true }, context);
+  await send(sink, batch(2));
+  const before = runningOf(context);
+  const killed = await pidOf(context);
+  process.kill(killed, 'SIGKILL');
+  const next = batch(3);
+  // The server's other processes take a moment to see that it is gone; until then they do their work.
+  await eventually(async () => {
+    await send(sink, next);
+    expect(await pidOf(context)).not.toBe(killed);
+  });
+  expect(runningOf(context)).toEqual(before);
+  const client = await connect(before);
+  afterwards(() => client.end());
+  const { rows } = await client.query('SELECT count(*)::int AS n FROM monitoring_events');
+  expect(rows).toEqual([{ n: 5 }]);
 });
 
 test('a folder that the server may not enter says so', async () => {

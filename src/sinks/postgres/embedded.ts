@@ -11,6 +11,8 @@ import { exists, prepareFolder, serverUser, writePassword } from './embedded/fil
 /** A PostgreSQL that the sidecar runs for itself. */
 export interface Embedded {
   readonly connectionString: string;
+  /** Starts it anew, at the same address, if it has been killed or stopped meanwhile; else does next to nothing. */
+  keepUp(): Promise<void>;
   /** Stops it once nobody in this process uses it any more. */
   stop(): Promise<void>;
 }
@@ -18,7 +20,7 @@ export interface Embedded {
 /** A folder's server and how many backends use it: after a reload an old one drains beside its successor. */
 interface Shared {
   users: number;
-  readonly started: Promise<{ readonly connectionString: string; readonly stop: () => Promise<void> }>;
+  readonly started: Promise<Embedded>;
 }
 
 /** Who signs in. */
@@ -40,15 +42,15 @@ export async function startEmbedded(folder: string, log: Log): Promise<Embedded>
     await started?.stop();
   };
   try {
-    const { connectionString } = await server.started;
-    return { connectionString, stop: leave };
+    const { connectionString, keepUp } = await server.started;
+    return { connectionString, keepUp, stop: leave };
   } catch (error) {
     await leave();
     throw error;
   }
 }
 
-async function start(folder: string, log: Log) {
+async function start(folder: string, log: Log): Promise<Embedded> {
   const { initdb, pg_ctl } = await loadBinaries();
   const user = await serverUser();
   const as = { ...user, cwd: '/' };
@@ -60,31 +62,56 @@ async function start(folder: string, log: Log) {
     await initialise(initdb, data, passwordFile, as);
   }
   const control = (...args: string[]) => run(pg_ctl, [...args, '-D', data], as);
-  // It may still run, if the sidecar was killed.
-  const isRunning = await control('status').then(
-    () => true,
-    () => false,
-  );
-  if (!isRunning) {
-    const port = await freePort();
+  const launch = async (port: number) => {
     const flags = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''`;
     const logFile = join(folder, 'server.log');
     await control('start', '-w', '-s', '-t', `${START_SECONDS}`, '-l', logFile, '-o', flags).catch(() => {
       throw new Error(`the embedded PostgreSQL does not start; see ${logFile}`);
     });
-  }
-  const port = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[3];
-  const password = (await readFile(passwordFile, 'utf8')).trim();
-  log.info(
-    { folder, port: Number(port), user: USER, password_file: passwordFile },
-    'Embedded PostgreSQL runs',
+  };
+  /** Of the server that runs: the first and the fourth line of its lock file. */
+  const running = async () => {
+    const [pid, , , port] = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n').map(Number);
+    log.info({ folder, port, user: USER, password_file: passwordFile }, 'Embedded PostgreSQL runs');
+    return { pid: pid ?? 0, port: port ?? 0 };
+  };
+  // It may still run, if the sidecar was killed.
+  const isRunning = await control('status').then(
+    () => true,
+    () => false,
   );
+  if (!isRunning) await launch(await freePort());
+  const password = (await readFile(passwordFile, 'utf8')).trim();
+  const { pid, port } = await running();
+  let serverPid = pid;
+  let restarting: Promise<void> | undefined;
+  const restart = async () => {
+    log.warn({ folder }, 'Embedded PostgreSQL has ended and is started anew');
+    await launch(port);
+    serverPid = (await running()).pid;
+  };
   return {
     connectionString: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,
+    keepUp: () => {
+      if (isAlive(serverPid)) return Promise.resolve();
+      restarting ??= restart().finally(() => {
+        restarting = undefined;
+      });
+      return restarting;
+    },
     stop: async () => {
       await control('stop', '-w', '-s', '-m', 'fast').catch(() => {});
     },
   };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Of another user, if that is not allowed.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** Sets the files up beside their place, so that one that was killed meanwhile leaves nothing that looks ready. */

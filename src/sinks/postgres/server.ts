@@ -50,7 +50,7 @@ export function serverOf(settings: ServerOptions, context: SinkContext): Server 
   };
 
   return {
-    pool: () => {
+    pool: async () => {
       if (opened === undefined) {
         opened = open();
         // A file may be missing for now.
@@ -58,7 +58,9 @@ export function serverOf(settings: ServerOptions, context: SinkContext): Server 
           opened = undefined;
         });
       }
-      return opened;
+      const pool = await opened;
+      await embedded?.keepUp();
+      return pool;
     },
     close: async () => {
       const pool = await opened?.catch(() => undefined);
