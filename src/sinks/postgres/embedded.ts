@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { kill } from 'node:process';
 import { promisify } from 'node:util';
 import type { Log } from '../../context.ts';
 import { loadBinaries } from './embedded/binaries.ts';
@@ -107,7 +108,7 @@ async function start(folder: string, log: Log): Promise<Embedded> {
 
 function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return kill(pid, 0);
   } catch (error) {
     // Of another user, if that is not allowed.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
