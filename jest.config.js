@@ -1,5 +1,7 @@
 export default {
   testEnvironment: 'node',
+  // For a slow machine; nothing is slow by itself.
+  testTimeout: 60_000,
   // Node keeps the modules of every suite that a process has run: a process with gigabytes of them only collects garbage.
   workerIdleMemoryLimit: '1GB',
   testMatch: ['<rootDir>/{test,marble-tests,pipelines}/**/*.test.ts'],

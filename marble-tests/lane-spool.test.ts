@@ -70,6 +70,34 @@ describe('memory first', () => {
     expect(full.filter((line) => line.endsWith('true')).length).toBeLessThan(4);
   });
 
+  test('a stuck one spills before it is full, and what comes back is at most half of the bound', () => {
+    // Six of ten wait behind the first, which hangs: more than half the bound.
+    const { spool, outcomes, full } = playWith(
+      { answers: [`${'-'.repeat(100)}|`, '|'], options },
+      (stage) => {
+        offerEach(stage, 1, 6);
+        stage.at(25, () => offerEach(stage, 7, 7));
+        stage.at(30, () => {
+          expect(stage.lane.stats().queueBytes).toBeLessThan(700);
+          offerEach(stage, 8, 30);
+        });
+        stage.at(90, () => expect(stage.lane.stats().queueBytes).toBeLessThanOrEqual(600));
+      },
+    );
+    expect(spool.seen).toEqual(count(2, 30));
+    expect(numbersOf(outcomes)).toEqual(count(1, 30));
+    expect(full[0]).toBe('0 false');
+  });
+
+  test('one that is stuck with little goes on without the disk', () => {
+    const { spool, outcomes } = playWith({ answers: [`${'-'.repeat(100)}|`, '|'], options }, (stage) => {
+      offerEach(stage, 1, 3);
+      stage.at(50, () => offerEach(stage, 4, 5));
+    });
+    expect(spool.seen).toEqual([]);
+    expect(numbersOf(outcomes)).toEqual(count(1, 5));
+  });
+
   test('a slow one makes the input wait, for a while; then it spills', () => {
     const { spool, outcomes, full } = playWith({ answers: ['----------|'], options }, (stage) => {
       offerEach(stage, 1, 20);

@@ -90,7 +90,7 @@ export const ruleSchema = z.strictObject({
     .enum(['spill', 'shed', 'block'])
     .default('spill')
     .describe(
-      "What happens when the backend's queue is full and it does not keep up: `spill` writes to disk what comes, and sends it in order later; `shed` drops the least important messages, counted; `block` stops reading from the sockets.",
+      "What happens when the backend's queue is full, or the backend makes no progress: `spill` writes to disk what comes, and sends it in order later; `shed` drops the least important messages once the queue is full, counted; `block` then stops reading from the sockets.",
     ),
   filter: filterSchema.optional().describe('Which messages the rule takes; without it, all.'),
   config: z

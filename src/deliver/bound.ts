@@ -11,7 +11,8 @@ const RESERVE = 1.25;
 const RESERVE_RELIEF = 1.2;
 
 /**
- * Holds the lane to its bound; call it after every change of what it holds and of the breaker.
+ * Holds the lane to its bound; call it after every change of what it holds and of the breaker. What waits for a backend
+ * that makes no progress goes to disk before that, where it may: from there it comes back as it is needed.
  *
  * States: free → full (at the bound of a backend that makes progress: the input waits) → free below 90 %; or →
  * stuck (at the bound of one that does not, or not enough for a while: spills what may go to disk, sheds the rest
@@ -19,6 +20,7 @@ const RESERVE_RELIEF = 1.2;
  */
 export function reviewBound(lane: LaneState, nowMs: number): void {
   if (lane.deadlineMs !== undefined) return;
+  if (ownBytes(lane) > lane.aheadBytes && isStuck(lane, nowMs)) spill(lane, nowMs);
   const over = isOver(lane);
   lane.queue.setPatient(heldBytes(lane) <= lane.options.queueMaxBytes * PATIENCE, nowMs);
   if (!over) {

@@ -53,6 +53,8 @@ export interface LaneState {
   readonly sink: Sink;
   readonly options: LaneOptions;
   readonly stallAfterMs: number;
+  /** See `aheadBytes` in spilling.ts. */
+  readonly aheadBytes: number;
   readonly context: DeliverContext;
   readonly queue: Queue;
   readonly spool: LaneSpool | undefined;

@@ -12,7 +12,7 @@ import type { Delivery, Outcome } from './outcome.ts';
 import { createQueue } from './queue.ts';
 import { errorText } from './retry.ts';
 import type { MergeLimits, Sink } from './sink.ts';
-import { spool } from './spilling.ts';
+import { aheadBytes, spool } from './spilling.ts';
 import type { LaneSpool } from './spools.ts';
 
 export type { DeliverContext, LaneOptions } from './lane-state.ts';
@@ -100,14 +100,17 @@ function createState(
   spool: LaneSpool | undefined,
 ): LaneState {
   const { scheduler } = context;
+  const merge = mergeLimits(sink.merge, options.merge);
   const lane: LaneState = {
     backend,
     sink,
     options,
     stallAfterMs: options.stallAfterMs ?? sink.stallAfterMs ?? STALL_AFTER_MS,
+    // Where it is not known beforehand what a send may carry, as much as may be.
+    aheadBytes: aheadBytes(options.queueMaxBytes, sink.limits ? Number.POSITIVE_INFINITY : merge.maxBytes),
     context,
     queue: createQueue({
-      merge: mergeLimits(sink.merge, options.merge),
+      merge,
       limitsOf:
         sink.limits &&
         (({ target, batch }) => mergeLimits(sink.limits?.(target, batch) ?? sink.merge, options.merge)),

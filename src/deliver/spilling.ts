@@ -2,8 +2,16 @@ import { jobOf } from './job.ts';
 import { emit, type LaneState, ownBytes } from './lane-state.ts';
 import type { Delivery } from './outcome.ts';
 
-/** The part of the bound up to which the lane reads what is in the spool. */
-const REFILL = 0.5;
+/** Of what is on disk a lane reads enough for this many sends, and at least so much, but no more than half its bound. */
+const SENDS_AHEAD = 2;
+const AHEAD_BYTES = 8 * 2 ** 20;
+
+/**
+ * How much waits in memory, as messages, while there is more on disk: what is in a queue for long costs three times its
+ * bytes, and every collection of garbage looks at it.
+ */
+export const aheadBytes = (queueMaxBytes: number, sendBytes: number): number =>
+  Math.min(queueMaxBytes / 2, Math.max(AHEAD_BYTES, SENDS_AHEAD * sendBytes));
 
 /** Whether the lane brings what it cannot hold to disk. */
 const maySpill = ({ spool, options }: LaneState): boolean =>
@@ -56,14 +64,10 @@ export function dropUnwritten(lane: LaneState, bytes: number): void {
 
 /** Takes from the spool what there is room for. */
 export function refill(lane: LaneState): void {
-  const { spool, queue, options, context } = lane;
+  const { spool, queue, context } = lane;
   if (spool === undefined || lane.closed) return;
   const isClosing = lane.deadlineMs !== undefined;
-  while (
-    lane.breaker.state !== 'open' &&
-    ownBytes(lane) < options.queueMaxBytes * REFILL &&
-    (!isClosing || spool.isShort)
-  ) {
+  while (lane.breaker.state !== 'open' && ownBytes(lane) < lane.aheadBytes && (!isClosing || spool.isShort)) {
     const job = spool.take();
     if (job === undefined) break;
     queue.restore(job, context.scheduler.now());

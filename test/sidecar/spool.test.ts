@@ -77,9 +77,11 @@ async function sendNumbers(sidecar: RunningSidecar, from: number, to: number): P
   );
 }
 
-test('SIGTERM with 100,000 messages and a dead backend: nothing is lost, and after a restart all arrive', async () => {
+test('SIGTERM with 100,000 messages in memory and a dead backend: nothing is lost, and after a restart all arrive', async () => {
   const folder = createFolder();
-  const first = await startSidecar({ yaml: yaml(), folder });
+  // What may be spilled would be on disk before the signal.
+  const blocking = yaml('', '      when_full: block');
+  const first = await startSidecar({ yaml: blocking, folder });
   await sendNumbers(first, 0, 100_000);
   expect(segmentsOf(first)).toEqual([]);
   expect(await first.stop()).toBe(0);
@@ -87,7 +89,7 @@ test('SIGTERM with 100,000 messages and a dead backend: nothing is lost, and aft
   expect(segmentsOf(first).length).toBeGreaterThan(0);
 
   mount({ folder });
-  const second = await startSidecar({ yaml: yaml(), folder });
+  const second = await startSidecar({ yaml: blocking, folder });
   await until(() => linesIn(second).length >= 100_000, 'all arrive', second.stderr);
   expect(numbersOf(linesIn(second))).toEqual(count(100_000));
   expect(sumOf(await second.metrics(), 'sidecar_recovered_total', { backend: 'files' })).toBe(100_000);
