@@ -122,7 +122,7 @@ export async function eventually(check: () => Promise<void> | void): Promise<voi
     try {
       return await check();
     } catch (error) {
-      if (tries > 600) throw error;
+      if (tries > 1600) throw error;
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
   }
