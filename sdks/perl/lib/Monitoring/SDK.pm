@@ -5,20 +5,21 @@ package Monitoring::SDK;
 
 use 5.016;
 use strict;
-no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+BEGIN { ${^WARNING_BITS} = '' }    # no warnings: the host's stderr and handler are its own; the pragma takes 1 ms to load
 
-use POSIX        qw(SIGPIPE SIG_SETMASK);
-use Scalar::Util qw(looks_like_number weaken);
-use Time::HiRes  qw(CLOCK_MONOTONIC clock_gettime gettimeofday);
+use Time::HiRes ();
 
-use Monitoring::SDK::JSON qw(json_kept json_members json_number json_text json_value);
+use Monitoring::SDK::JSON qw(iso_time json_kept json_members json_number json_text json_value weaken);
 use Monitoring::SDK::Link ();
 use Monitoring::SDK::Span qw(callable new_id parse_traceparent);
 
 our $VERSION = '0.1.0';
 
-use constant { MAX_RECORD_BYTES => 65_536, MAX_CONTEXT_KEYS => 64, MAX_OPEN_SPANS => 1024 };
-use constant { CLOSE_S => 1, ABSENT_S => 0.2 };
+sub MAX_RECORD_BYTES () {65_536}
+sub MAX_CONTEXT_KEYS () {64}
+sub MAX_OPEN_SPANS ()   {1024}
+sub CLOSE_S ()          {1}
+sub ABSENT_S ()         {0.2}
 
 my %RANK = (
     trace => 1, verbose => 1, debug => 2, info => 3, notice => 3, warn => 4, warning => 4, error => 5, err => 5,
@@ -30,14 +31,16 @@ my %DEFAULT = (
     protocol => 'ndjson', before_send => undef
 );
 my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
+my $NUMBER   = qr/\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z/i;
 my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
 
 my %CLIENT;         # configuration => client, weak
 my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
 our $BUSY  = 0;
-my $SIGNALS = POSIX::SigSet->new;
-$SIGNALS->fillset;
-$SIGNALS->delset(SIGPIPE);    # blocked it would stay pending, and strike later
+
+# Signals that a host may handle; those of real time only by way of POSIX.
+my @HANDLED = qw(ALRM CHLD CONT HUP INT IO PROF PWR QUIT TERM TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ);
+my $SIGNALS;        # to be held back meanwhile, once POSIX is there
 
 # ---- interface ----------------------------------------------------------------------------------------------------
 
@@ -76,15 +79,15 @@ sub with_child_env {
 
 sub flush {
     my ($self, $timeout_s) = @_;
-    return _flush($self, looks_like_number($timeout_s) ? $timeout_s : 1, 9**9);
+    return _flush($self, _seconds($timeout_s, 1), 9**9);
 }
 
 sub close {
     my ($self, $timeout_s) = @_;
     return 1 if !ref $self || $self->{disabled} || $self->{closed};
-    my $flushed = _finish($self, looks_like_number($timeout_s) ? $timeout_s : CLOSE_S);
+    my $flushed = _finish($self, _seconds($timeout_s, CLOSE_S));
     $self->{closed} = 1;
-    _safely($self, sub { $self->{ping} && $self->{link}->ask($self->{ping}->('bye')) && $self->{link}->drain; $self->{link}->end });
+    _safely($self, sub { $self->{link}->end });
     return $flushed;
 }
 
@@ -118,13 +121,13 @@ sub _safely {
     my ($self, $work) = (shift, shift);
     return if !ref $self || $self->{disabled};
     return $self->{link}->drop('encode') if $BUSY;    # an argument that logs while it is read
-    my ($mask, $entered, $done, $error, $result) = POSIX::SigSet->new;
+    my ($mask, $held, $entered, $done, $error, $result) = _room_for_mask();
     {
         local ($@, $!, $?);
         local $SIG{__DIE__};
         $done = eval {
-            POSIX::sigprocmask(SIG_SETMASK, $SIGNALS, $mask);
-            $mask && ($entered = 1);    # perl delivers what came earlier at this &&, not inside the work
+            $held = POSIX::sigprocmask(POSIX::SIG_SETMASK(), $SIGNALS, $mask) if $mask;
+            $held || !$mask and $entered = 1;    # perl delivers what came earlier at this ||, not inside the work
             local $BUSY = 1;
             _own($self) if $self->{owner} != $$ + $THREAD;
             $result = $self->$work(@_);
@@ -135,9 +138,33 @@ sub _safely {
         $error = $@;
     }
     $result = $self->{link}->drop('encode') if $entered && !$done;
-    POSIX::sigprocmask(SIG_SETMASK, $mask);
+    POSIX::sigprocmask(POSIX::SIG_SETMASK(), $mask) if $held;
     die $error unless $entered;         # the host's own, out of a signal handler
     return $result;
+}
+
+# Where signals that a handler waits for must be held back: a mask for what is blocked now. POSIX takes 5 ms to load, so
+# that programs without handlers do without it; where it is not to be found, as after a chroot, nothing is held back.
+sub _room_for_mask {
+    return if !defined &POSIX::sigprocmask && (join('', @SIG{@HANDLED}) =~ /\A(?:IGNORE|DEFAULT)*\z/ || !_load_posix());
+    if (!$SIGNALS) {
+        my $signals = POSIX::SigSet->new;
+        $signals->fillset;
+        $signals->delset(POSIX::SIGPIPE());    # blocked it would stay pending, and strike later
+        $SIGNALS = $signals;
+    }
+    return POSIX::SigSet->new;
+}
+
+# A handler may log while it is loaded, or die.
+sub _load_posix {
+    local ($@, $!, $?);
+    local $SIG{__DIE__};
+    return defined &POSIX::sigprocmask if exists $INC{'POSIX.pm'} || eval { require POSIX };
+    my $error = $@;
+    delete $INC{'POSIX.pm'} unless defined $INC{'POSIX.pm'};
+    die $error if ref $error || $error !~ /\ACan't locate /;
+    return 0;
 }
 
 # Makes a client this process's. A forked child keeps the context and where it is in the trace, nothing else.
@@ -163,17 +190,16 @@ sub _finish {
 sub _flush {
     my ($self, $timeout_s, $absent_s) = @_;
     return 1 if !ref $self || $self->{disabled};
-    my ($link, $start_s) = ($self->{link}, clock_gettime(CLOCK_MONOTONIC));
+    my ($link, $start_s) = ($self->{link}, Monitoring::SDK::Link::now_s());
     $link->{next_s} = 0 if $link->{tried_s} + 0.1 < $start_s;
     my $asked;
     while (1) {
         _safely($self, sub {
             $link->drain;
-            return if $asked || !$link->{queued} || !$self->{ping};
-            $asked = $link->ask($self->{ping}->('ping')) and $link->drain;
+            $asked ||= $link->{queued} && $link->ask('ping');
         });
         return 1 unless $link->{queued};
-        my $passed_s = clock_gettime(CLOCK_MONOTONIC) - $start_s;
+        my $passed_s = Monitoring::SDK::Link::now_s() - $start_s;
         return 0 unless $passed_s < $timeout_s && ($link->{up} || $passed_s < $absent_s);
         local $!;
         $link->rest;
@@ -193,14 +219,11 @@ sub _configure {
     $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet debug);
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
-    my ($ack) = lc($self->{ack}) =~ /\A(memory|disk)\z/;
-    my ($head, $token) = ('{"source":' . json_text($name), $self->{token});
-    my $hello = $ack || length $token ? sub { return _hello($head, $ack, $token, shift) } : undef;
     delete $self->{before_send} if ref $self->{before_send} ne 'CODE';
     require JSON::PP if $self->{before_send};
-    my @link = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
-    @$self{qw(ack ping)} = ($ack // '', $ack && sub { return "$head" . _timestamps() . qq(,"type":"$_[0]","data":{}}\n) });
-    $self->{link} = Monitoring::SDK::Link->new(@link, $self->{debug}, lc $self->{protocol} eq 'msgpack') unless $self->{disabled};
+    @$self{qw(ack protocol)} = (lc($self->{ack}) =~ /\A(memory|disk)\z/ ? $1 : '', lc $self->{protocol});
+    my $head = '{"source":' . json_text($name);
+    $self->{link} = _link($self, $head, $notice) unless $self->{disabled};
     @$self{qw(head rank env_job)} = ($head, $RANK{ lc $self->{level} }, $self->{job_id});
     $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
     my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
@@ -210,20 +233,22 @@ sub _configure {
     return $self;
 }
 
-# The first line of a connection whose client has a token to show, or wants to hear of its records.
-sub _hello {
-    my ($head, $ack, $token, $link) = @_;
-    $link->{session} //= new_id(16, $$ + $THREAD);
-    my %data = (v => 1, sdk => "perl/$VERSION", pid => $$);
-    @data{qw(session ack)} = ($link->{session}, $ack) if $ack;
-    $data{token} = $token if length $token;
-    return $head . _timestamps() . ',"type":"hello","data":' . json_value(\%data) . "}\n";
+sub _link {
+    my ($self, $head, $notice) = @_;
+    my %link = (host => $self->{tcp_host}, port => $self->{tcp_port}, limit_bytes => $self->{buffer_bytes}, notice => $notice);
+    @link{qw(debug msgpack)} = ($self->{debug}, $self->{protocol} eq 'msgpack');
+    return Monitoring::SDK::Link->new(%link) unless $self->{ack} || length $self->{token};
+    require Monitoring::SDK::Session;
+    @link{qw(ack token sdk)} = (@$self{qw(ack token)}, "perl/$VERSION");
+    @link{qw(line new_id)}   = (sub { $head . _timestamps() . qq(,"type":"$_[0]","data":$_[1]}\n) }, sub { new_id(16, $$ + $THREAD) });
+    return Monitoring::SDK::Session->new(%link);
 }
 
 sub _notice {
     my ($line, $fd) = (shift, fileno STDERR);
+    local ($@, $!);
     local $SIG{PIPE} = 'IGNORE';
-    return $fd > 0 && POSIX::write($fd, $line, length $line);
+    return $fd > 0 && eval { require POSIX } && POSIX::write($fd, $line, length $line);
 }
 
 # ---- records ------------------------------------------------------------------------------------------------------
@@ -240,7 +265,7 @@ sub _event {
 sub _metric {
     my ($self, $name, $value, $unit, $tags) = @_;
     $value = _number($value);
-    return $self->{link}->drop('encode') unless looks_like_number($value) && $value - $value == 0;
+    return $self->{link}->drop('encode') unless $value =~ $NUMBER && $value - $value == 0;
     my $core = sprintf '"name":%s,"value":%s,"unit":%s',
         json_text($name // ''), json_number($value) =~ tr/"//dr, json_text($unit);
     return $self->_record('metric', $core, 'tags', $tags);
@@ -266,7 +291,7 @@ sub _resource {
 sub _sample {
     my $self = shift;
     my ($user_s, $system_s) = times;
-    my ($before, $now_s) = ($self->{sampled}, clock_gettime(CLOCK_MONOTONIC));
+    my ($before, $now_s) = ($self->{sampled}, Monitoring::SDK::Link::now_s());
     $self->{sampled} = [ $user_s + $system_s, $now_s ];
     return 1 if !$before || $now_s <= $before->[1];
     open my $status, '<', '/proc/self/status';
@@ -277,7 +302,9 @@ sub _sample {
 }
 
 # A number if it looks like one: what comes out of a file or a database is a string to perl.
-sub _number { return looks_like_number($_[0]) ? 0 + $_[0] : $_[0] }
+sub _number { return $_[0] =~ $NUMBER ? 0 + $_[0] : $_[0] }
+
+sub _seconds { return $_[0] =~ $NUMBER ? $_[0] : $_[1] }
 
 # One frame: the envelope, the members of its type ($core), and the context merged with what the call gave.
 sub _record {
@@ -314,8 +341,8 @@ sub _edited {
 my ($SECOND, $STAMP) = (0);
 
 sub _timestamps {
-    my ($s, $us) = gettimeofday;
-    ($SECOND, $STAMP) = ($s, POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $s)) if $s != $SECOND;
+    my ($s, $us) = Time::HiRes::gettimeofday();
+    ($SECOND, $STAMP) = ($s, iso_time($s)) if $s != $SECOND;
     $us = sprintf '%06d', $us;
     return qq(,"timestamp":"$STAMP.) . substr($us, 0, 3) . qq(Z","ts_us":$s$us);
 }
@@ -383,12 +410,12 @@ sub _start_span {
     my ($trace, $parent) = $remote ? @$remote : $self->_current;
     $trace ||= new_id(16, $self->{owner});
     $self->_end_span($self->{stack}[0], 'abandoned') if @{ $self->{stack} } >= MAX_OPEN_SPANS;
-    my ($id, $s, $us) = (new_id(8, $self->{owner}), gettimeofday);
+    my ($id, $s, $us) = (new_id(8, $self->{owner}), Time::HiRes::gettimeofday());
     my $core = '"name":' . json_text($name // '') . ($parent && qq(,"parent_span_id":"$parent"));
     my $job = $self->{job_over} ? undef : $self->{job_id};
     $self->_record('span', qq("phase":"start",$core), 'attributes', undef, 0, _ids($job, $trace, $id));
     $core .= sprintf ',"start_us":%d%06d', $s, $us;
-    $self->{spans}{$id} = { trace => $trace, core => $core, start_s => clock_gettime(CLOCK_MONOTONIC) };
+    $self->{spans}{$id} = { trace => $trace, core => $core, start_s => Monitoring::SDK::Link::now_s() };
     push @{ $self->{stack} }, $id;
     $self->_changed;
     return $id;
@@ -397,7 +424,7 @@ sub _start_span {
 sub _end_span {
     my ($self, $id, $status, $message, $attributes) = @_;
     my $span = delete $self->{spans}{$id} or return $self->{unknown_spans}++ && 0;
-    my $us   = 1e6 * (clock_gettime(CLOCK_MONOTONIC) - $span->{start_s});
+    my $us   = 1e6 * (Monitoring::SDK::Link::now_s() - $span->{start_s});
     my $core = sprintf '"phase":"end",%s,"duration_us":%d,"status":', $span->{core}, $us;
     $core .= json_text($status // 'success');
     $core .= ',"status_message":' . json_text($message) if defined $message;

@@ -4,12 +4,11 @@ package Monitoring::SDK::Span;
 
 use 5.016;
 use strict;
-no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+BEGIN { ${^WARNING_BITS} = '' }    # no warnings: the host's stderr and handler are its own
 
-use Digest::MD5  qw(md5);
-use Exporter     qw(import);
-use Scalar::Util qw(refaddr);
-use Time::HiRes  qw(gettimeofday);
+use Exporter qw(import);
+
+use Monitoring::SDK::JSON qw(refaddr);
 
 our @EXPORT_OK = qw(callable new_id parse_traceparent);
 
@@ -67,7 +66,8 @@ sub new_id {
     if (length $POOL < $bytes || $POOL_OWNER != $owner) {
         ($POOL, $POOL_OWNER) = ('', $owner);
         if (open my $random, '<:raw', '/dev/urandom') { sysread $random, $POOL, 512 }
-        $POOL .= md5(join ' ', $POOL, $owner, gettimeofday, \my $address) while length $POOL < 512;
+        require Digest::MD5 if length $POOL < 512;
+        $POOL .= Digest::MD5::md5(join ' ', $POOL, $owner, Time::HiRes::gettimeofday(), \my $address) while length $POOL < 512;
     }
     return unpack 'H*', substr $POOL, 0, $bytes, '';
 }
