@@ -11,13 +11,12 @@ use Time::HiRes ();
 
 use Monitoring::SDK::JSON qw(iso_time json_kept json_members json_number json_text json_value weaken);
 use Monitoring::SDK::Link ();
-use Monitoring::SDK::Span qw(callable new_id parse_traceparent);
 
 our $VERSION = '0.1.0';
 
 sub MAX_RECORD_BYTES () {65_536}
 sub MAX_CONTEXT_KEYS () {64}
-sub MAX_OPEN_SPANS ()   {1024}
+sub NO_SPAN ()          { '0' x 16 }
 sub CLOSE_S ()          {1}
 sub ABSENT_S ()         {0.2}
 
@@ -30,9 +29,8 @@ my %DEFAULT = (
     tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => '',
     protocol => 'ndjson', before_send => undef
 );
-my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
-my $NUMBER   = qr/\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z/i;
-my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
+my $NUMBER = qr/\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z/i;
+my $FINAL  = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
 
 my %CLIENT;         # configuration => client, weak
 my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
@@ -62,19 +60,24 @@ sub log_metric     { return _safely(shift, \&_metric,         @_) }
 sub log_progress   { return _safely(shift, \&_progress,       @_) }
 sub log_resource   { return _safely(shift, \&_resource,       @_) }
 sub sample_resources { return _safely(shift, \&_sample) }
-sub start_span     { return _safely(shift, \&_start_span,     @_) || '0' x 16 }
-sub end_span       { return _safely(shift, \&_end_span,       @_) }
-sub span           { return Monitoring::SDK::Span->new(@_) }
-sub in_span        { return Monitoring::SDK::Span::around(@_) }
+sub start_span     { return _safely(shift, \&_span, 'start',  @_) || NO_SPAN }
+sub end_span       { return _safely(shift, \&_span, 'finish', @_) }
+sub span           { return _has_spans($_[0]) ? Monitoring::SDK::Span->new(@_) : bless [], 'Monitoring::SDK::NoSpan' }
 sub set_context    { return _safely(shift, \&_set_context,    @_) }
 sub continue_trace { return _safely(shift, \&_continue_trace, @_) }
-sub traceparent    { return (_safely(shift, \&_environment) || {})->{TRACEPARENT} }
-sub child_env      { return { %ENV, %{ _safely(shift, \&_environment) || {} } } }
+sub traceparent    { return (_safely(shift, \&_span, 'environment') || {})->{TRACEPARENT} }
+sub child_env      { return { %ENV, %{ _safely(shift, \&_span, 'environment') || {} } } }
+
+sub in_span {
+    my ($self, $name, $code, @options) = @_;
+    $code = _callable($code);
+    return _has_spans($self) ? Monitoring::SDK::Span::around($self, $name, $code, @options) : $code->(NO_SPAN);
+}
 
 sub with_child_env {
     my ($self, $code) = @_;
     local %ENV = %{ child_env($self) };
-    return callable($code)->();
+    return _callable($code)->();
 }
 
 sub flush {
@@ -132,7 +135,7 @@ sub _safely {
             _own($self) if $self->{owner} != $$ + $THREAD;
             $result = $self->$work(@_);
             my $loss = delete $self->{link}{loss};
-            $self->_record('sdk', json_members(dropped => $loss), 'context') if $loss;
+            $self->record('sdk', json_members(dropped => $loss), 'context') if $loss;
             1;
         };
         $error = $@;
@@ -170,7 +173,7 @@ sub _load_posix {
 # Makes a client this process's. A forked child keeps the context and where it is in the trace, nothing else.
 sub _own {
     my $self = shift;
-    $self->{remote} = [ $self->_current ];
+    $self->{remote} = [ $self->current ];
     @$self{qw(owner spans stack unknown_spans)} = ($$ + $THREAD, {}, [], 0);
     delete @$self{qw(ids saved_env)};
     $self->{link}->begin;
@@ -181,7 +184,7 @@ sub _own {
 sub _finish {
     my ($self, $timeout_s) = @_;
     my @open = reverse @{ $self->{stack} };
-    _safely($self, sub { $self->_end_span($_, 'abandoned') for @open });
+    _safely($self, sub { $self->_span('finish', $_, 'abandoned') for @open });
     return 1 if _flush($self, $timeout_s, ABSENT_S);
     $self->{link}{notice}->("$self->{link}{queued} records could not be delivered");
     return 0;
@@ -239,8 +242,9 @@ sub _link {
     @link{qw(debug msgpack)} = ($self->{debug}, $self->{protocol} eq 'msgpack');
     return Monitoring::SDK::Link->new(%link) unless $self->{ack} || length $self->{token};
     require Monitoring::SDK::Session;
+    require Monitoring::SDK::Span;
     @link{qw(ack token sdk)} = (@$self{qw(ack token)}, "perl/$VERSION");
-    @link{qw(line new_id)}   = (sub { $head . _timestamps() . qq(,"type":"$_[0]","data":$_[1]}\n) }, sub { new_id(16, $$ + $THREAD) });
+    @link{qw(line new_id)}   = (sub { $head . _timestamps() . qq(,"type":"$_[0]","data":$_[1]}\n) }, sub { Monitoring::SDK::Span::new_id(16, $$ + $THREAD) });
     return Monitoring::SDK::Session->new(%link);
 }
 
@@ -259,7 +263,7 @@ sub _event {
     my $rank = $RANK{ lc $level } // 3;
     return 1 if $rank < $self->{rank};
     my $core = '"level":' . json_text($level) . ',"message":' . json_text($message // '');
-    return $self->_record('event', $core, 'context', $context, $rank >= 4);
+    return $self->record('event', $core, 'context', $context, $rank >= 4);
 }
 
 sub _metric {
@@ -268,7 +272,7 @@ sub _metric {
     return $self->{link}->drop('encode') unless $value =~ $NUMBER && $value - $value == 0;
     my $core = sprintf '"name":%s,"value":%s,"unit":%s',
         json_text($name // ''), json_number($value) =~ tr/"//dr, json_text($unit);
-    return $self->_record('metric', $core, 'tags', $tags);
+    return $self->record('metric', $core, 'tags', $tags);
 }
 
 sub _progress {
@@ -277,14 +281,14 @@ sub _progress {
     my @more = (status => $status, ref $more eq 'HASH' ? map { $_ => $more->{$_} } sort keys %$more : ());
     my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => _number($percent), @more);
     my $final = $percent >= 100 || $status =~ $FINAL;
-    return $self->_record('progress', $core, 'context', undef, $final, _ids($job, $self->_current));
+    return $self->record('progress', $core, 'context', undef, $final, ids($job, $self->current));
 }
 
 sub _resource {
     my ($self, @given) = @_;
     my %given = ref $given[0] eq 'HASH' ? %{ $given[0] } : $given[0] =~ /\A(?!nan|inf)[a-z]\w*\z/i ? @given : ();
     @given{qw(cpu memory disk network)} = @given unless %given;
-    return $self->_record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
+    return $self->record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
 }
 
 # The first time it only begins to count.
@@ -298,7 +302,7 @@ sub _sample {
     my ($memory) = map { /\AVmRSS:\s*(\d+)/ ? $1 / 1024 : () } <$status>;
     my %found = (cpu => 100 * ($user_s + $system_s - $before->[0]) / ($now_s - $before->[1]), memory => $memory);
     my @members = map { $_ => sprintf('%.1f', $found{$_}) + 0 } grep { defined $found{$_} } qw(cpu memory);
-    return $self->_record('resource', json_members(@members, per => 'process', pid => $$ + 0), 'context');
+    return $self->record('resource', json_members(@members, per => 'process', pid => $$ + 0), 'context');
 }
 
 # A number if it looks like one: what comes out of a file or a database is a string to perl.
@@ -307,16 +311,16 @@ sub _number { return $_[0] =~ $NUMBER ? 0 + $_[0] : $_[0] }
 sub _seconds { return $_[0] =~ $NUMBER ? $_[0] : $_[1] }
 
 # One frame: the envelope, the members of its type ($core), and the context merged with what the call gave.
-sub _record {
+sub record {
     my ($self, $type, $core, $slot, $given, $important, $ids) = @_;
     return $self->{link}->drop('closed') if $self->{closed};
     my $context = $self->{context};
     if (defined $given) {
         $given   = { value => $given } unless ref $given eq 'HASH';
         $context = %$context ? { %$context, %$given } : $given;
-        $ids //= _ids($given->{job_id}, $self->_current) if defined $given->{job_id};
+        $ids //= ids($given->{job_id}, $self->current) if defined $given->{job_id};
     }
-    $ids //= $self->{ids} //= _ids($self->{job_id}, $self->_current);
+    $ids //= $self->{ids} //= ids($self->{job_id}, $self->current);
     my $extra = %$context ? qq(,"$slot":) . json_value($context) : '';
     if ($self->{before_send}) {
         ($core, $extra) = _edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
@@ -347,7 +351,7 @@ sub _timestamps {
     return qq(,"timestamp":"$STAMP.) . substr($us, 0, 3) . qq(Z","ts_us":$s$us);
 }
 
-sub _ids {
+sub ids {
     my ($job, $trace, $span) = @_;
     my $ids = ($trace && qq(,"trace_id":"$trace")) . ($span && qq(,"span_id":"$span"));
     return defined $job ? $ids . ',"job_id":' . json_text($job) : $ids;
@@ -366,75 +370,72 @@ sub _set_context {
     elsif (!defined $value) { delete $self->{context}{$key} }
     elsif (!exists $self->{context}{$key} && keys %{ $self->{context} } >= MAX_CONTEXT_KEYS) { return 0 }
     else { $self->{context}{$key} = json_kept($value) }
-    return $self->_changed;
+    return $self->changed;
 }
 
 sub _continue_trace {
     my ($self, $traceparent) = @_;
     $self->{remote} = defined $traceparent ? parse_traceparent($traceparent) || return 0 : $self->{inherited};
-    return $self->_changed;
+    return $self->changed;
 }
 
 # The trace and the span that a record or a new span belongs to: those of the span opened last, else of set_context,
 # else of the environment or continue_trace, else none.
-sub _current {
+sub current {
     my $self = shift;
     my $id   = $self->{stack}[-1];
     return $id ? ($self->{spans}{$id}{trace}, $id) : $self->{trace_id} || @{ $self->{remote} };
 }
 
-sub _environment {
-    my $self = shift;
-    my ($trace, $span) = $self->_current;
-    my %env = (MONITORING_HOST => $self->{tcp_host}, MONITORING_PORT => $self->{tcp_port});
-    $env{TRACEPARENT}       = "00-$trace-$span-01" if $span;
-    $env{MONITORING_JOB_ID} = $self->{job_id}      if defined $self->{job_id};
-    return \%env;
-}
-
-# After every change of the context. While a span is open, %ENV hands it to child processes; then it is as it was.
-sub _changed {
+# After every change of the context.
+sub changed {
     my $self = shift;
     delete $self->{ids};
-    my $open = @{ $self->{stack} } && $self->{export_env};
-    $self->{saved_env} ||= { map { $_ => $ENV{$_} } @EXPORTED } if $open;
-    my $env = $open ? { %{ $self->{saved_env} }, %{ $self->_environment } } : delete $self->{saved_env};
-    for (keys %$env) { defined $env->{$_} ? $ENV{$_} = $env->{$_} : delete $ENV{$_} }
+    Monitoring::SDK::Span::export_env($self) if @{ $self->{stack} } || $self->{saved_env};
     return 1;
 }
 
-sub _start_span {
-    my ($self, $name, %option) = @_;
-    my $local  = $self->{spans}{ $option{parent} // '' };
-    my $remote = $local ? [ $local->{trace}, $option{parent} ] : parse_traceparent($option{traceparent});
-    my ($trace, $parent) = $remote ? @$remote : $self->_current;
-    $trace ||= new_id(16, $self->{owner});
-    $self->_end_span($self->{stack}[0], 'abandoned') if @{ $self->{stack} } >= MAX_OPEN_SPANS;
-    my ($id, $s, $us) = (new_id(8, $self->{owner}), Time::HiRes::gettimeofday());
-    my $core = '"name":' . json_text($name // '') . ($parent && qq(,"parent_span_id":"$parent"));
-    my $job = $self->{job_over} ? undef : $self->{job_id};
-    $self->_record('span', qq("phase":"start",$core), 'attributes', undef, 0, _ids($job, $trace, $id));
-    $core .= sprintf ',"start_us":%d%06d', $s, $us;
-    $self->{spans}{$id} = { trace => $trace, core => $core, start_s => Monitoring::SDK::Link::now_s() };
-    push @{ $self->{stack} }, $id;
-    $self->_changed;
-    return $id;
+# [trace id, span id] of a W3C traceparent; false if it is none.
+sub parse_traceparent {
+    my @ids = lc($_[0]) =~ /\A[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/;
+    return @ids && \@ids;
 }
 
-sub _end_span {
-    my ($self, $id, $status, $message, $attributes) = @_;
-    my $span = delete $self->{spans}{$id} or return $self->{unknown_spans}++ && 0;
-    my $us   = 1e6 * (Monitoring::SDK::Link::now_s() - $span->{start_s});
-    my $core = sprintf '"phase":"end",%s,"duration_us":%d,"status":', $span->{core}, $us;
-    $core .= json_text($status // 'success');
-    $core .= ',"status_message":' . json_text($message) if defined $message;
-    my $kept = $self->_record('span', $core, 'attributes', $attributes, 1, _ids($self->{job_id}, $span->{trace}, $id));
-    @{ $self->{stack} } = grep { $_ ne $id } @{ $self->{stack} };
-    # A service's next span may start before set_context says for which job; its start must not name the last one.
-    $self->{job_over} = !@{ $self->{stack} } && $self->{job_id} ne $self->{env_job};
-    $self->_changed;
-    return $kept;
+# ---- parts that are loaded when they are needed ------------------------------------------------------------------
+
+# Loads them all: use Monitoring::SDK ':all'.
+sub import {
+    return unless grep { $_ eq ':all' } @_;
+    require Monitoring::SDK::Span;
+    return require POSIX;
 }
+
+# A function of Monitoring::SDK::Span.
+sub _span {
+    my ($self, $name) = (shift, shift);
+    require Monitoring::SDK::Span;
+    return Monitoring::SDK::Span->can($name)->($self, @_);
+}
+
+# False for a client that is disabled, and where they are not to be found, as after a chroot.
+sub _has_spans {
+    my $self = shift;
+    return if !ref $self || $self->{disabled};
+    return defined &Monitoring::SDK::Span::around || _safely($self, sub { require Monitoring::SDK::Span });
+}
+
+# What was given for a code reference, or one that does nothing.
+sub _callable {
+    my $code = shift;
+    local $@;
+    local $SIG{__DIE__};
+    return ref $code && eval { defined &$code && \&$code } || sub { };
+}
+
+sub Monitoring::SDK::NoSpan::id  { return NO_SPAN }
+sub Monitoring::SDK::NoSpan::end { return 0 }
+
+require Monitoring::SDK::Span if __FILE__ !~ m{\A/};    # a chdir would hide it
 
 1;
 
