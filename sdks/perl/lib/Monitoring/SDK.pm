@@ -29,8 +29,8 @@ my %DEFAULT = (
     tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => '',
     protocol => 'ndjson', before_send => undef
 );
-my $NUMBER = qr/\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z/i;
-my $FINAL  = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
+my $NUMBER = '(?i)\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z';    # compiled when it is used
+my %FINAL  = map { $_ => 1 } qw(complete completed done finished success succeeded fail failed failure error canceled cancelled aborted);
 
 my %CLIENT;         # configuration => client, weak
 my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
@@ -58,15 +58,15 @@ sub new {
 sub log_event      { return _safely(shift, \&_event,          @_) }
 sub log_metric     { return _safely(shift, \&_metric,         @_) }
 sub log_progress   { return _safely(shift, \&_progress,       @_) }
-sub log_resource   { return _safely(shift, \&_resource,       @_) }
-sub sample_resources { return _safely(shift, \&_sample) }
-sub start_span     { return _safely(shift, \&_span, 'start',  @_) || NO_SPAN }
-sub end_span       { return _safely(shift, \&_span, 'finish', @_) }
+sub log_resource   { return _safely(shift, \&_part, 'Resource', 'record', @_) }
+sub sample_resources { return _safely(shift, \&_part, 'Resource', 'sample') }
+sub start_span     { return _safely(shift, \&_part, 'Span', 'start', @_) || NO_SPAN }
+sub end_span       { return _safely(shift, \&_part, 'Span', 'finish', @_) }
 sub span           { return _has_spans($_[0]) ? Monitoring::SDK::Span->new(@_) : bless [], 'Monitoring::SDK::NoSpan' }
 sub set_context    { return _safely(shift, \&_set_context,    @_) }
 sub continue_trace { return _safely(shift, \&_continue_trace, @_) }
-sub traceparent    { return (_safely(shift, \&_span, 'environment') || {})->{TRACEPARENT} }
-sub child_env      { return { %ENV, %{ _safely(shift, \&_span, 'environment') || {} } } }
+sub traceparent    { return (_safely(shift, \&_part, 'Span', 'environment') || {})->{TRACEPARENT} }
+sub child_env      { return { %ENV, %{ _safely(shift, \&_part, 'Span', 'environment') || {} } } }
 
 sub in_span {
     my ($self, $name, $code, @options) = @_;
@@ -184,7 +184,7 @@ sub _own {
 sub _finish {
     my ($self, $timeout_s) = @_;
     my @open = reverse @{ $self->{stack} };
-    _safely($self, sub { $self->_span('finish', $_, 'abandoned') for @open });
+    _safely($self, sub { $self->_part('Span', 'finish', $_, 'abandoned') for @open });
     return 1 if _flush($self, $timeout_s, ABSENT_S);
     $self->{link}{notice}->("$self->{link}{queued} records could not be delivered");
     return 0;
@@ -268,8 +268,8 @@ sub _event {
 
 sub _metric {
     my ($self, $name, $value, $unit, $tags) = @_;
-    $value = _number($value);
-    return $self->{link}->drop('encode') unless $value =~ $NUMBER && $value - $value == 0;
+    $value = number($value);
+    return $self->{link}->drop('encode') unless $value =~ /$NUMBER/ && $value - $value == 0;
     my $core = sprintf '"name":%s,"value":%s,"unit":%s',
         json_text($name // ''), json_number($value) =~ tr/"//dr, json_text($unit);
     return $self->record('metric', $core, 'tags', $tags);
@@ -279,36 +279,15 @@ sub _progress {
     my ($self, $job, $percent, $status, $more) = @_;
     $job //= $self->{job_id};
     my @more = (status => $status, ref $more eq 'HASH' ? map { $_ => $more->{$_} } sort keys %$more : ());
-    my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => _number($percent), @more);
-    my $final = $percent >= 100 || $status =~ $FINAL;
+    my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => number($percent), @more);
+    my $final = $percent >= 100 || $FINAL{ lc $status };
     return $self->record('progress', $core, 'context', undef, $final, ids($job, $self->current));
 }
 
-sub _resource {
-    my ($self, @given) = @_;
-    my %given = ref $given[0] eq 'HASH' ? %{ $given[0] } : $given[0] =~ /\A(?!nan|inf)[a-z]\w*\z/i ? @given : ();
-    @given{qw(cpu memory disk network)} = @given unless %given;
-    return $self->record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
-}
-
-# The first time it only begins to count.
-sub _sample {
-    my $self = shift;
-    my ($user_s, $system_s) = times;
-    my ($before, $now_s) = ($self->{sampled}, Monitoring::SDK::Link::now_s());
-    $self->{sampled} = [ $user_s + $system_s, $now_s ];
-    return 1 if !$before || $now_s <= $before->[1];
-    open my $status, '<', '/proc/self/status';
-    my ($memory) = map { /\AVmRSS:\s*(\d+)/ ? $1 / 1024 : () } <$status>;
-    my %found = (cpu => 100 * ($user_s + $system_s - $before->[0]) / ($now_s - $before->[1]), memory => $memory);
-    my @members = map { $_ => sprintf('%.1f', $found{$_}) + 0 } grep { defined $found{$_} } qw(cpu memory);
-    return $self->record('resource', json_members(@members, per => 'process', pid => $$ + 0), 'context');
-}
-
 # A number if it looks like one: what comes out of a file or a database is a string to perl.
-sub _number { return $_[0] =~ $NUMBER ? 0 + $_[0] : $_[0] }
+sub number { return $_[0] =~ /$NUMBER/ ? 0 + $_[0] : $_[0] }
 
-sub _seconds { return $_[0] =~ $NUMBER ? $_[0] : $_[1] }
+sub _seconds { return defined $_[0] && $_[0] =~ /$NUMBER/ ? $_[0] : $_[1] }
 
 # One frame: the envelope, the members of its type ($core), and the context merged with what the call gave.
 sub record {
@@ -404,17 +383,15 @@ sub parse_traceparent {
 # ---- parts that are loaded when they are needed ------------------------------------------------------------------
 
 # Loads them all: use Monitoring::SDK ':all'.
-sub import {
-    return unless grep { $_ eq ':all' } @_;
-    require Monitoring::SDK::Span;
-    return require POSIX;
-}
+sub import { return grep({ $_ eq ':all' } @_) && eval { require POSIX } && _load_all() }
 
-# A function of Monitoring::SDK::Span.
-sub _span {
-    my ($self, $name) = (shift, shift);
-    require Monitoring::SDK::Span;
-    return Monitoring::SDK::Span->can($name)->($self, @_);
+sub _load_all { return grep { require "Monitoring/SDK/$_.pm" } qw(Resource Span) }
+
+# Calls a function of a part.
+sub _part {
+    my ($self, $part, $name) = splice @_, 0, 3;
+    require "Monitoring/SDK/$part.pm";
+    return "Monitoring::SDK::$part"->can($name)->($self, @_);
 }
 
 # False for a client that is disabled, and where they are not to be found, as after a chroot.
@@ -435,7 +412,7 @@ sub _callable {
 sub Monitoring::SDK::NoSpan::id  { return NO_SPAN }
 sub Monitoring::SDK::NoSpan::end { return 0 }
 
-require Monitoring::SDK::Span if __FILE__ !~ m{\A/};    # a chdir would hide it
+_load_all() if __FILE__ !~ m{\A/};    # a chdir would hide them
 
 1;
 

@@ -23,8 +23,8 @@ sub MAX_DEPTH ()      {8}
 sub MAX_INTEGER ()    {9_007_199_254_740_992}    # 2**53; the power itself would be a float
 
 my %ESCAPE = ((map { chr, sprintf '\u%04x', $_ } 0 .. 31), "\n", '\n', "\r", '\r', "\t", '\t', '"', '\"', '\\', '\\\\');
-my $UTF8   = qr/[\xC2-\xDF][\x80-\xBF]|(?:\xE0[\xA0-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]|\xED[\x80-\x9F])[\x80-\xBF]
-               |(?:\xF0[\x90-\xBF]|[\xF1-\xF3][\x80-\xBF]|\xF4[\x80-\x8F])[\x80-\xBF]{2}/x;
+my $UTF8   = '[\xC2-\xDF][\x80-\xBF]|(?:\xE0[\xA0-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]|\xED[\x80-\x9F])[\x80-\xBF]'
+    . '|(?:\xF0[\x90-\xBF]|[\xF1-\xF3][\x80-\xBF]|\xF4[\x80-\x8F])[\x80-\xBF]{2}';    # compiled when it is used
 my $IS_NUMBER = defined &builtin::created_as_number ? \&builtin::created_as_number : sub { $_[0] eq 0 + $_[0] };
 my $IS_BOOL   = defined &builtin::is_bool           ? \&builtin::is_bool           : sub {0};
 
@@ -36,7 +36,7 @@ sub json_text {
     utf8::encode($text) unless utf8::valid($text);
     return qq("$text") unless length $text > MAX_TEXT_BYTES || $text =~ /[^ !#-\[\]-~]/;
     $text = substr $text, 0, MAX_TEXT_BYTES + 1;
-    utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ $UTF8;
+    utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ /$UTF8/;
     if (length $text > MAX_TEXT_BYTES) {
         my $inside = substr($text, MAX_TEXT_BYTES, 1) =~ /[\x80-\xBF]/;
         $text = substr $text, 0, MAX_TEXT_BYTES;
