@@ -38,7 +38,6 @@ our $BUSY  = 0;
 
 # Signals that a host may handle; those of real time only by way of POSIX.
 my @HANDLED = qw(ALRM CHLD CONT HUP INT IO PROF PWR QUIT TERM TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ);
-my $SIGNALS;        # to be held back meanwhile, once POSIX is there
 
 # ---- interface ----------------------------------------------------------------------------------------------------
 
@@ -129,7 +128,7 @@ sub _safely {
         local ($@, $!, $?);
         local $SIG{__DIE__};
         $done = eval {
-            $held = POSIX::sigprocmask(POSIX::SIG_SETMASK(), $SIGNALS, $mask) if $mask;
+            $held = POSIX::sigprocmask($Monitoring::SDK::Signals::SET, $Monitoring::SDK::Signals::ALL, $mask) if $mask;
             $held || !$mask and $entered = 1;    # perl delivers what came earlier at this ||, not inside the work
             local $BUSY = 1;
             _own($self) if $self->{owner} != $$ + $THREAD;
@@ -141,33 +140,31 @@ sub _safely {
         $error = $@;
     }
     $result = $self->{link}->drop('encode') if $entered && !$done;
-    POSIX::sigprocmask(POSIX::SIG_SETMASK(), $mask) if $held;
+    POSIX::sigprocmask($Monitoring::SDK::Signals::SET, $mask) if $held;
     die $error unless $entered;         # the host's own, out of a signal handler
     return $result;
 }
 
-# Where signals that a handler waits for must be held back: a mask for what is blocked now. POSIX takes 5 ms to load, so
-# that programs without handlers do without it; where it is not to be found, as after a chroot, nothing is held back.
+# Room for the mask of signals that is there now, if signals must be held back: a handler waits for one, or POSIX is there
+# anyway. Without it, as after a chroot, nothing is held back.
 sub _room_for_mask {
-    return if !defined &POSIX::sigprocmask && (join('', @SIG{@HANDLED}) =~ /\A(?:IGNORE|DEFAULT)*\z/ || !_load_posix());
-    if (!$SIGNALS) {
-        my $signals = POSIX::SigSet->new;
-        $signals->fillset;
-        $signals->delset(POSIX::SIGPIPE());    # blocked it would stay pending, and strike later
-        $SIGNALS = $signals;
-    }
-    return POSIX::SigSet->new;
+    return if !defined &POSIX::sigprocmask && join('', @SIG{@HANDLED}) =~ /\A(?:IGNORE|DEFAULT)*\z/;
+    return defined $Monitoring::SDK::Signals::SET || _load('Monitoring/SDK/Signals.pm') ? POSIX::SigSet->new : ();
 }
 
-# A handler may log while it is loaded, or die.
-sub _load_posix {
+# False if it is not to be found. Meanwhile a handler may log, or die.
+sub _load {
+    my $file = shift;
     local ($@, $!, $?);
     local $SIG{__DIE__};
-    return defined &POSIX::sigprocmask if exists $INC{'POSIX.pm'} || eval { require POSIX };
+    return 0 if exists $INC{$file};
+    return 1 if eval { require $file };
     my $error = $@;
-    delete $INC{'POSIX.pm'} unless defined $INC{'POSIX.pm'};
-    die $error if ref $error || $error !~ /\ACan't locate /;
-    return 0;
+    defined $INC{$_} || delete $INC{$_} for $file, 'POSIX.pm';
+    die $error if ref $error;
+    return 0 if $error =~ /\ACan't locate /;
+    1 while $error =~ s/^(?:BEGIN failed--compilation aborted|Compilation failed in require) at .*\n\z//m;
+    die $error;
 }
 
 # Makes a client this process's. A forked child keeps the context and where it is in the trace, nothing else.
@@ -223,7 +220,7 @@ sub _configure {
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
     delete $self->{before_send} if ref $self->{before_send} ne 'CODE';
-    require JSON::PP if $self->{before_send};
+    require Monitoring::SDK::BeforeSend if $self->{before_send};
     @$self{qw(ack protocol)} = (lc($self->{ack}) =~ /\A(memory|disk)\z/ ? $1 : '', lc $self->{protocol});
     my $head = '{"source":' . json_text($name);
     $self->{link} = _link($self, $head, $notice) unless $self->{disabled};
@@ -302,23 +299,12 @@ sub record {
     $ids //= $self->{ids} //= ids($self->{job_id}, $self->current);
     my $extra = %$context ? qq(,"$slot":) . json_value($context) : '';
     if ($self->{before_send}) {
-        ($core, $extra) = _edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
+        ($core, $extra) = Monitoring::SDK::BeforeSend::edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
     }
     my $frame = $self->{head} . _timestamps() . qq(,"type":"$type"$ids,"data":{$core);
     $extra = qq(,"$slot":{"_truncated":true}) if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
     return $self->{link}->drop('oversize') if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
     return $self->{link}->offer("$frame$extra}}\n", $important);
-}
-
-# What before_send makes of a record: its members but for $slot, and that; nothing if the record is to be left out.
-sub _edited {
-    my ($before_send, $type, $json, $slot) = @_;
-    my $codec  = JSON::PP->new->utf8->allow_nonref;
-    my $edited = $before_send->({ type => $type, data => $codec->decode($json) }) or return;
-    my %data   = %{ $edited->{data} };
-    my $extra  = delete $data{$slot};
-    my $core   = json_members(map { $_ => $data{$_} } sort keys %data);
-    return ($core, ref $extra eq 'HASH' && %$extra ? ($core ne '' && ',') . qq("$slot":) . json_value($extra) : '');
 }
 
 my ($SECOND, $STAMP) = (0);
@@ -383,9 +369,9 @@ sub parse_traceparent {
 # ---- parts that are loaded when they are needed ------------------------------------------------------------------
 
 # Loads them all: use Monitoring::SDK ':all'.
-sub import { return grep({ $_ eq ':all' } @_) && eval { require POSIX } && _load_all() }
+sub import { return grep({ $_ eq ':all' } @_) && _load_all() }
 
-sub _load_all { return grep { require "Monitoring/SDK/$_.pm" } qw(Resource Span) }
+sub _load_all { return grep { require "Monitoring/SDK/$_.pm" } qw(Resource Signals Span) }
 
 # Calls a function of a part.
 sub _part {
@@ -556,6 +542,12 @@ the backlog until the sidecar has it: C<memory>, in the queue of every backend; 
 After a lost connection, what is not acknowledged is sent again, and the sidecar ignores what it has already: records
 arrive once, even if the sidecar is killed. Acknowledgements are read by later calls, C<flush> and C<close>; no call
 waits for one but these two. The backlog has to hold what is out meanwhile: raise C<buffer_bytes> for high rates.
+
+=head1 PARTS
+
+What one event needs is loaded with the module; the rest (spans, resources, signals, with which POSIX comes) by the first call
+that needs it. A program that changes its root directory says C<use Monitoring::SDK ':all'> for all of it at once. Where a part
+cannot be found, its records are counted as C<encode>, and the code of C<in_span> runs without a span.
 
 =head1 VALUES
 

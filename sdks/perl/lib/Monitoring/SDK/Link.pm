@@ -27,13 +27,8 @@ sub now_s { return Time::HiRes::clock_gettime($CLOCK) }
 sub _numbers {
     my %linux = (type => 1 | 04_000 | 02_000_000, no_signal => 0x4000, again => 11, in_progress => 115, not_connected => 107);
     return \%linux if $^O eq 'linux' && socket my $probe, 2, $linux{type}, TCP;
-    require Errno;
-    require Fcntl;
-    require Socket;
-    my %errno = (again => Errno::EAGAIN(), in_progress => Errno::EINPROGRESS(), not_connected => Errno::ENOTCONN());
-    my ($get, $set, $flag) = (Fcntl::F_GETFL(), Fcntl::F_SETFL(), Fcntl::O_NONBLOCK());
-    my $prepare = sub { fcntl $_[0], $set, $flag | fcntl $_[0], $get, 0 };
-    return { %errno, type => Socket::SOCK_STREAM(), no_signal => eval { Socket::MSG_NOSIGNAL() } || 0, prepare => $prepare };
+    require Monitoring::SDK::System;
+    return Monitoring::SDK::System::numbers();
 }
 
 # Options: host, port; limit_bytes, of the backlog; notice, called with a text when records begin to be lost and when that
@@ -53,10 +48,8 @@ sub _peer {
     my ($host, $port) = ($self->{host} =~ s/\Alocalhost\z/127.0.0.1/ir, $self->{port});
     my @bytes = grep { $_ < 256 } $host =~ /\A(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\z/;
     return { family => 2, addr => pack 'S n C4 x8', 2, $port, @bytes } if @bytes == 4 && $^O eq 'linux';
-    require Socket;
-    my %hint = (socktype => Socket::SOCK_STREAM(), protocol => TCP);
-    my ($error, $found) = Socket::getaddrinfo($host, $port, { %hint, flags => Socket::AI_NUMERICHOST() });
-    ($error, $found) = Socket::getaddrinfo($host, $port, \%hint) if $error;
+    require Monitoring::SDK::System;
+    my ($error, $found) = Monitoring::SDK::System::look_up($host, $port);
     $self->{notice}->("cannot resolve $host: $error; nothing will be delivered") if $error;
     return $found;
 }
@@ -189,6 +182,7 @@ sub connect {
     $limit_s = BACKOFF_MAX_S if $limit_s > BACKOFF_MAX_S;
     my $jitter = ($now_s * 1e6 % 65_536 ^ $$ % 65_536) * 40_503 % 65_536 / 65_536;
     @$self{qw(tried_s next_s)} = ($now_s, $now_s + $limit_s * $jitter);
+    local $^F = -1;    # closed on exec, whatever the host has there
     socket my $sock, $self->{peer}{family}, $OS->{type}, TCP or return;
     $OS->{prepare}->($sock) if $OS->{prepare};
     setsockopt $sock, TCP, TCP_NODELAY, 1;
