@@ -33,6 +33,7 @@ my $NUMBER = '(?i)\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|n
 my %FINAL  = map { $_ => 1 } qw(complete completed done finished success succeeded fail failed failure error canceled cancelled aborted);
 
 my %CLIENT;         # configuration => client, weak
+my $LATEST;         # the one made last, weak
 my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
 our $BUSY  = 0;
 
@@ -47,7 +48,9 @@ sub new {
     local $SIG{__DIE__};
     my $self = eval { _configure(@given) } || { disabled => 1 };
     my $key  = join ',', map { json_value($self->{$_}) } sort keys %DEFAULT;
-    return $CLIENT{$key} if $CLIENT{$key} && !$CLIENT{$key}{closed};
+    $self = $CLIENT{$key} if $CLIENT{$key} && !$CLIENT{$key}{closed};
+    weaken($LATEST = $self);
+    return $self if $CLIENT{$key} == $self;
     weaken($CLIENT{$key} = bless $self, ref $class || $class);
     _safely($self, sub { $self->{link}->connect });
     return $self;
@@ -101,6 +104,11 @@ sub stats {
     my %state = (queued_bytes => length($link->{backlog} // ''), connected => $link->{up} ? 1 : 0);
     return { %stats, %state, unknown_spans => $self->{unknown_spans} || 0 };
 }
+
+# For bridges: the client made last; whether one takes records, and events of a level.
+sub latest  { return $LATEST }
+sub is_open { return !$_[0]{disabled} && !$_[0]{closed} }
+sub takes   { return ($RANK{ lc $_[1] } // 3) >= $_[0]{rank} }
 
 sub CLONE { $THREAD += 2**32; return }
 
@@ -529,6 +537,11 @@ A copy of C<%ENV> with the four variables above; the code runs with it.
 
 Ends open spans as C<abandoned>, flushes, closes. Gives up after 0.2 s without a sidecar. The end of the program does
 as much by itself, except in forked children that did not use the client.
+
+=head2 latest, is_open, takes($level)
+
+For bridges such as L<Log::Any::Adapter::Monitoring>: the client that was made last and is still there; whether a client is
+neither disabled nor closed; whether it takes events of a level.
 
 =head2 stats
 
