@@ -41,7 +41,11 @@ testWith('perl', 'prove')('its own tests pass', async () => {
   expect(await runs('prove', ['-l', 't'])).toContain('Result: PASS');
 });
 
-testWith('perl', 'prove', 'Log::Any')('the bridge of Log::Any passes its tests', async () => {
+testWith(
+  'perl',
+  'prove',
+  'Log::Any',
+)('the bridge of Log::Any passes its tests', async () => {
   // Without Log::Any it would skip them: NOTESTS.
   expect(await runs('prove', ['-l', 't/log_any.t'])).toContain('Result: PASS');
 });
