@@ -1,16 +1,11 @@
 import { connect, type Socket } from 'node:net';
+import { type Dropped, noneDropped, type Reason } from './dropped.ts';
 
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 const LINGER_MS = 200;
 /** How long a connection that the sidecar has ended may take to finish a record. */
 const FINISH_MS = 5000;
-
-/** Why a record was not sent. */
-export type Reason = 'full' | 'encode' | 'oversize' | 'refused' | 'closed' | 'forked';
-export type Dropped = Record<Reason, number>;
-
-const none = (): Dropped => ({ full: 0, encode: 0, oversize: 0, refused: 0, closed: 0, forked: 0 });
 
 export interface LinkOptions {
   readonly host: string;
@@ -39,7 +34,7 @@ export class Link {
   queuedBytes = 0;
   seq = 0;
   up = false;
-  dropped = none();
+  dropped = noneDropped();
   loss: Dropped | undefined;
   readonly #options: LinkOptions;
   #frames: (string | Uint8Array)[] = [];
