@@ -4,8 +4,10 @@ use warnings;
 use lib 't/lib';
 
 use Cwd         ();
-use FakeSidecar qw(in_process);
+use FakeSidecar ();
+use File::Copy  qw(copy);
 use File::Spec  ();
+use File::Temp  qw(tempdir);
 use JSON::PP    ();
 use POSIX       ();
 use Test::More;
@@ -34,9 +36,15 @@ my $seen = $sidecar->lines;
 printed("use Monitoring::SDK; chdir '/'; $one \$m->in_span(inner => sub { \$m->log_resource(1, 2, 3, 4) })", File::Spec->abs2rel($lib));
 my @types = map { $_->{type} } ($sidecar->records($seen + 4))[ $seen .. $seen + 3 ];
 is_deeply(\@types, [qw(event span resource span)], 'a library of a relative path, after a chdir');
+is(printed("use Monitoring::SDK; chdir '/'; \$SIG{USR1} = sub {}; my \$m = Monitoring::SDK->new(protocol => 'msgpack', token => 'x', tcp_host => '::1', "
+            . "before_send => sub { \$_[0] }); print \$m->log_event(info => 'x'), join ' ', sort grep { /SDK/ } keys %INC", File::Spec->abs2rel($lib)),
+    '1' . join(' ', 'Monitoring/SDK.pm', map { "Monitoring/SDK/$_.pm" } qw(BeforeSend JSON Link Msgpack Session Signals Span System)), 'all of its parts');
 
 # ---- where no part is to be found ----
-my $gone = "use Monitoring::SDK; \@INC = (); $one";
+my $bare = tempdir(CLEANUP => 1);
+mkdir "$bare/$_" for 'Monitoring', 'Monitoring/SDK';
+copy("$lib/Monitoring/$_.pm", "$bare/Monitoring/$_.pm") or die "$_: $!" for 'SDK', 'SDK/JSON', 'SDK/Link';
+my $gone = "BEGIN { \@INC = grep { \$_ ne '$lib' } \@INC } use lib '$bare'; use Monitoring::SDK; $one";
 is(printed("$gone print \$m->in_span(x => sub { 'ran with ' . shift }), ' ', \$m->span('y')->id, ' ', \$m->span('z')->end, ' ', \$m->start_span('s')"),
     'ran with 0000000000000000 0000000000000000 0 0000000000000000', 'spans are none, and their code runs');
 is(printed("$gone local \$SIG{USR1} = sub { print 'woken ' }; print \$m->log_event(info => 'x'), ' '; kill USR1 => \$\$; print \$m->log_event(info => 'y')"),
@@ -57,7 +65,7 @@ my $other = q{BEGIN { $^O = 'plan9' } use Monitoring::SDK;};
 is(printed("$other $one \$m->log_event(info => 'two'); print \$INC{'Socket.pm'} ? 'Socket' : ''"), 'Socket', 'the numbers are asked of Socket');
 is(last_of($seen + 2)->{data}{message}, 'two', 'and records arrive');
 is(printed("$other my \$m = Monitoring::SDK->new(tcp_port => 1); \$m->log_event(info => 'x'); print \$m->stats->{queued}"), '1', 'or wait');
-my $bits = 'my ($f) = grep { (readlink $_ // q()) =~ /^socket/ } glob q(/proc/self/fd/*); $f =~ s/fd/fdinfo/; open my $i, q(<), $f; print grep { /^flags/ } <$i>';
+my $bits = 'open my $i, q(<), q(/proc/self/fdinfo/) . fileno $m->{link}{sock}; print grep { /^flags/ } <$i>';
 SKIP: {
     skip 'no /proc', 2 unless -e '/proc/self/fdinfo';
     for my $start ('use Monitoring::SDK;', $other) {

@@ -33,17 +33,17 @@ export class Frames {
     return { source: this.#settings.source, timestamp: `${this.#stamp}.${ms}Z`, ts_us: us, type };
   }
 
-  encode(record: Fields): string | Buffer {
+  encode(record: Fields): string | Uint8Array {
     return this.#settings.isMsgpack ? toMsgpack(record) : `${toJson(record)}\n`;
   }
 
   /** `ping` or `bye`. */
-  control(type: string): string | Buffer {
+  control(type: string): string | Uint8Array {
     return this.encode({ ...this.envelope(type), data: {} });
   }
 
   /** What a connection begins with whose client has a token to show, or wants to hear of its records. */
-  hello(): string | Buffer {
+  hello(): string | Uint8Array {
     const { ack, token } = this.#settings;
     const data: Fields = { v: 1, sdk: `node/${VERSION}`, pid: process.pid };
     if (ack !== '') Object.assign(data, { session: this.#session, ack });

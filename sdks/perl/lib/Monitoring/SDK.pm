@@ -60,15 +60,15 @@ sub new {
 sub log_event      { return _safely(shift, \&_event,          @_) }
 sub log_metric     { return _safely(shift, \&_metric,         @_) }
 sub log_progress   { return _safely(shift, \&_progress,       @_) }
-sub log_resource   { return _safely(shift, \&_part, 'Resource', 'record', @_) }
-sub sample_resources { return _safely(shift, \&_part, 'Resource', 'sample') }
-sub start_span     { return _safely(shift, \&_part, 'Span', 'start', @_) || NO_SPAN }
-sub end_span       { return _safely(shift, \&_part, 'Span', 'finish', @_) }
+sub log_resource   { return _safely(shift, \&_in, 'Resource', 'record', @_) }
+sub sample_resources { return _safely(shift, \&_in, 'Resource', 'sample') }
+sub start_span     { return _safely(shift, \&_in, 'Span', 'start', @_) || NO_SPAN }
+sub end_span       { return _safely(shift, \&_in, 'Span', 'finish', @_) }
 sub span           { return _has_spans($_[0]) ? Monitoring::SDK::Span->new(@_) : bless [], 'Monitoring::SDK::NoSpan' }
 sub set_context    { return _safely(shift, \&_set_context,    @_) }
 sub continue_trace { return _safely(shift, \&_continue_trace, @_) }
-sub traceparent    { return (_safely(shift, \&_part, 'Span', 'environment') || {})->{TRACEPARENT} }
-sub child_env      { return { %ENV, %{ _safely(shift, \&_part, 'Span', 'environment') || {} } } }
+sub traceparent    { return (_safely(shift, \&_in, 'Span', 'environment') || {})->{TRACEPARENT} }
+sub child_env      { return { %ENV, %{ _safely(shift, \&_in, 'Span', 'environment') || {} } } }
 
 sub in_span {
     my ($self, $name, $code, @options) = @_;
@@ -157,18 +157,18 @@ sub _safely {
 # anyway. Without it, as after a chroot, nothing is held back.
 sub _room_for_mask {
     return if !defined &POSIX::sigprocmask && join('', @SIG{@HANDLED}) =~ /\A(?:IGNORE|DEFAULT)*\z/;
-    return defined $Monitoring::SDK::Signals::SET || _load('Monitoring/SDK/Signals.pm') ? POSIX::SigSet->new : ();
+    return defined $Monitoring::SDK::Signals::SET || _load_signals() ? POSIX::SigSet->new : ();
 }
 
-# False if it is not to be found. Meanwhile a handler may log, or die.
-sub _load {
-    my $file = shift;
+# False if they are not to be found. Meanwhile a handler may log, or die.
+sub _load_signals {
+    my @files = ('Monitoring/SDK/Signals.pm', 'POSIX.pm');
     local ($@, $!, $?);
     local $SIG{__DIE__};
-    return 0 if exists $INC{$file};
-    return 1 if eval { require $file };
+    return 0 if exists $INC{ $files[0] };
+    return 1 if eval { part('Signals') };
     my $error = $@;
-    defined $INC{$_} || delete $INC{$_} for $file, 'POSIX.pm';
+    defined $INC{$_} || delete $INC{$_} for @files;
     die $error if ref $error;
     return 0 if $error =~ /\ACan't locate /;
     1 while $error =~ s/^(?:BEGIN failed--compilation aborted|Compilation failed in require) at .*\n\z//m;
@@ -189,7 +189,7 @@ sub _own {
 sub _finish {
     my ($self, $timeout_s) = @_;
     my @open = reverse @{ $self->{stack} };
-    _safely($self, sub { $self->_part('Span', 'finish', $_, 'abandoned') for @open });
+    _safely($self, sub { $self->_in('Span', 'finish', $_, 'abandoned') for @open });
     return 1 if _flush($self, $timeout_s, ABSENT_S);
     $self->{link}{notice}->("$self->{link}{queued} records could not be delivered");
     return 0;
@@ -228,7 +228,7 @@ sub _configure {
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
     delete $self->{before_send} if ref $self->{before_send} ne 'CODE';
-    require Monitoring::SDK::BeforeSend if $self->{before_send};
+    part('BeforeSend') if $self->{before_send};
     @$self{qw(ack protocol)} = (lc($self->{ack}) =~ /\A(memory|disk)\z/ ? $1 : '', lc $self->{protocol});
     my $head = '{"source":' . json_text($name);
     $self->{link} = _link($self, $head, $notice) unless $self->{disabled};
@@ -246,8 +246,7 @@ sub _link {
     my %link = (host => $self->{tcp_host}, port => $self->{tcp_port}, limit_bytes => $self->{buffer_bytes}, notice => $notice);
     @link{qw(debug msgpack)} = ($self->{debug}, $self->{protocol} eq 'msgpack');
     return Monitoring::SDK::Link->new(%link) unless $self->{ack} || length $self->{token};
-    require Monitoring::SDK::Session;
-    require Monitoring::SDK::Span;
+    part($_) for qw(Session Span);
     @link{qw(ack token sdk)} = (@$self{qw(ack token)}, "perl/$VERSION");
     @link{qw(line new_id)}   = (sub { $head . _timestamps() . qq(,"type":"$_[0]","data":$_[1]}\n) }, sub { Monitoring::SDK::Span::new_id(16, $$ + $THREAD) });
     return Monitoring::SDK::Session->new(%link);
@@ -377,14 +376,23 @@ sub parse_traceparent {
 # ---- parts that are loaded when they are needed ------------------------------------------------------------------
 
 # Loads them all: use Monitoring::SDK ':all'.
-sub import { return grep({ $_ eq ':all' } @_) && _load_all() }
+sub import { return grep({ $_ eq ':all' } @_) && grep { part($_) } qw(BeforeSend Msgpack Resource Session Signals Span System) }
 
-sub _load_all { return grep { require "Monitoring/SDK/$_.pm" } qw(Resource Signals Span) }
+# Where they are, whatever chdir may come.
+my $LIB = __FILE__ =~ s{Monitoring/SDK\.pm\z}{}r;
+$LIB = (readlink('/proc/self/cwd') // do { require Cwd; Cwd::getcwd() }) . "/$LIB" if $LIB !~ m{\A(?:/|[A-Za-z]:)};
 
-# Calls a function of a part.
-sub _part {
+sub part {
+    my $file = "Monitoring/SDK/$_[0].pm";
+    return 1 if $INC{$file};
+    local @INC = ($LIB, @INC);
+    return require $file;
+}
+
+# Calls a function of one.
+sub _in {
     my ($self, $part, $name) = splice @_, 0, 3;
-    require "Monitoring/SDK/$part.pm";
+    part($part);
     return "Monitoring::SDK::$part"->can($name)->($self, @_);
 }
 
@@ -392,7 +400,7 @@ sub _part {
 sub _has_spans {
     my $self = shift;
     return if !ref $self || $self->{disabled};
-    return defined &Monitoring::SDK::Span::around || _safely($self, sub { require Monitoring::SDK::Span });
+    return defined &Monitoring::SDK::Span::around || _safely($self, sub { part('Span') });
 }
 
 # What was given for a code reference, or one that does nothing.
@@ -405,8 +413,6 @@ sub _callable {
 
 sub Monitoring::SDK::NoSpan::id  { return NO_SPAN }
 sub Monitoring::SDK::NoSpan::end { return 0 }
-
-_load_all() if __FILE__ !~ m{\A/};    # a chdir would hide them
 
 1;
 

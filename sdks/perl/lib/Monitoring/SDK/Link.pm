@@ -27,7 +27,7 @@ sub now_s { return Time::HiRes::clock_gettime($CLOCK) }
 sub _numbers {
     my %linux = (type => 1 | 04_000 | 02_000_000, no_signal => 0x4000, again => 11, in_progress => 115, not_connected => 107);
     return \%linux if $^O eq 'linux' && socket my $probe, 2, $linux{type}, TCP;
-    require Monitoring::SDK::System;
+    Monitoring::SDK::part('System');
     return Monitoring::SDK::System::numbers();
 }
 
@@ -38,7 +38,7 @@ sub new {
     $OS ||= _numbers();
     my $self = bless { %self, name => "$self{host}:$self{port}" }, $class;
     $self->{peer} = $self->_peer;
-    require Monitoring::SDK::Msgpack if $self->{msgpack};
+    Monitoring::SDK::part('Msgpack') if $self->{msgpack};
     return $self->begin;
 }
 
@@ -48,7 +48,7 @@ sub _peer {
     my ($host, $port) = ($self->{host} =~ s/\Alocalhost\z/127.0.0.1/ir, $self->{port});
     my @bytes = grep { $_ < 256 } $host =~ /\A(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\z/;
     return { family => 2, addr => pack 'S n C4 x8', 2, $port, @bytes } if @bytes == 4 && $^O eq 'linux';
-    require Monitoring::SDK::System;
+    Monitoring::SDK::part('System');
     my ($error, $found) = Monitoring::SDK::System::look_up($host, $port);
     $self->{notice}->("cannot resolve $host: $error; nothing will be delivered") if $error;
     return $found;
