@@ -1,7 +1,7 @@
 // `npm run demo`: a sidecar, programs in several languages that run the use case again and again, and an object store
 // that fails and heals. `-- --seconds 30` ends by itself. Everything is in a folder that is removed at the end.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,13 +91,15 @@ function prepare() {
   };
   if (works(process.execPath, join(SDKS, 'typescript', 'build.js')))
     add('TypeScript', process.execPath, join(HERE, 'report.js'));
-  if (works('R', 'CMD', 'INSTALL', '--no-docs', `--library=${folder}`, join(SDKS, 'r')))
+  const sources = join(folder, 'r');
+  cpSync(join(SDKS, 'r'), sources, { recursive: true });
+  if (works('R', 'CMD', 'INSTALL', '--no-docs', `--library=${folder}`, sources))
     add('R', 'Rscript', join(HERE, 'forecast.R'));
   const java = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
-  const sources = readdirSync(java).map((name) => join(java, name));
+  const files = readdirSync(java).map((name) => join(java, name));
   const classes = join(folder, 'classes');
   mkdirSync(classes);
-  if (works('javac', '-d', classes, ...sources, join(HERE, 'Archive.java')))
+  if (works('javac', '-d', classes, ...files, join(HERE, 'Archive.java')))
     add('Java', 'java', '-XX:TieredStopAtLevel=1', '-cp', classes, 'Archive');
   const queue = join(folder, 'queue');
   const c = ['-std=c99', '-D_POSIX_C_SOURCE=200809L', '-pthread', `-I${join(SDKS, 'c', 'include')}`];

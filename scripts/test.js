@@ -18,6 +18,12 @@ const PROGRAMS = [
     package: 'perl',
   },
   { name: 'prove', probe: ['prove', ['--version']], package: 'perl' },
+  {
+    name: 'Log::Any',
+    probe: ['perl', ['-MLog::Any', '-e', '1']],
+    mustSucceed: true,
+    package: 'liblog-any-perl',
+  },
   { name: 'openssl', probe: ['openssl', ['version']], package: 'openssl' },
   {
     name: 'python3',

@@ -123,13 +123,14 @@ export async function startFake({
     await new Promise(setImmediate);
     const stopping = server;
     server = undefined;
+    const closed = stopping === undefined ? undefined : once(stopping, 'close');
+    // First, so that nobody who is reset connects to what nobody accepts from any more.
+    stopping?.close();
     for (const { socket } of connections) {
       if (way === 'drain') socket.end();
       else socket.resetAndDestroy();
     }
-    if (stopping === undefined) return;
-    stopping.close();
-    if (way === 'reset') await once(stopping, 'close');
+    if (way === 'reset') await closed;
   };
   await start();
   if (isAbsent) await stop('reset');

@@ -1,7 +1,7 @@
 /** How each language's SDK is built, and how its adapter is started. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -71,7 +71,10 @@ async function buildC(folder: string): Promise<Command> {
 async function buildR(folder: string): Promise<Command> {
   const library = join(folder, 'library');
   mkdirSync(library, { recursive: true });
-  await build('R', 'CMD', 'INSTALL', `--library=${library}`, join(SDKS, 'r'));
+  // R compiles where the sources are, and others may do so at the same time.
+  const sources = join(folder, 'monitoring');
+  cpSync(join(SDKS, 'r'), sources, { recursive: true });
+  await build('R', 'CMD', 'INSTALL', `--library=${library}`, sources);
   return { argv: ['Rscript', join(ADAPTERS, 'adapter.R')], env: { R_LIBS: library } };
 }
 

@@ -1,7 +1,7 @@
 // All SDKs together: a trace goes through programs of every language.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
@@ -11,7 +11,7 @@ const SDKS = join(ROOT, 'sdks');
 const folder = mkdtempSync(join(tmpdir(), 'sidecar-languages-'));
 const at = (name: string) => join(folder, name);
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
-const isMissing = ['perl', 'python3', 'cc', 'R', 'javac'].some((program) => absent.includes(program));
+const isMissing = ['perl', 'python3', 'cc', 'make', 'R', 'javac'].some((program) => absent.includes(program));
 const testAll = isMissing ? test.skip : test;
 
 jest.setTimeout(600_000);
@@ -113,7 +113,9 @@ beforeAll(async () => {
   if (isMissing) return;
   for (const [name, text] of Object.entries(STEPS)) write(at(name), text);
   mkdirSync(at('library'));
-  await runs('R', ['CMD', 'INSTALL', `--library=${at('library')}`, join(SDKS, 'r')]);
+  // R compiles where the sources are, and other tests do so, too.
+  cpSync(join(SDKS, 'r'), at('monitoring'), { recursive: true });
+  await runs('R', ['CMD', 'INSTALL', `--library=${at('library')}`, at('monitoring')]);
   await runs(process.execPath, [join(SDKS, 'typescript', 'build.js')]);
   const sources = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
   const java = readdirSync(sources).map((name) => join(sources, name));

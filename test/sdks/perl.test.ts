@@ -41,6 +41,15 @@ testWith('perl', 'prove')('its own tests pass', async () => {
   expect(await runs('prove', ['-l', 't'])).toContain('Result: PASS');
 });
 
+testWith(
+  'perl',
+  'prove',
+  'Log::Any',
+)('the bridge of Log::Any passes its tests', async () => {
+  // Without Log::Any it would skip them: NOTESTS.
+  expect(await runs('prove', ['-l', 't/log_any.t'])).toContain('Result: PASS');
+});
+
 /** The brief's configuration with folders in place of the database, S3 and CloudWatch. */
 const CONFIG = `
 tcp: { host: 127.0.0.1, port: 17000 }

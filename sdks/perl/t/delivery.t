@@ -244,8 +244,8 @@ sub rss_kb {
     my $sidecar = FakeSidecar->start;
     my @asked;
     no warnings 'redefine';
-    my $real = \&Monitoring::SDK::Link::getaddrinfo;
-    local *Monitoring::SDK::Link::getaddrinfo = sub { push @asked, $_[0] unless $_[2]{flags}; return $real->(@_) };
+    my $real = \&Socket::getaddrinfo;
+    local *Socket::getaddrinfo = sub { push @asked, $_[0] unless $_[2]{flags}; return $real->(@_) };
     for my $host ('localhost', 'LOCALHOST', '127.0.0.1') {
         my $sdk = Monitoring::SDK->new(source => 'names', tcp_host => $host, tcp_port => $sidecar->port);
         ok($sdk->log_event('info', $host), "connects to $host");

@@ -212,6 +212,7 @@ link_connect <- function(link) {
   link$step <- link$step + 1L
   link$tried_s <- now
   link$next_s <- now + limit_s * random_share()
+  others <- .Call(C_sockets_to, as.integer(link$port))
   # R waits for the handshake, in whole seconds; with 0 it would be a minute. Where nothing answers, once is enough for long.
   link$con <- tryCatch(
     socketConnection(link$host, link$port, open = "r+b", blocking = FALSE, timeout = 1L),
@@ -221,6 +222,8 @@ link_connect <- function(link) {
     if (now_s() - now > SILENT_S) link$next_s <- now_s() + SILENT_BACKOFF_S
     return(FALSE)
   }
+  # Programs that R starts would inherit it, and keep the connection when this one has ended.
+  .Call(C_close_on_exec, setdiff(.Call(C_sockets_to, as.integer(link$port)), others))
   socketTimeout(link$con, 0L)
   link$up <- FALSE
   link$heard <- ""

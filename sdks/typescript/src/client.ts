@@ -1,38 +1,19 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { type Dropped, Link, type Reason } from './link.ts';
-import { toMsgpack } from './msgpack.ts';
+import { type Dropped, noneDropped, type Reason } from './dropped.ts';
+import { type Fields, Frames, nowUs } from './frames.ts';
+import { Link } from './link.ts';
 import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
-import { cleanText, MAX_KEYS, type Plain, plain, toJson } from './values.ts';
+import { newId, type Place, parseTraceparent, type Span, Spans } from './spans.ts';
+import { cleanText, MAX_KEYS, type Plain, plain } from './values.ts';
 
-export const VERSION = '0.1.0';
 const MAX_RECORD_BYTES = 65_536;
 const MAX_CONTEXT_KEYS = 64;
-const MAX_OPEN_SPANS = 1024;
 const WARN = 4;
 const CLOSE_MS = 1000;
 const ABSENT_MS = 200;
 const NO_SPAN = '0'.repeat(16);
 const FINAL = /^(completed?|done|finished|success|succeeded|fail(ed|ure)?|error|cancell?ed|aborted)$/i;
-const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/;
-
-type Fields = { [key: string]: Plain };
-
-/** A trace and a span in it; '' where there is none. */
-interface Place {
-  readonly trace: string;
-  readonly span: string;
-}
-
-interface Span {
-  readonly id: string;
-  readonly trace: string;
-  core: Fields;
-  readonly startMs: number;
-  readonly outer: Span | undefined;
-}
 
 /** What became of records: accepted = sent + queued + the sum of dropped. */
 export interface Stats {
@@ -55,11 +36,6 @@ export interface SpanOptions {
   readonly attributes?: unknown;
 }
 
-function parseTraceparent(text: unknown): Place | undefined {
-  const [, trace = '', span = ''] = (typeof text === 'string' && TRACEPARENT.exec(text.trim().toLowerCase())) || [];
-  return trace === '' ? undefined : { trace, span };
-}
-
 /** A number if it reads as one; else what was given. */
 function numberOf(value: unknown): Plain {
   if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return plain(Number(value));
@@ -70,8 +46,8 @@ function numberOf(value: unknown): Plain {
 export class Client {
   readonly settings: Settings;
   readonly #link: Link | undefined;
-  readonly #open = new AsyncLocalStorage<Span | undefined>();
-  readonly #spans = new Map<string, Span>();
+  readonly #frames: Frames;
+  readonly #spans = new Spans();
   #context: Fields = {};
   #jobId: string | undefined;
   #isJobOver = false;
@@ -85,18 +61,17 @@ export class Client {
   #triedAt = -1;
   #isOver = false;
   #sampled: { cpuUs: number; atMs: number } | undefined;
-  #second = 0;
-  #stamp = '';
 
   constructor(options: Options = {}) {
     this.settings = readSettings(options);
+    this.#frames = new Frames(this.settings);
     const { host, port, bufferBytes, ack, token, disabled, debug, jobId, tags, unknown } = this.settings;
     this.#jobId = jobId;
     this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
     if (disabled) return;
     this.#context = plain(tags) as Fields;
     if (unknown.length > 0) this.#notice(`unknown option ${unknown.join(', ')}`);
-    const hello = ack !== '' || token !== '' ? () => this.#hello() : undefined;
+    const hello = ack !== '' || token !== '' ? () => this.#frames.hello() : undefined;
     this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, debug, ack: ack !== '' });
   }
 
@@ -162,7 +137,7 @@ export class Client {
   startSpan(name: string, options: SpanOptions = {}): string {
     return this.#safely(() => {
       const span = this.#start(name, options);
-      this.#open.enterWith(span);
+      this.#spans.enter(span);
       return span.id;
     }, NO_SPAN);
   }
@@ -175,11 +150,10 @@ export class Client {
         this.#unknownSpans++;
         return false;
       }
-      this.#spans.delete(spanId);
       const us = Math.max(0, Math.round((performance.now() - span.startMs) * 1000));
       const core: Fields = { phase: 'end', ...span.core, duration_us: us, status: cleanText(status ?? 'success') };
       if (message != null) core.status_message = cleanText(message);
-      if (this.#open.getStore() === span) this.#open.enterWith(span.outer);
+      this.#spans.remove(span);
       // A service's next span may start before setContext says for which job; its start must not name the last one.
       this.#isJobOver = this.#spans.size === 0 && this.#jobId !== this.settings.jobId;
       return this.#record('span', core, 'attributes', attributes, true, this.#ids(this.#jobId, { trace: span.trace, span: span.id }));
@@ -194,7 +168,7 @@ export class Client {
       if (error === undefined) this.endSpan(span.id, 'success', undefined, options.attributes);
       else this.endSpan(span.id, 'error', cleanText(error.cause), options.attributes);
     };
-    return this.#open.run(span ?? this.#open.getStore(), () => {
+    return this.#spans.run(span, () => {
       let result: T;
       try {
         result = work(span?.id ?? NO_SPAN);
@@ -272,7 +246,7 @@ export class Client {
   /** Resolves when the kernel has everything, with `ack` when the sidecar has acknowledged it (true), or in time (false). */
   async flush(timeoutMs = 1000): Promise<boolean> {
     if (this.#link === undefined) return true;
-    if (this.settings.ack !== '' && this.#link.queued > 0) this.#link.say(this.#control('ping'));
+    if (this.settings.ack !== '' && this.#link.queued > 0) this.#link.say(this.#frames.control('ping'));
     return this.#link.emptied(timeoutMs, Number.POSITIVE_INFINITY);
   }
 
@@ -289,7 +263,7 @@ export class Client {
 
   stats(): Stats {
     const link = this.#link;
-    const dropped = { full: 0, encode: 0, oversize: 0, refused: 0, closed: 0, forked: 0, ...link?.dropped };
+    const dropped = { ...noneDropped(), ...link?.dropped };
     return {
       accepted: link?.accepted ?? 0,
       sent: link?.sent ?? 0,
@@ -313,12 +287,12 @@ export class Client {
   async #finish(timeoutMs: number): Promise<boolean> {
     const link = this.#link;
     if (link === undefined) return true;
-    for (const id of [...this.#spans.keys()].reverse()) this.endSpan(id, 'abandoned');
+    for (const id of this.#spans.ids()) this.endSpan(id, 'abandoned');
     this.#isOver = true;
-    if (this.settings.ack !== '') link.say(this.#control('ping'));
+    if (this.settings.ack !== '') link.say(this.#frames.control('ping'));
     const flushed = await link.emptied(timeoutMs, ABSENT_MS);
     if (!flushed) this.#notice(`${link.queued} records could not be delivered`);
-    if (this.settings.ack !== '') link.say(this.#control('bye'));
+    if (this.settings.ack !== '') link.say(this.#frames.control('bye'));
     await link.end();
     return flushed;
   }
@@ -356,8 +330,7 @@ export class Client {
 
   /** That of the span open in this context, else of setContext, else what was inherited. */
   #place(): Place {
-    let span = this.#open.getStore();
-    while (span !== undefined && !this.#spans.has(span.id)) span = span.outer;
+    const span = this.#spans.current();
     if (span !== undefined) return { trace: span.trace, span: span.id };
     return this.#traceId === '' ? this.#remote : { trace: this.#traceId, span: '' };
   }
@@ -377,12 +350,10 @@ export class Client {
     if (place.span !== '') core.parent_span_id = place.span;
     const trace = place.trace || newId(16);
     const id = newId(8);
-    const [oldest] = this.#spans.size >= MAX_OPEN_SPANS ? this.#spans.keys() : [];
-    if (oldest !== undefined) this.#spans.delete(oldest);
     const job = this.#isJobOver ? undefined : this.#jobId;
     this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(job, { trace, span: id }));
-    const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#open.getStore() };
-    this.#spans.set(id, span);
+    const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#spans.context() };
+    this.#spans.add(span);
     return span;
   }
 
@@ -413,12 +384,12 @@ export class Client {
     const data: Fields = { ...core };
     const keys = Object.keys(extra);
     if (keys.length > 0) data[slot] = Object.fromEntries(keys.sort().slice(0, MAX_KEYS).map((key) => [key, extra[key] as Plain]));
-    const record: Fields = { ...this.#envelope(type), ...ids, data };
+    const record: Fields = { ...this.#frames.envelope(type), ...ids, data };
     if (this.settings.ack !== '') record.seq = link.seq + 1;
-    let frame = this.#encode(record);
+    let frame = this.#frames.encode(record);
     if (Buffer.byteLength(frame) > MAX_RECORD_BYTES && keys.length > 0) {
       data[slot] = { _truncated: true };
-      frame = this.#encode(record);
+      frame = this.#frames.encode(record);
     }
     if (Buffer.byteLength(frame) > MAX_RECORD_BYTES) return link.drop('oversize');
     const kept = link.offer(frame, important);
@@ -426,45 +397,5 @@ export class Client {
     link.loss = undefined;
     if (loss !== undefined) this.#record('sdk', { dropped: { ...loss } }, 'context');
     return kept;
-  }
-
-  #encode(record: Fields): string | Buffer {
-    return this.settings.isMsgpack ? toMsgpack(record) : `${toJson(record)}\n`;
-  }
-
-  #envelope(type: string): Fields {
-    const us = nowUs();
-    const second = Math.floor(us / 1e6);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#stamp = new Date(second * 1000).toISOString().slice(0, 19);
-    }
-    const ms = String(Math.floor((us % 1e6) / 1000)).padStart(3, '0');
-    return { source: this.settings.source, timestamp: `${this.#stamp}.${ms}Z`, ts_us: us, type };
-  }
-
-  #control(type: string): string | Buffer {
-    return this.#encode({ ...this.#envelope(type), data: {} });
-  }
-
-  readonly #session = newId(16);
-
-  /** What a connection begins with whose client has a token to show, or wants to hear of its records. */
-  #hello(): string | Buffer {
-    const { ack, token } = this.settings;
-    const data: Fields = { v: 1, sdk: `node/${VERSION}`, pid: process.pid };
-    if (ack !== '') Object.assign(data, { session: this.#session, ack });
-    if (token !== '') data.token = token;
-    return this.#encode({ ...this.#envelope('hello'), data });
-  }
-}
-
-const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
-
-/** Hexadecimal digits of the system's random source, never all zero. */
-function newId(bytes: number): string {
-  for (;;) {
-    const id = randomBytes(bytes).toString('hex');
-    if (/[^0]/.test(id)) return id;
   }
 }

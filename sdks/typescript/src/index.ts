@@ -9,7 +9,8 @@
 import { Client } from './client.ts';
 import type { Options } from './settings.ts';
 
-export { Client, type SpanOptions, type Stats, VERSION } from './client.ts';
+export { Client, type SpanOptions, type Stats } from './client.ts';
+export { VERSION } from './frames.ts';
 export type { Options, OutgoingRecord } from './settings.ts';
 
 const clients = new Map<string, Client>();

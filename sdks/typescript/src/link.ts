@@ -1,14 +1,11 @@
 import { connect, type Socket } from 'node:net';
+import { type Dropped, noneDropped, type Reason } from './dropped.ts';
 
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 const LINGER_MS = 200;
-
-/** Why a record was not sent. */
-export type Reason = 'full' | 'encode' | 'oversize' | 'refused' | 'closed' | 'forked';
-export type Dropped = Record<Reason, number>;
-
-const none = (): Dropped => ({ full: 0, encode: 0, oversize: 0, refused: 0, closed: 0, forked: 0 });
+/** How long a connection that the sidecar has ended may take to finish a record. */
+const FINISH_MS = 5000;
 
 export interface LinkOptions {
   readonly host: string;
@@ -26,8 +23,9 @@ export interface LinkOptions {
 
 /**
  * One connection to the sidecar and the bounded backlog in front of it. While it is up and nothing waits, a frame is in
- * the kernel when `offer` returns: libuv writes at once what it can. With `ack`, what was sent stays in the backlog until
- * it is acknowledged, and is sent again on the next connection.
+ * the kernel when `offer` returns: libuv writes at once what it can. A frame that the kernel took in part stays in the
+ * backlog until Node.js says that it is written, and starts again on the next connection if this one is lost before. With
+ * `ack`, what was sent stays there until it is acknowledged, and is sent again on the next connection.
  */
 export class Link {
   accepted = 0;
@@ -36,12 +34,14 @@ export class Link {
   queuedBytes = 0;
   seq = 0;
   up = false;
-  dropped = none();
+  dropped = noneDropped();
   loss: Dropped | undefined;
   readonly #options: LinkOptions;
   #frames: (string | Uint8Array)[] = [];
-  /** How many of the frames are on this connection already. */
+  /** How many of the frames are on this connection already; with `ack` alone. */
   #unsent = 0;
+  /** The connection, or the one before, that the first of the frames is being written to. */
+  #writing: Socket | undefined;
   #losing: Dropped | undefined;
   #socket: Socket | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -120,14 +120,13 @@ export class Link {
     return this.up;
   }
 
-  /** Closes for good; what is queued counts as dropped. */
+  /** Closes for good; what is queued counts as dropped, but for a frame that can be finished meanwhile. */
   async end(): Promise<void> {
-    this.dropped.closed += this.#frames.length;
-    this.#frames = [];
-    this.queuedBytes = 0;
+    const socket = this.#socket;
+    if (socket === undefined || this.#writing !== socket) this.#writing = undefined;
+    this.#discard(this.#writing === undefined ? 0 : 1);
     this.#closed = true;
     clearTimeout(this.#retry);
-    const socket = this.#socket;
     if (socket === undefined || !this.up) {
       socket?.destroy();
       return;
@@ -145,6 +144,14 @@ export class Link {
       socket.ref();
     });
     this.up = false;
+    this.#discard(0);
+  }
+
+  #discard(from: number): void {
+    for (const frame of this.#frames.splice(from)) {
+      this.dropped.closed++;
+      this.queuedBytes -= Buffer.byteLength(frame);
+    }
   }
 
   get #where(): string {
@@ -160,14 +167,20 @@ export class Link {
     socket.unref();
     socket.on('connect', () => this.#opened(socket));
     socket.on('data', (bytes) => this.#hear(bytes.toString()));
-    socket.on('drain', () => this.#drain());
-    // The sidecar drains: what is written is still read; the next frame goes to the next connection.
+    // The sidecar drains: what is written is still read; the next frame goes to the next connection, once this one is.
     socket.on('end', () => {
       socket.end();
       this.#lose(socket);
+      setTimeout(() => socket.destroy(), FINISH_MS).unref();
     });
-    socket.on('error', () => this.#lose(socket));
-    socket.on('close', () => this.#lose(socket));
+    for (const event of ['error', 'close']) {
+      socket.on(event, () => {
+        this.#lose(socket);
+        if (this.#writing !== socket) return;
+        this.#writing = undefined;
+        this.#drain();
+      });
+    }
   }
 
   #opened(socket: Socket): void {
@@ -181,7 +194,7 @@ export class Link {
     if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
     this.#unsent = 0;
     const { hello } = this.#options;
-    if (hello !== undefined) socket.write(hello());
+    if (hello !== undefined) socket.write(hello(), () => this.#drain());
     this.#drain();
   }
 
@@ -208,20 +221,23 @@ export class Link {
   }
 
   #maySend(): boolean {
-    if (!this.up || this.#unsent >= this.#frames.length || (this.#socket?.writableLength ?? 1) > 0) return false;
+    if (!this.up || this.#writing !== undefined || this.#unsent >= this.#frames.length) return false;
+    const socket = this.#socket;
+    // An error is told later, but what is written after it is gone.
+    if (socket === undefined || socket.writableLength > 0 || socket.errored) return false;
     return !this.#options.ack || (this.#unsent < this.#window && (this.#unsent === 0 || this.queuedBytes < this.#windowBytes));
   }
 
   #drain(): void {
     const { ack } = this.#options;
     while (this.#maySend()) {
+      const socket = this.#socket as Socket;
       const frame = this.#frames[ack ? this.#unsent : 0] as string | Uint8Array;
-      this.#socket?.write(frame);
+      socket.write(frame, (error) => this.#written(socket, error));
       if (ack) this.#unsent++;
-      else {
-        this.sent++;
-        this.#take(1);
-      }
+      else if (socket.errored) break;
+      else if (socket.writableLength > 0) this.#writing = socket;
+      else this.#sent();
     }
     if (this.#frames.length > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
@@ -231,6 +247,22 @@ export class Link {
     this.loss = Object.fromEntries(reasons.map((reason) => [reason, this.dropped[reason] - then[reason]])) as Dropped;
     this.#losing = undefined;
     this.#options.notice(`delivering again; ${this.loss.full} records were dropped`);
+  }
+
+  /** The kernel has what was written; of frames that it took at once this comes late, and says nothing new. */
+  #written(socket: Socket, error: Error | null | undefined): void {
+    // Of a socket that was destroyed it comes without an error, though nothing was written.
+    if (error != null || socket.destroyed || socket.writableLength > 0) return;
+    if (this.#writing === socket) {
+      this.#writing = undefined;
+      this.#sent();
+    }
+    this.#drain();
+  }
+
+  #sent(): void {
+    this.sent++;
+    this.#take(1);
   }
 
   #take(count: number): void {

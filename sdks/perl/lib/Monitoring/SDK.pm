@@ -5,20 +5,20 @@ package Monitoring::SDK;
 
 use 5.016;
 use strict;
-no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+BEGIN { ${^WARNING_BITS} = '' }    # no warnings: the host's stderr and handler are its own; the pragma takes 1 ms to load
 
-use POSIX        qw(SIGPIPE SIG_SETMASK);
-use Scalar::Util qw(looks_like_number weaken);
-use Time::HiRes  qw(CLOCK_MONOTONIC clock_gettime gettimeofday);
+use Time::HiRes ();
 
-use Monitoring::SDK::JSON qw(json_kept json_members json_number json_text json_value);
+use Monitoring::SDK::JSON qw(iso_time json_kept json_members json_number json_text json_value weaken);
 use Monitoring::SDK::Link ();
-use Monitoring::SDK::Span qw(callable new_id parse_traceparent);
 
 our $VERSION = '0.1.0';
 
-use constant { MAX_RECORD_BYTES => 65_536, MAX_CONTEXT_KEYS => 64, MAX_OPEN_SPANS => 1024 };
-use constant { CLOSE_S => 1, ABSENT_S => 0.2 };
+sub MAX_RECORD_BYTES () {65_536}
+sub MAX_CONTEXT_KEYS () {64}
+sub NO_SPAN ()          { '0' x 16 }
+sub CLOSE_S ()          {1}
+sub ABSENT_S ()         {0.2}
 
 my %RANK = (
     trace => 1, verbose => 1, debug => 2, info => 3, notice => 3, warn => 4, warning => 4, error => 5, err => 5,
@@ -29,15 +29,16 @@ my %DEFAULT = (
     tags => undef, job_id => undef, export_env => 1, disabled => 0, quiet => 0, debug => 0, ack => '', token => '',
     protocol => 'ndjson', before_send => undef
 );
-my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
-my $FINAL    = qr/\A(?:completed?|done|finished|success|succeeded|fail(?:ed|ure)?|error|cancell?ed|aborted)\z/i;
+my $NUMBER = '(?i)\A\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf(?:inity)?|nan)\s*\z';    # compiled when it is used
+my %FINAL  = map { $_ => 1 } qw(complete completed done finished success succeeded fail failed failure error canceled cancelled aborted);
 
 my %CLIENT;         # configuration => client, weak
+my $LATEST;         # the one made last, weak
 my $THREAD = 0;     # added to the pid: a thread's clone starts afresh, as a forked child does
 our $BUSY  = 0;
-my $SIGNALS = POSIX::SigSet->new;
-$SIGNALS->fillset;
-$SIGNALS->delset(SIGPIPE);    # blocked it would stay pending, and strike later
+
+# Signals that a host may handle; those of real time only by way of POSIX.
+my @HANDLED = qw(ALRM CHLD CONT HUP INT IO PROF PWR QUIT TERM TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ);
 
 # ---- interface ----------------------------------------------------------------------------------------------------
 
@@ -47,7 +48,9 @@ sub new {
     local $SIG{__DIE__};
     my $self = eval { _configure(@given) } || { disabled => 1 };
     my $key  = join ',', map { json_value($self->{$_}) } sort keys %DEFAULT;
-    return $CLIENT{$key} if $CLIENT{$key} && !$CLIENT{$key}{closed};
+    $self = $CLIENT{$key} if $CLIENT{$key} && !$CLIENT{$key}{closed};
+    weaken($LATEST = $self);
+    return $self if $CLIENT{$key} == $self;
     weaken($CLIENT{$key} = bless $self, ref $class || $class);
     _safely($self, sub { $self->{link}->connect });
     return $self;
@@ -57,34 +60,39 @@ sub new {
 sub log_event      { return _safely(shift, \&_event,          @_) }
 sub log_metric     { return _safely(shift, \&_metric,         @_) }
 sub log_progress   { return _safely(shift, \&_progress,       @_) }
-sub log_resource   { return _safely(shift, \&_resource,       @_) }
-sub sample_resources { return _safely(shift, \&_sample) }
-sub start_span     { return _safely(shift, \&_start_span,     @_) || '0' x 16 }
-sub end_span       { return _safely(shift, \&_end_span,       @_) }
-sub span           { return Monitoring::SDK::Span->new(@_) }
-sub in_span        { return Monitoring::SDK::Span::around(@_) }
+sub log_resource   { return _safely(shift, \&_in, 'Resource', 'record', @_) }
+sub sample_resources { return _safely(shift, \&_in, 'Resource', 'sample') }
+sub start_span     { return _safely(shift, \&_in, 'Span', 'start', @_) || NO_SPAN }
+sub end_span       { return _safely(shift, \&_in, 'Span', 'finish', @_) }
+sub span           { return _has_spans($_[0]) ? Monitoring::SDK::Span->new(@_) : bless [], 'Monitoring::SDK::NoSpan' }
 sub set_context    { return _safely(shift, \&_set_context,    @_) }
 sub continue_trace { return _safely(shift, \&_continue_trace, @_) }
-sub traceparent    { return (_safely(shift, \&_environment) || {})->{TRACEPARENT} }
-sub child_env      { return { %ENV, %{ _safely(shift, \&_environment) || {} } } }
+sub traceparent    { return (_safely(shift, \&_in, 'Span', 'environment') || {})->{TRACEPARENT} }
+sub child_env      { return { %ENV, %{ _safely(shift, \&_in, 'Span', 'environment') || {} } } }
+
+sub in_span {
+    my ($self, $name, $code, @options) = @_;
+    $code = _callable($code);
+    return _has_spans($self) ? Monitoring::SDK::Span::around($self, $name, $code, @options) : $code->(NO_SPAN);
+}
 
 sub with_child_env {
     my ($self, $code) = @_;
     local %ENV = %{ child_env($self) };
-    return callable($code)->();
+    return _callable($code)->();
 }
 
 sub flush {
     my ($self, $timeout_s) = @_;
-    return _flush($self, looks_like_number($timeout_s) ? $timeout_s : 1, 9**9);
+    return _flush($self, _seconds($timeout_s, 1), 9**9);
 }
 
 sub close {
     my ($self, $timeout_s) = @_;
     return 1 if !ref $self || $self->{disabled} || $self->{closed};
-    my $flushed = _finish($self, looks_like_number($timeout_s) ? $timeout_s : CLOSE_S);
+    my $flushed = _finish($self, _seconds($timeout_s, CLOSE_S));
     $self->{closed} = 1;
-    _safely($self, sub { $self->{ping} && $self->{link}->ask($self->{ping}->('bye')) && $self->{link}->drain; $self->{link}->end });
+    _safely($self, sub { $self->{link}->end });
     return $flushed;
 }
 
@@ -96,6 +104,11 @@ sub stats {
     my %state = (queued_bytes => length($link->{backlog} // ''), connected => $link->{up} ? 1 : 0);
     return { %stats, %state, unknown_spans => $self->{unknown_spans} || 0 };
 }
+
+# For bridges: the client made last; whether one takes records, and events of a level.
+sub latest  { return $LATEST }
+sub is_open { return !$_[0]{disabled} && !$_[0]{closed} }
+sub takes   { return ($RANK{ lc $_[1] } // 3) >= $_[0]{rank} }
 
 sub CLONE { $THREAD += 2**32; return }
 
@@ -118,32 +131,54 @@ sub _safely {
     my ($self, $work) = (shift, shift);
     return if !ref $self || $self->{disabled};
     return $self->{link}->drop('encode') if $BUSY;    # an argument that logs while it is read
-    my ($mask, $entered, $done, $error, $result) = POSIX::SigSet->new;
+    my ($mask, $held, $entered, $done, $error, $result) = _room_for_mask();
     {
         local ($@, $!, $?);
         local $SIG{__DIE__};
         $done = eval {
-            POSIX::sigprocmask(SIG_SETMASK, $SIGNALS, $mask);
-            $mask && ($entered = 1);    # perl delivers what came earlier at this &&, not inside the work
+            $held = POSIX::sigprocmask($Monitoring::SDK::Signals::SET, $Monitoring::SDK::Signals::ALL, $mask) if $mask;
+            $held || !$mask and $entered = 1;    # perl delivers what came earlier at this ||, not inside the work
             local $BUSY = 1;
             _own($self) if $self->{owner} != $$ + $THREAD;
             $result = $self->$work(@_);
             my $loss = delete $self->{link}{loss};
-            $self->_record('sdk', json_members(dropped => $loss), 'context') if $loss;
+            $self->record('sdk', json_members(dropped => $loss), 'context') if $loss;
             1;
         };
         $error = $@;
     }
     $result = $self->{link}->drop('encode') if $entered && !$done;
-    POSIX::sigprocmask(SIG_SETMASK, $mask);
+    POSIX::sigprocmask($Monitoring::SDK::Signals::SET, $mask) if $held;
     die $error unless $entered;         # the host's own, out of a signal handler
     return $result;
+}
+
+# Room for the mask of signals that is there now, if signals must be held back: a handler waits for one, or POSIX is there
+# anyway. Without it, as after a chroot, nothing is held back.
+sub _room_for_mask {
+    return if !defined &POSIX::sigprocmask && join('', @SIG{@HANDLED}) =~ /\A(?:IGNORE|DEFAULT)*\z/;
+    return defined $Monitoring::SDK::Signals::SET || _load_signals() ? POSIX::SigSet->new : ();
+}
+
+# False if they are not to be found. Meanwhile a handler may log, or die.
+sub _load_signals {
+    my @files = ('Monitoring/SDK/Signals.pm', 'POSIX.pm');
+    local ($@, $!, $?);
+    local $SIG{__DIE__};
+    return 0 if exists $INC{ $files[0] };
+    return 1 if eval { part('Signals') };
+    my $error = $@;
+    defined $INC{$_} || delete $INC{$_} for @files;
+    die $error if ref $error;
+    return 0 if $error =~ /\ACan't locate /;
+    1 while $error =~ s/^(?:BEGIN failed--compilation aborted|Compilation failed in require) at .*\n\z//m;
+    die $error;
 }
 
 # Makes a client this process's. A forked child keeps the context and where it is in the trace, nothing else.
 sub _own {
     my $self = shift;
-    $self->{remote} = [ $self->_current ];
+    $self->{remote} = [ $self->current ];
     @$self{qw(owner spans stack unknown_spans)} = ($$ + $THREAD, {}, [], 0);
     delete @$self{qw(ids saved_env)};
     $self->{link}->begin;
@@ -154,7 +189,7 @@ sub _own {
 sub _finish {
     my ($self, $timeout_s) = @_;
     my @open = reverse @{ $self->{stack} };
-    _safely($self, sub { $self->_end_span($_, 'abandoned') for @open });
+    _safely($self, sub { $self->_in('Span', 'finish', $_, 'abandoned') for @open });
     return 1 if _flush($self, $timeout_s, ABSENT_S);
     $self->{link}{notice}->("$self->{link}{queued} records could not be delivered");
     return 0;
@@ -163,17 +198,16 @@ sub _finish {
 sub _flush {
     my ($self, $timeout_s, $absent_s) = @_;
     return 1 if !ref $self || $self->{disabled};
-    my ($link, $start_s) = ($self->{link}, clock_gettime(CLOCK_MONOTONIC));
+    my ($link, $start_s) = ($self->{link}, Monitoring::SDK::Link::now_s());
     $link->{next_s} = 0 if $link->{tried_s} + 0.1 < $start_s;
     my $asked;
     while (1) {
         _safely($self, sub {
             $link->drain;
-            return if $asked || !$link->{queued} || !$self->{ping};
-            $asked = $link->ask($self->{ping}->('ping')) and $link->drain;
+            $asked ||= $link->{queued} && $link->ask('ping');
         });
         return 1 unless $link->{queued};
-        my $passed_s = clock_gettime(CLOCK_MONOTONIC) - $start_s;
+        my $passed_s = Monitoring::SDK::Link::now_s() - $start_s;
         return 0 unless $passed_s < $timeout_s && ($link->{up} || $passed_s < $absent_s);
         local $!;
         $link->rest;
@@ -193,14 +227,11 @@ sub _configure {
     $self->{$_} = $self->{$_} !~ /\A(?:0|false|no|off|)\z/i for qw(export_env disabled quiet debug);
     $self->{$_} =~ /\A[1-9][0-9]{0,8}\z/ or $self->{$_} = $DEFAULT{$_} for qw(tcp_port buffer_bytes);
     my $notice = $self->{quiet} ? sub {0} : sub { return _notice("monitoring-sdk[$name]: $_[0]\n") };
-    my ($ack) = lc($self->{ack}) =~ /\A(memory|disk)\z/;
-    my ($head, $token) = ('{"source":' . json_text($name), $self->{token});
-    my $hello = $ack || length $token ? sub { return _hello($head, $ack, $token, shift) } : undef;
     delete $self->{before_send} if ref $self->{before_send} ne 'CODE';
-    require JSON::PP if $self->{before_send};
-    my @link = (@$self{qw(tcp_host tcp_port buffer_bytes)}, $notice, $hello, $ack);
-    @$self{qw(ack ping)} = ($ack // '', $ack && sub { return "$head" . _timestamps() . qq(,"type":"$_[0]","data":{}}\n) });
-    $self->{link} = Monitoring::SDK::Link->new(@link, $self->{debug}, lc $self->{protocol} eq 'msgpack') unless $self->{disabled};
+    part('BeforeSend') if $self->{before_send};
+    @$self{qw(ack protocol)} = (lc($self->{ack}) =~ /\A(memory|disk)\z/ ? $1 : '', lc $self->{protocol});
+    my $head = '{"source":' . json_text($name);
+    $self->{link} = _link($self, $head, $notice) unless $self->{disabled};
     @$self{qw(head rank env_job)} = ($head, $RANK{ lc $self->{level} }, $self->{job_id});
     $self->{inherited} = $self->{remote} = parse_traceparent($ENV{TRACEPARENT}) || [];
     my %tags = ref $self->{tags} eq 'HASH' ? %{ $self->{tags} } : map { /(.+?)=(.*)/ } split /,/, $self->{tags};
@@ -210,20 +241,22 @@ sub _configure {
     return $self;
 }
 
-# The first line of a connection whose client has a token to show, or wants to hear of its records.
-sub _hello {
-    my ($head, $ack, $token, $link) = @_;
-    $link->{session} //= new_id(16, $$ + $THREAD);
-    my %data = (v => 1, sdk => "perl/$VERSION", pid => $$);
-    @data{qw(session ack)} = ($link->{session}, $ack) if $ack;
-    $data{token} = $token if length $token;
-    return $head . _timestamps() . ',"type":"hello","data":' . json_value(\%data) . "}\n";
+sub _link {
+    my ($self, $head, $notice) = @_;
+    my %link = (host => $self->{tcp_host}, port => $self->{tcp_port}, limit_bytes => $self->{buffer_bytes}, notice => $notice);
+    @link{qw(debug msgpack)} = ($self->{debug}, $self->{protocol} eq 'msgpack');
+    return Monitoring::SDK::Link->new(%link) unless $self->{ack} || length $self->{token};
+    part($_) for qw(Session Span);
+    @link{qw(ack token sdk)} = (@$self{qw(ack token)}, "perl/$VERSION");
+    @link{qw(line new_id)}   = (sub { $head . _timestamps() . qq(,"type":"$_[0]","data":$_[1]}\n) }, sub { Monitoring::SDK::Span::new_id(16, $$ + $THREAD) });
+    return Monitoring::SDK::Session->new(%link);
 }
 
 sub _notice {
     my ($line, $fd) = (shift, fileno STDERR);
+    local ($@, $!);
     local $SIG{PIPE} = 'IGNORE';
-    return $fd > 0 && POSIX::write($fd, $line, length $line);
+    return $fd > 0 && eval { require POSIX } && POSIX::write($fd, $line, length $line);
 }
 
 # ---- records ------------------------------------------------------------------------------------------------------
@@ -234,65 +267,46 @@ sub _event {
     my $rank = $RANK{ lc $level } // 3;
     return 1 if $rank < $self->{rank};
     my $core = '"level":' . json_text($level) . ',"message":' . json_text($message // '');
-    return $self->_record('event', $core, 'context', $context, $rank >= 4);
+    return $self->record('event', $core, 'context', $context, $rank >= 4);
 }
 
 sub _metric {
     my ($self, $name, $value, $unit, $tags) = @_;
-    $value = _number($value);
-    return $self->{link}->drop('encode') unless looks_like_number($value) && $value - $value == 0;
+    $value = number($value);
+    return $self->{link}->drop('encode') unless $value =~ /$NUMBER/ && $value - $value == 0;
     my $core = sprintf '"name":%s,"value":%s,"unit":%s',
         json_text($name // ''), json_number($value) =~ tr/"//dr, json_text($unit);
-    return $self->_record('metric', $core, 'tags', $tags);
+    return $self->record('metric', $core, 'tags', $tags);
 }
 
 sub _progress {
     my ($self, $job, $percent, $status, $more) = @_;
     $job //= $self->{job_id};
     my @more = (status => $status, ref $more eq 'HASH' ? map { $_ => $more->{$_} } sort keys %$more : ());
-    my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => _number($percent), @more);
-    my $final = $percent >= 100 || $status =~ $FINAL;
-    return $self->_record('progress', $core, 'context', undef, $final, _ids($job, $self->_current));
-}
-
-sub _resource {
-    my ($self, @given) = @_;
-    my %given = ref $given[0] eq 'HASH' ? %{ $given[0] } : $given[0] =~ /\A(?!nan|inf)[a-z]\w*\z/i ? @given : ();
-    @given{qw(cpu memory disk network)} = @given unless %given;
-    return $self->_record('resource', json_members(map { $_ => _number($given{$_}) } sort keys %given), 'context');
-}
-
-# The first time it only begins to count.
-sub _sample {
-    my $self = shift;
-    my ($user_s, $system_s) = times;
-    my ($before, $now_s) = ($self->{sampled}, clock_gettime(CLOCK_MONOTONIC));
-    $self->{sampled} = [ $user_s + $system_s, $now_s ];
-    return 1 if !$before || $now_s <= $before->[1];
-    open my $status, '<', '/proc/self/status';
-    my ($memory) = map { /\AVmRSS:\s*(\d+)/ ? $1 / 1024 : () } <$status>;
-    my %found = (cpu => 100 * ($user_s + $system_s - $before->[0]) / ($now_s - $before->[1]), memory => $memory);
-    my @members = map { $_ => sprintf('%.1f', $found{$_}) + 0 } grep { defined $found{$_} } qw(cpu memory);
-    return $self->_record('resource', json_members(@members, per => 'process', pid => $$ + 0), 'context');
+    my $core  = '"job_id":' . json_text($job) . ',' . json_members(percent => number($percent), @more);
+    my $final = $percent >= 100 || $FINAL{ lc $status };
+    return $self->record('progress', $core, 'context', undef, $final, ids($job, $self->current));
 }
 
 # A number if it looks like one: what comes out of a file or a database is a string to perl.
-sub _number { return looks_like_number($_[0]) ? 0 + $_[0] : $_[0] }
+sub number { return $_[0] =~ /$NUMBER/ ? 0 + $_[0] : $_[0] }
+
+sub _seconds { return defined $_[0] && $_[0] =~ /$NUMBER/ ? $_[0] : $_[1] }
 
 # One frame: the envelope, the members of its type ($core), and the context merged with what the call gave.
-sub _record {
+sub record {
     my ($self, $type, $core, $slot, $given, $important, $ids) = @_;
     return $self->{link}->drop('closed') if $self->{closed};
     my $context = $self->{context};
     if (defined $given) {
         $given   = { value => $given } unless ref $given eq 'HASH';
         $context = %$context ? { %$context, %$given } : $given;
-        $ids //= _ids($given->{job_id}, $self->_current) if defined $given->{job_id};
+        $ids //= ids($given->{job_id}, $self->current) if defined $given->{job_id};
     }
-    $ids //= $self->{ids} //= _ids($self->{job_id}, $self->_current);
+    $ids //= $self->{ids} //= ids($self->{job_id}, $self->current);
     my $extra = %$context ? qq(,"$slot":) . json_value($context) : '';
     if ($self->{before_send}) {
-        ($core, $extra) = _edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
+        ($core, $extra) = Monitoring::SDK::BeforeSend::edited($self->{before_send}, $type, "{$core$extra}", $slot) or return 1;
     }
     my $frame = $self->{head} . _timestamps() . qq(,"type":"$type"$ids,"data":{$core);
     $extra = qq(,"$slot":{"_truncated":true}) if length($frame) + length($extra) > MAX_RECORD_BYTES - 3;
@@ -300,27 +314,16 @@ sub _record {
     return $self->{link}->offer("$frame$extra}}\n", $important);
 }
 
-# What before_send makes of a record: its members but for $slot, and that; nothing if the record is to be left out.
-sub _edited {
-    my ($before_send, $type, $json, $slot) = @_;
-    my $codec  = JSON::PP->new->utf8->allow_nonref;
-    my $edited = $before_send->({ type => $type, data => $codec->decode($json) }) or return;
-    my %data   = %{ $edited->{data} };
-    my $extra  = delete $data{$slot};
-    my $core   = json_members(map { $_ => $data{$_} } sort keys %data);
-    return ($core, ref $extra eq 'HASH' && %$extra ? ($core ne '' && ',') . qq("$slot":) . json_value($extra) : '');
-}
-
 my ($SECOND, $STAMP) = (0);
 
 sub _timestamps {
-    my ($s, $us) = gettimeofday;
-    ($SECOND, $STAMP) = ($s, POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $s)) if $s != $SECOND;
+    my ($s, $us) = Time::HiRes::gettimeofday();
+    ($SECOND, $STAMP) = ($s, iso_time($s)) if $s != $SECOND;
     $us = sprintf '%06d', $us;
     return qq(,"timestamp":"$STAMP.) . substr($us, 0, 3) . qq(Z","ts_us":$s$us);
 }
 
-sub _ids {
+sub ids {
     my ($job, $trace, $span) = @_;
     my $ids = ($trace && qq(,"trace_id":"$trace")) . ($span && qq(,"span_id":"$span"));
     return defined $job ? $ids . ',"job_id":' . json_text($job) : $ids;
@@ -339,75 +342,77 @@ sub _set_context {
     elsif (!defined $value) { delete $self->{context}{$key} }
     elsif (!exists $self->{context}{$key} && keys %{ $self->{context} } >= MAX_CONTEXT_KEYS) { return 0 }
     else { $self->{context}{$key} = json_kept($value) }
-    return $self->_changed;
+    return $self->changed;
 }
 
 sub _continue_trace {
     my ($self, $traceparent) = @_;
     $self->{remote} = defined $traceparent ? parse_traceparent($traceparent) || return 0 : $self->{inherited};
-    return $self->_changed;
+    return $self->changed;
 }
 
 # The trace and the span that a record or a new span belongs to: those of the span opened last, else of set_context,
 # else of the environment or continue_trace, else none.
-sub _current {
+sub current {
     my $self = shift;
     my $id   = $self->{stack}[-1];
     return $id ? ($self->{spans}{$id}{trace}, $id) : $self->{trace_id} || @{ $self->{remote} };
 }
 
-sub _environment {
-    my $self = shift;
-    my ($trace, $span) = $self->_current;
-    my %env = (MONITORING_HOST => $self->{tcp_host}, MONITORING_PORT => $self->{tcp_port});
-    $env{TRACEPARENT}       = "00-$trace-$span-01" if $span;
-    $env{MONITORING_JOB_ID} = $self->{job_id}      if defined $self->{job_id};
-    return \%env;
-}
-
-# After every change of the context. While a span is open, %ENV hands it to child processes; then it is as it was.
-sub _changed {
+# After every change of the context.
+sub changed {
     my $self = shift;
     delete $self->{ids};
-    my $open = @{ $self->{stack} } && $self->{export_env};
-    $self->{saved_env} ||= { map { $_ => $ENV{$_} } @EXPORTED } if $open;
-    my $env = $open ? { %{ $self->{saved_env} }, %{ $self->_environment } } : delete $self->{saved_env};
-    for (keys %$env) { defined $env->{$_} ? $ENV{$_} = $env->{$_} : delete $ENV{$_} }
+    Monitoring::SDK::Span::export_env($self) if @{ $self->{stack} } || $self->{saved_env};
     return 1;
 }
 
-sub _start_span {
-    my ($self, $name, %option) = @_;
-    my $local  = $self->{spans}{ $option{parent} // '' };
-    my $remote = $local ? [ $local->{trace}, $option{parent} ] : parse_traceparent($option{traceparent});
-    my ($trace, $parent) = $remote ? @$remote : $self->_current;
-    $trace ||= new_id(16, $self->{owner});
-    $self->_end_span($self->{stack}[0], 'abandoned') if @{ $self->{stack} } >= MAX_OPEN_SPANS;
-    my ($id, $s, $us) = (new_id(8, $self->{owner}), gettimeofday);
-    my $core = '"name":' . json_text($name // '') . ($parent && qq(,"parent_span_id":"$parent"));
-    my $job = $self->{job_over} ? undef : $self->{job_id};
-    $self->_record('span', qq("phase":"start",$core), 'attributes', undef, 0, _ids($job, $trace, $id));
-    $core .= sprintf ',"start_us":%d%06d', $s, $us;
-    $self->{spans}{$id} = { trace => $trace, core => $core, start_s => clock_gettime(CLOCK_MONOTONIC) };
-    push @{ $self->{stack} }, $id;
-    $self->_changed;
-    return $id;
+# [trace id, span id] of a W3C traceparent; false if it is none.
+sub parse_traceparent {
+    my @ids = lc($_[0]) =~ /\A[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/;
+    return @ids && \@ids;
 }
 
-sub _end_span {
-    my ($self, $id, $status, $message, $attributes) = @_;
-    my $span = delete $self->{spans}{$id} or return $self->{unknown_spans}++ && 0;
-    my $us   = 1e6 * (clock_gettime(CLOCK_MONOTONIC) - $span->{start_s});
-    my $core = sprintf '"phase":"end",%s,"duration_us":%d,"status":', $span->{core}, $us;
-    $core .= json_text($status // 'success');
-    $core .= ',"status_message":' . json_text($message) if defined $message;
-    my $kept = $self->_record('span', $core, 'attributes', $attributes, 1, _ids($self->{job_id}, $span->{trace}, $id));
-    @{ $self->{stack} } = grep { $_ ne $id } @{ $self->{stack} };
-    # A service's next span may start before set_context says for which job; its start must not name the last one.
-    $self->{job_over} = !@{ $self->{stack} } && $self->{job_id} ne $self->{env_job};
-    $self->_changed;
-    return $kept;
+# ---- parts that are loaded when they are needed ------------------------------------------------------------------
+
+# Loads them all: use Monitoring::SDK ':all'.
+sub import { return grep({ $_ eq ':all' } @_) && grep { part($_) } qw(BeforeSend Msgpack Resource Session Signals Span System) }
+
+# Where they are, whatever chdir may come.
+my $LIB = __FILE__ =~ s{Monitoring/SDK\.pm\z}{}r;
+$LIB = (readlink('/proc/self/cwd') // do { require Cwd; Cwd::getcwd() }) . "/$LIB" if $LIB !~ m{\A(?:/|[A-Za-z]:)};
+
+sub part {
+    my $file = "Monitoring/SDK/$_[0].pm";
+    return 1 if $INC{$file};
+    local @INC = ($LIB, @INC);
+    return require $file;
 }
+
+# Calls a function of one.
+sub _in {
+    my ($self, $part, $name) = splice @_, 0, 3;
+    part($part);
+    return "Monitoring::SDK::$part"->can($name)->($self, @_);
+}
+
+# False for a client that is disabled, and where they are not to be found, as after a chroot.
+sub _has_spans {
+    my $self = shift;
+    return if !ref $self || $self->{disabled};
+    return defined &Monitoring::SDK::Span::around || _safely($self, sub { part('Span') });
+}
+
+# What was given for a code reference, or one that does nothing.
+sub _callable {
+    my $code = shift;
+    local $@;
+    local $SIG{__DIE__};
+    return ref $code && eval { defined &$code && \&$code } || sub { };
+}
+
+sub Monitoring::SDK::NoSpan::id  { return NO_SPAN }
+sub Monitoring::SDK::NoSpan::end { return 0 }
 
 1;
 
@@ -539,6 +544,11 @@ A copy of C<%ENV> with the four variables above; the code runs with it.
 Ends open spans as C<abandoned>, flushes, closes. Gives up after 0.2 s without a sidecar. The end of the program does
 as much by itself, except in forked children that did not use the client.
 
+=head2 latest, is_open, takes($level)
+
+For bridges such as L<Log::Any::Adapter::Monitoring>: the client that was made last and is still there; whether a client is
+neither disabled nor closed; whether it takes events of a level.
+
 =head2 stats
 
 A hash: accepted = sent + queued + dropped{full, encode, oversize, refused, closed, forked}; besides queued_bytes, connected,
@@ -551,6 +561,12 @@ the backlog until the sidecar has it: C<memory>, in the queue of every backend; 
 After a lost connection, what is not acknowledged is sent again, and the sidecar ignores what it has already: records
 arrive once, even if the sidecar is killed. Acknowledgements are read by later calls, C<flush> and C<close>; no call
 waits for one but these two. The backlog has to hold what is out meanwhile: raise C<buffer_bytes> for high rates.
+
+=head1 PARTS
+
+What one event needs is loaded with the module; the rest (spans, resources, signals, with which POSIX comes) by the first call
+that needs it. A program that changes its root directory says C<use Monitoring::SDK ':all'> for all of it at once. Where a part
+cannot be found, its records are counted as C<encode>, and the code of C<in_span> runs without a span.
 
 =head1 VALUES
 

@@ -4,19 +4,27 @@ package Monitoring::SDK::JSON;
 
 use 5.016;
 use strict;
-no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+BEGIN { ${^WARNING_BITS} = '' }    # no warnings: the host's stderr and handler are its own
 
-use Exporter     qw(import);
-use Scalar::Util qw(blessed refaddr);
+use Exporter qw(import);
 
-our @EXPORT_OK = qw(json_kept json_members json_number json_text json_value);
+our @EXPORT_OK = qw(blessed iso_time json_kept json_members json_number json_text json_value refaddr weaken);
 
-use constant { MAX_TEXT_BYTES => 8192, MAX_KEYS => 128, MAX_ITEMS => 256, MAX_DEPTH => 8 };
-use constant MAX_INTEGER => 9_007_199_254_740_992;    # 2**53; the power itself would be a float
+# From 5.36 on they need no module.
+BEGIN {
+    if (defined &builtin::weaken) { (*blessed, *refaddr, *weaken) = (\&builtin::blessed, \&builtin::refaddr, \&builtin::weaken) }
+    else                          { require Scalar::Util; Scalar::Util->import(qw(blessed refaddr weaken)) }
+}
+
+sub MAX_TEXT_BYTES () {8192}
+sub MAX_KEYS ()       {128}
+sub MAX_ITEMS ()      {256}
+sub MAX_DEPTH ()      {8}
+sub MAX_INTEGER ()    {9_007_199_254_740_992}    # 2**53; the power itself would be a float
 
 my %ESCAPE = ((map { chr, sprintf '\u%04x', $_ } 0 .. 31), "\n", '\n', "\r", '\r', "\t", '\t', '"', '\"', '\\', '\\\\');
-my $UTF8   = qr/[\xC2-\xDF][\x80-\xBF]|(?:\xE0[\xA0-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]|\xED[\x80-\x9F])[\x80-\xBF]
-               |(?:\xF0[\x90-\xBF]|[\xF1-\xF3][\x80-\xBF]|\xF4[\x80-\x8F])[\x80-\xBF]{2}/x;
+my $UTF8   = '[\xC2-\xDF][\x80-\xBF]|(?:\xE0[\xA0-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]|\xED[\x80-\x9F])[\x80-\xBF]'
+    . '|(?:\xF0[\x90-\xBF]|[\xF1-\xF3][\x80-\xBF]|\xF4[\x80-\x8F])[\x80-\xBF]{2}';    # compiled when it is used
 my $IS_NUMBER = defined &builtin::created_as_number ? \&builtin::created_as_number : sub { $_[0] eq 0 + $_[0] };
 my $IS_BOOL   = defined &builtin::is_bool           ? \&builtin::is_bool           : sub {0};
 
@@ -28,7 +36,7 @@ sub json_text {
     utf8::encode($text) unless utf8::valid($text);
     return qq("$text") unless length $text > MAX_TEXT_BYTES || $text =~ /[^ !#-\[\]-~]/;
     $text = substr $text, 0, MAX_TEXT_BYTES + 1;
-    utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ $UTF8;
+    utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ /$UTF8/;
     if (length $text > MAX_TEXT_BYTES) {
         my $inside = substr($text, MAX_TEXT_BYTES, 1) =~ /[\x80-\xBF]/;
         $text = substr $text, 0, MAX_TEXT_BYTES;
@@ -98,15 +106,16 @@ sub _object {
     return eval {
         my $bool = $class ? $value->isa('JSON::PP::Boolean') : ref $value eq 'SCALAR' && $$value =~ /\A[01]\z/;
         return $$value ? 'true' : 'false' if $bool;
-        return json_text(_iso_time($value->epoch)) if $class && $value->can('epoch') && $value->can('strftime');
+        return json_text(iso_time($value->epoch) . 'Z') if $class && $value->can('epoch') && $value->can('strftime');
         return json_value($value->TO_JSON, @outer) if $class && $value->can('TO_JSON');
         json_text($value);
     } // '"<unprintable>"';
 }
 
-sub _iso_time {
+# In UTC, to the second, without its zone.
+sub iso_time {
     my ($s, $m, $h, $day, $month, $year) = gmtime $_[0];
-    return sprintf '%04d-%02d-%02dT%02d:%02d:%02dZ', $year + 1900, $month + 1, $day, $h, $m, $s;
+    return sprintf '%04d-%02d-%02dT%02d:%02d:%02d', $year + 1900, $month + 1, $day, $h, $m, $s;
 }
 
 1;

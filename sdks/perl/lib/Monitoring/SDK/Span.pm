@@ -1,17 +1,81 @@
 package Monitoring::SDK::Span;
 
-# The guard of an open span, which ends it when its scope is left, whichever way; and the ids that spans go by.
+# Spans: opening and ending them, the guard that ends one when its scope is left, whichever way, and what hands the trace
+# to other processes. Loaded by the first program that has spans. Functions get the client first.
 
 use 5.016;
 use strict;
-no warnings;    # whatever a host passes in, its stderr and its warning handler are its own
+BEGIN { ${^WARNING_BITS} = '' }    # no warnings: the host's stderr and handler are its own
 
-use Digest::MD5  qw(md5);
-use Exporter     qw(import);
-use Scalar::Util qw(refaddr);
-use Time::HiRes  qw(gettimeofday);
+use Exporter qw(import);
 
-our @EXPORT_OK = qw(callable new_id parse_traceparent);
+use Monitoring::SDK::JSON qw(json_text refaddr);
+
+our @EXPORT_OK = qw(new_id);
+
+sub MAX_OPEN_SPANS () {1024}
+
+my @EXPORTED = qw(TRACEPARENT MONITORING_JOB_ID MONITORING_HOST MONITORING_PORT);
+
+# ---- open spans ---------------------------------------------------------------------------------------------------
+
+sub start {
+    my ($client, $name, %option) = @_;
+    my $local  = $client->{spans}{ $option{parent} // '' };
+    my $remote = $local ? [ $local->{trace}, $option{parent} ] : Monitoring::SDK::parse_traceparent($option{traceparent});
+    my ($trace, $parent) = $remote ? @$remote : $client->current;
+    $trace ||= new_id(16, $client->{owner});
+    finish($client, $client->{stack}[0], 'abandoned') if @{ $client->{stack} } >= MAX_OPEN_SPANS;
+    my ($id, $s, $us) = (new_id(8, $client->{owner}), Time::HiRes::gettimeofday());
+    my $core = '"name":' . json_text($name // '') . ($parent && qq(,"parent_span_id":"$parent"));
+    my $job = $client->{job_over} ? undef : $client->{job_id};
+    $client->record('span', qq("phase":"start",$core), 'attributes', undef, 0, Monitoring::SDK::ids($job, $trace, $id));
+    $core .= sprintf ',"start_us":%d%06d', $s, $us;
+    $client->{spans}{$id} = { trace => $trace, core => $core, start_s => Monitoring::SDK::Link::now_s() };
+    push @{ $client->{stack} }, $id;
+    $client->changed;
+    return $id;
+}
+
+sub finish {
+    my ($client, $id, $status, $message, $attributes) = @_;
+    my $span = delete $client->{spans}{$id} or return $client->{unknown_spans}++ && 0;
+    my $us   = 1e6 * (Monitoring::SDK::Link::now_s() - $span->{start_s});
+    my $core = sprintf '"phase":"end",%s,"duration_us":%d,"status":', $span->{core}, $us;
+    $core .= json_text($status // 'success');
+    $core .= ',"status_message":' . json_text($message) if defined $message;
+    my $ids  = Monitoring::SDK::ids($client->{job_id}, $span->{trace}, $id);
+    my $kept = $client->record('span', $core, 'attributes', $attributes, 1, $ids);
+    @{ $client->{stack} } = grep { $_ ne $id } @{ $client->{stack} };
+    # A service's next span may start before set_context says for which job; its start must not name the last one.
+    $client->{job_over} = !@{ $client->{stack} } && $client->{job_id} ne $client->{env_job};
+    $client->changed;
+    return $kept;
+}
+
+# ---- other processes ----------------------------------------------------------------------------------------------
+
+# What a child process needs to go on with the trace and the job.
+sub environment {
+    my $client = shift;
+    my ($trace, $span) = $client->current;
+    my %env = (MONITORING_HOST => $client->{tcp_host}, MONITORING_PORT => $client->{tcp_port});
+    $env{TRACEPARENT}       = "00-$trace-$span-01" if $span;
+    $env{MONITORING_JOB_ID} = $client->{job_id}    if defined $client->{job_id};
+    return \%env;
+}
+
+# While a span is open, %ENV hands it to child processes; then it is as it was.
+sub export_env {
+    my $client = shift;
+    my $open   = @{ $client->{stack} } && $client->{export_env};
+    $client->{saved_env} ||= { map { $_ => $ENV{$_} } @EXPORTED } if $open;
+    my $env = $open ? { %{ $client->{saved_env} }, %{ environment($client) } } : delete $client->{saved_env};
+    for (keys %$env) { defined $env->{$_} ? $ENV{$_} = $env->{$_} : delete $ENV{$_} }
+    return;
+}
+
+# ---- scopes -------------------------------------------------------------------------------------------------------
 
 sub new {
     my ($class, $client, @start) = @_;
@@ -41,7 +105,6 @@ sub around {
     my ($client, $name, $code, @options) = @_;
     my $self = __PACKAGE__->new($client, $name, @options);
     $self->{left} = 'abandoned';    # by exit, last and the like
-    $code = callable($code);
     my ($want, @result) = wantarray;
     my $done  = eval { @result = $want ? $code->($self->{id}) : scalar $code->($self->{id}); 1 };
     my $error = $@;
@@ -50,13 +113,7 @@ sub around {
     return $want ? @result : $result[0];
 }
 
-# What was given for a code reference, or one that does nothing.
-sub callable {
-    my $code = shift;
-    local $@;
-    local $SIG{__DIE__};
-    return ref $code && eval { defined &$code && \&$code } || sub { };
-}
+# ---- ids ----------------------------------------------------------------------------------------------------------
 
 my ($POOL, $POOL_OWNER) = ('', 0);
 
@@ -67,15 +124,10 @@ sub new_id {
     if (length $POOL < $bytes || $POOL_OWNER != $owner) {
         ($POOL, $POOL_OWNER) = ('', $owner);
         if (open my $random, '<:raw', '/dev/urandom') { sysread $random, $POOL, 512 }
-        $POOL .= md5(join ' ', $POOL, $owner, gettimeofday, \my $address) while length $POOL < 512;
+        require Digest::MD5 if length $POOL < 512;
+        $POOL .= Digest::MD5::md5(join ' ', $POOL, $owner, Time::HiRes::gettimeofday(), \my $address) while length $POOL < 512;
     }
     return unpack 'H*', substr $POOL, 0, $bytes, '';
-}
-
-# [trace id, span id] of a W3C traceparent; false if it is none.
-sub parse_traceparent {
-    my @ids = lc($_[0]) =~ /\A[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}/;
-    return @ids && \@ids;
 }
 
 1;

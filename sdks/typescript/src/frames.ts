@@ -1,0 +1,53 @@
+import { toMsgpack } from './msgpack.ts';
+import type { Settings } from './settings.ts';
+import { newId } from './spans.ts';
+import { type Plain, toJson } from './values.ts';
+
+export const VERSION = '0.1.0';
+
+export type Fields = { [key: string]: Plain };
+
+/** Microseconds of the epoch. */
+export const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
+
+/** Makes the frames of one client. */
+export class Frames {
+  readonly #settings: Settings;
+  readonly #session = newId(16);
+  #second = 0;
+  #stamp = '';
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  /** What every record begins with. */
+  envelope(type: string): Fields {
+    const us = nowUs();
+    const second = Math.floor(us / 1e6);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#stamp = new Date(second * 1000).toISOString().slice(0, 19);
+    }
+    const ms = String(Math.floor((us % 1e6) / 1000)).padStart(3, '0');
+    return { source: this.#settings.source, timestamp: `${this.#stamp}.${ms}Z`, ts_us: us, type };
+  }
+
+  encode(record: Fields): string | Uint8Array {
+    return this.#settings.isMsgpack ? toMsgpack(record) : `${toJson(record)}\n`;
+  }
+
+  /** `ping` or `bye`. */
+  control(type: string): string | Uint8Array {
+    return this.encode({ ...this.envelope(type), data: {} });
+  }
+
+  /** What a connection begins with whose client has a token to show, or wants to hear of its records. */
+  hello(): string | Uint8Array {
+    const { ack, token } = this.#settings;
+    const data: Fields = { v: 1, sdk: `node/${VERSION}`, pid: process.pid };
+    if (ack !== '') Object.assign(data, { session: this.#session, ack });
+    if (token !== '') data.token = token;
+    return this.encode({ ...this.envelope('hello'), data });
+  }
+}
