@@ -1,7 +1,7 @@
 import type { Message } from '../message.ts';
 import { measuresOf } from './measures.ts';
 import { found, readNumbers } from './read.ts';
-import { createSeries, keyOf, OVERFLOW, type Series, windowOf } from './series.ts';
+import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
 import { addValue, type Window } from './window.ts';
 
 /** What is kept of the metrics; durations in milliseconds. */
@@ -46,6 +46,7 @@ export interface Aggregation {
   options(): AggregationOptions;
   /** Windows of another length than before, or all once it is switched off, are closed now, and returned. */
   setOptions(options: AggregationOptions): readonly Closed[];
+  /** Each is summed up before it is given. */
   series(): Iterable<Series>;
   stats(): AggregationStats;
 }
@@ -55,6 +56,8 @@ interface Shape {
   readonly check: number;
   readonly type: string;
   readonly series: readonly (Series | undefined)[];
+  /** How many of them are values of a series. */
+  readonly values: number;
 }
 
 /** Past it all are forgotten, and learnt anew. */
@@ -86,6 +89,10 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
+  /** The time of the message that is looked at, and the window that it is in. */
+  let atMs = 0;
+  let startMs = Number.NaN;
+  let slot = 0;
 
   const opened = () => {
     openWindows++;
@@ -105,33 +112,30 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     all.set(key, series);
     return series;
   };
-  const put = (series: Series, value: number, { timeMs, receivedMs }: Message) => {
+  /** Finds the window of a message's time; false if that has closed. */
+  const isInTime = ({ timeMs, receivedMs }: Message): boolean => {
     const { windowMs, graceMs } = options;
     // A clock that is ahead: its values count now.
-    const atMs = timeMs > receivedMs + graceMs ? receivedMs : timeMs;
-    const startMs = atMs - (((atMs % windowMs) + windowMs) % windowMs);
-    if (startMs + windowMs + graceMs <= receivedMs) {
-      late++;
-      return;
+    atMs = timeMs > receivedMs + graceMs ? receivedMs : timeMs;
+    if (!(atMs >= startMs && atMs < startMs + windowMs)) {
+      slot = Math.floor(atMs / windowMs);
+      startMs = slot * windowMs;
     }
-    const newest = series.open.at(-1);
-    const window = newest?.startMs === startMs ? newest : windowOf(series, startMs, opened);
-    addValue(window, value, atMs);
-    series.count++;
-    series.sum += value;
-    series.usedMs = receivedMs;
+    return startMs + windowMs + graceMs > receivedMs;
+  };
+  /** Adds a value at the time that was looked at last. */
+  const put = (series: Series, value: number) => {
+    const { newest } = series;
+    addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, atMs);
     if (series === overflowSeries) overflow++;
-    if (atMs >= series.lastMs) {
-      series.last = value;
-      series.lastMs = atMs;
-    }
   };
   /** Parses the record; remembers its shape if its numbers are those that were found in its text. */
   const addParsed = (message: Message, isRead: boolean) => {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
     if (isRead) remember(message, each);
-    for (const { series, value } of each) put(series, value, message);
+    if (isInTime(message)) for (const { series, value } of each) put(series, value);
+    else late += each.length;
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
     const numbers = Object.entries((message.parsed?.data ?? {}) as object).filter(
@@ -142,7 +146,8 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     if (!isSame) return;
     const series = numbers.map(([key]) => each.find((one) => one.key === key)?.series);
     if (++shapeCount > MAX_SHAPES) forgetShapes();
-    shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series });
+    const values = series.filter((one) => one !== undefined).length;
+    shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series, values });
   };
   const shapesOf = (source: string) => {
     if (source === lastSource) return lastShapes;
@@ -155,27 +160,34 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     lastShapes = known;
     return known;
   };
+  const addRead = (shape: Shape, message: Message) => {
+    if (!isInTime(message)) {
+      late += shape.values;
+      return;
+    }
+    for (let at = 0; at < shape.series.length; at++) {
+      const series = shape.series[at];
+      if (series !== undefined) put(series, found.numbers[at] as number);
+    }
+  };
   const addMeasured = (message: Message) => {
     const isRead = readNumbers(message);
     if (isRead) {
       const shape = shapesOf(message.source).get(found.hash);
       if (shape !== undefined && shape.check === found.check && shape.type === message.type) {
-        for (let at = 0; at < shape.series.length; at++) {
-          const series = shape.series[at];
-          if (series !== undefined) put(series, found.numbers[at] as number, message);
-        }
+        addRead(shape, message);
         return;
       }
     }
     addParsed(message, isRead);
   };
   const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
+    if (series.open[0] === undefined || !isOver(series.open[0])) return;
+    sumUpSeries(series);
     while (series.open[0] !== undefined && isOver(series.open[0])) {
-      const window = series.open.shift() as Window;
-      openWindows--;
       const before = series.history.fine.latest()?.last;
-      series.history.add(window);
-      closed.push({ series, window, before });
+      closed.push({ series, window: closeOldest(series), before });
+      openWindows--;
     }
   };
   const closeWhere = (isOver: (window: Window) => boolean) => {
@@ -186,7 +198,9 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   };
   const forgetIdle = (nowMs: number) => {
     const before = all.size;
-    for (const [key, { usedMs }] of all) if (usedMs < nowMs - DAY_MS) all.delete(key);
+    for (const [key, { open, lastMs }] of all) {
+      if (open.length === 0 && lastMs < nowMs - DAY_MS) all.delete(key);
+    }
     if (all.size < before) forgetShapes();
   };
 
@@ -214,10 +228,15 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       const isOther = !next.enabled || next.windowMs !== options.windowMs;
       const closed = isOther ? closeWhere(() => true) : [];
       options = next;
+      startMs = Number.NaN;
       return closed;
     },
     *series() {
-      yield* all.values();
+      for (const series of all.values()) {
+        sumUpSeries(series);
+        yield series;
+      }
+      sumUpSeries(overflowSeries);
       if (overflowSeries.count > 0) yield overflowSeries;
     },
     stats: () => ({ series: all.size, late, overflow }),
