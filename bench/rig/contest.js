@@ -43,19 +43,20 @@ export function bareLoop(variant, nodeFlags = []) {
 }
 
 /**
- * The sidecar with a configuration of the benchmarks'. `backend`: whose deliveries count, else all;
- * `stdout`: whether anybody reads the process's stdout once it has started; `isOnDisk`: its state is, too.
+ * The sidecar with a configuration of the benchmarks', changed by `set` (`key=value`). `backend`: whose deliveries
+ * count, else all; `stdout`: whether anybody reads the process's stdout once it has started; `isOnDisk`: its state is, too.
  * @param {string} name
  * @param {string} config
- * @param {{ backend?: string, stdout?: 'read' | 'unread', env?: Record<string, string>, isOnDisk?: boolean }} [options]
+ * @param {{ backend?: string, stdout?: 'read' | 'unread', env?: Record<string, string>, isOnDisk?: boolean,
+ *   set?: readonly string[] }} [options]
  * @returns {Contender}
  */
-export function sidecar(name, config, { backend, stdout, env, isOnDisk = false } = {}) {
+export function sidecar(name, config, { backend, stdout, env, isOnDisk = false, set = [] } = {}) {
   return {
     name,
     start: async (folder) => {
       const dataDir = isOnDisk ? createScratch(0, { onDisk: true }) : undefined;
-      const running = await startSidecar({ config, folder, env, isStuck: stdout === 'unread', dataDir });
+      const running = await startSidecar({ config, folder, env, isStuck: stdout === 'unread', dataDir, set });
       if (stdout === 'read') running.child.drain();
       const settled = (messages) => delivered(running, messages, { backend });
       const batches = async () => (await running.metrics()).sum('sidecar_batches_total');

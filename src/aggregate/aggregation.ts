@@ -1,6 +1,6 @@
-import type { Message } from '../message.ts';
+import { dataOf, type JsonObject, type Message } from '../message.ts';
+import { NO_TICKET, numbers } from '../numbers.ts';
 import { measuresOf } from './measures.ts';
-import { found, readNumbers } from './read.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
 import { addValue, type Window } from './window.ts';
 
@@ -53,10 +53,10 @@ export interface Aggregation {
 
 /** What is known of records that look alike: which of their numbers belong to which series. */
 interface Shape {
+  /** The other half of the hash. */
   readonly check: number;
-  readonly type: string;
   readonly series: readonly (Series | undefined)[];
-  /** How many of them are values of a series. */
+  /** How many of the numbers are values of a series. */
   readonly values: number;
 }
 
@@ -67,6 +67,15 @@ const DAY_MS = 24 * HOUR_MS;
 const COARSE_MS = 300_000;
 /** Fine windows kept a series; with those of five minutes they cover a day. */
 const FINE_POINTS = 360;
+
+/** Of an object's members those that are numbers, in the order of its text; `undefined` if that cannot be told. */
+function numbersIn(data: JsonObject): readonly (readonly [key: string, value: unknown])[] | undefined {
+  const all = Object.entries(data);
+  // JavaScript moves these to the front.
+  return all.some(([key]) => /^\d+$/.test(key))
+    ? undefined
+    : all.filter(([, value]) => typeof value === 'number');
+}
 
 const depthOf = ({ windowMs }: AggregationOptions) => {
   const coarseMs = Math.ceil(COARSE_MS / windowMs) * windowMs;
@@ -81,11 +90,8 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     { name: OVERFLOW, tags: [], unit: '', kind: '' },
     depthOf(options),
   );
-  /** Shapes by source and hash; only to be faster, and emptied when they are many. */
-  let shapes = new Map<string, Map<number, Shape>>();
-  let shapeCount = 0;
-  let lastSource = '';
-  let lastShapes: Map<number, Shape> = new Map();
+  /** Shapes by half of their hash; only to be faster, and emptied when they are many. */
+  let shapes = new Map<number, Shape>();
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
@@ -96,12 +102,6 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
 
   const opened = () => {
     openWindows++;
-  };
-  const forgetShapes = () => {
-    shapes = new Map();
-    shapeCount = 0;
-    lastSource = '';
-    lastShapes = new Map();
   };
   const seriesOf = (source: string, measure: Parameters<typeof createSeries>[1]): Series => {
     const key = keyOf(source, measure);
@@ -129,7 +129,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, atMs);
     if (series === overflowSeries) overflow++;
   };
-  /** Parses the record; remembers its shape if its numbers are those that were found in its text. */
+  /** Parses the record; remembers its shape if its numbers are those that the scan found. */
   const addParsed = (message: Message, isRead: boolean) => {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
@@ -138,27 +138,15 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     else late += each.length;
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
-    const numbers = Object.entries((message.parsed?.data ?? {}) as object).filter(
-      ([, value]) => typeof value === 'number',
-    );
+    const found = numbersIn(dataOf(message));
     const isSame =
-      numbers.length === found.count && numbers.every(([, value], at) => value === found.numbers[at]);
+      found !== undefined &&
+      found.length === numbers.count &&
+      found.every(([, value], at) => value === numbers.values[at]);
     if (!isSame) return;
-    const series = numbers.map(([key]) => each.find((one) => one.key === key)?.series);
-    if (++shapeCount > MAX_SHAPES) forgetShapes();
-    const values = series.filter((one) => one !== undefined).length;
-    shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series, values });
-  };
-  const shapesOf = (source: string) => {
-    if (source === lastSource) return lastShapes;
-    let known = shapes.get(source);
-    if (known === undefined) {
-      known = new Map();
-      shapes.set(source, known);
-    }
-    lastSource = source;
-    lastShapes = known;
-    return known;
+    const series = found.map(([key]) => each.find((one) => one.key === key)?.series);
+    if (shapes.size === MAX_SHAPES) shapes = new Map();
+    shapes.set(numbers.hash, { check: numbers.check, series, values: each.length });
   };
   const addRead = (shape: Shape, message: Message) => {
     if (!isInTime(message)) {
@@ -167,19 +155,15 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     }
     for (let at = 0; at < shape.series.length; at++) {
       const series = shape.series[at];
-      if (series !== undefined) put(series, found.numbers[at] as number);
+      if (series !== undefined) put(series, numbers.values[at] as number);
     }
   };
   const addMeasured = (message: Message) => {
-    const isRead = readNumbers(message);
-    if (isRead) {
-      const shape = shapesOf(message.source).get(found.hash);
-      if (shape !== undefined && shape.check === found.check && shape.type === message.type) {
-        addRead(shape, message);
-        return;
-      }
-    }
-    addParsed(message, isRead);
+    const { ticket } = message;
+    const isRead = ticket !== NO_TICKET && ticket === numbers.ticket;
+    const shape = isRead ? shapes.get(numbers.hash) : undefined;
+    if (shape?.check === numbers.check) addRead(shape, message);
+    else addParsed(message, isRead);
   };
   const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
     if (series.open[0] === undefined || !isOver(series.open[0])) return;
@@ -201,14 +185,15 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     for (const [key, { open, lastMs }] of all) {
       if (open.length === 0 && lastMs < nowMs - DAY_MS) all.delete(key);
     }
-    if (all.size < before) forgetShapes();
+    if (all.size < before) shapes = new Map();
   };
 
   return {
     add(message) {
       const { type } = message;
-      if (type !== 'metric' && type !== 'resource' && type !== 'progress') return;
-      if (options.enabled) addMeasured(message);
+      if (!options.enabled) return;
+      if (message.ticket !== NO_TICKET || type === 'metric' || type === 'resource' || type === 'progress')
+        addMeasured(message);
     },
     closeDue(nowMs) {
       const { windowMs, graceMs } = options;

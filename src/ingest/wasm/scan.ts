@@ -24,7 +24,8 @@ import {
   TYPE,
   UNKNOWN,
 } from './fields';
-import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE } from './json';
+import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
+import { hashOfBytes, hashOfMembers, readMembers } from './numbers';
 import { ENTRY_HEADER, slotOf } from './table';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
@@ -47,6 +48,10 @@ const RESULT_SPAN_ID: i32 = RESULT + 20;
 const RESULT_FLAGS: i32 = RESULT + 24;
 const LIFTED: i32 = 1;
 const HAS_HOST: i32 = 2;
+/** As i64, and how many numbers `MEMBERS` has, as i32: -1 where they were not read. */
+export const HASH: i32 = 0x280;
+/** @see HASH */
+export const MEMBER_COUNT: i32 = 0x288;
 /** As f64: epoch milliseconds, NaN for a timestamp of another minute than the last; the sequence number. */
 export const NUMBERS: i32 = 0x1a0;
 
@@ -57,6 +62,9 @@ export const MINUTE_MS: i32 = 0x1d0;
 const TIMESTAMP_LENGTH: i32 = 24;
 const TRACE_ID_LENGTH: i32 = 32;
 const SPAN_ID_LENGTH: i32 = 16;
+
+/** Where the numbers of `data` are: `MEMBERS` of `numbers.ts`. */
+export { MEMBERS } from './numbers';
 
 /** Tables of values that recur. */
 const SOURCES: i32 = 0x20000;
@@ -76,6 +84,36 @@ const LEVEL_SLOTS: i32 = 512;
 
 /** Bits of the fields that the record has. */
 let present: i32 = 0;
+/** Where the members of its `data` start. */
+let dataAt: i32 = 0;
+/** Whether numbers are read, and what hashes start with. */
+let isMeasured: bool = false;
+let seed: u64 = 0;
+
+/** From now on reads the numbers of metrics, resource use and progress, or not. */
+export function measure(isWanted: bool, hashSeed: u64): void {
+  isMeasured = isWanted;
+  seed = hashSeed;
+}
+
+/** Whether series are made of what a record of its type says. */
+function hasNumbers(): bool {
+  const length = lengthOf(TYPE);
+  if (length === 6) return word(from(TYPE), 6) === 0x63697274656d; // metric
+  if (length !== 8) return false;
+  const type = load<u64>(from(TYPE));
+  return type === 0x656372756f736572 || type === 0x73736572676f7270; // resource, progress
+}
+
+/** Reads the numbers of the record, whose source and type are in the hash, too. */
+function readNumbers(): void {
+  store<i32>(MEMBER_COUNT, -1);
+  if (!(isMeasured && has(DATA) && hasNumbers())) return;
+  const ofSource = hashOfBytes(seed, from(SOURCE), from(SOURCE) + lengthOf(SOURCE) + 1);
+  const start = hashOfBytes(ofSource, from(TYPE), from(TYPE) + lengthOf(TYPE) + 1);
+  store<i32>(MEMBER_COUNT, readMembers(dataAt, start));
+  store<u64>(HASH, hashOfMembers());
+}
 
 function has(field: i32): bool {
   return (present & (1 << field)) !== 0;
@@ -124,7 +162,10 @@ function member(field: i32, at: i32, depth: i32): i32 {
   if (field === CONTEXT) return nested(IN_CONTEXT, CONTEXT_JOB_ID, at);
   if (field === TAGS) return nested(IN_TAGS, TAGS_JOB_ID, at);
   present |= 1 << field;
-  if (field === DATA) return load<u8>(at) === 123 ? object(IN_DATA, at + 1, 2) : UNSURE;
+  if (field === DATA) {
+    dataAt = at + 1;
+    return load<u8>(at) === 123 ? object(IN_DATA, at + 1, 2) : UNSURE;
+  }
   if (field === SEQ) return placeSeq(at);
   return field === HOST ? skipValue(at, depth) : UNSURE;
 }
@@ -238,6 +279,7 @@ export function read(start: i32, to: i32): i32 {
   if (has(LEVEL) && fits(LEVEL, LEVEL_WIDTH)) resolve(LEVEL, 4, LEVELS, LEVEL_SLOTS, LEVEL_WIDTH);
   store<i32>(RESULT_SPAN_ID, has(SPAN_ID) ? from(SPAN_ID) - INPUT : NONE);
   store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0));
+  readNumbers();
   return end - INPUT;
 }
 
