@@ -2,6 +2,7 @@ import { dataOf, type JsonObject, type Message } from '../message.ts';
 import { NO_TICKET, numbers } from '../numbers.ts';
 import { measuresOf } from './measures.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
+import { createValueLog } from './value-log.ts';
 import { addValue, type Window } from './window.ts';
 
 /** What is kept of the metrics; durations in milliseconds. */
@@ -55,11 +56,17 @@ export interface Aggregation {
 interface Shape {
   /** The other half of the hash. */
   readonly check: number;
-  readonly series: readonly (Series | undefined)[];
+  /** By number: that of its series, or `NONE`. */
+  readonly series: readonly number[];
   /** How many of the numbers are values of a series. */
   readonly values: number;
 }
 
+const NONE = -1;
+/** The number of the series of all beyond the cap. */
+const OVERFLOW_NUMBER = 0;
+/** Values that are noted before they are put in their windows. */
+const LOG_SIZE = 4096;
 /** Past it all are forgotten, and learnt anew. */
 const MAX_SHAPES = 20_000;
 const HOUR_MS = 3_600_000;
@@ -90,13 +97,17 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     { name: OVERFLOW, tags: [], unit: '', kind: '' },
     depthOf(options),
   );
+  /** Series by their numbers. */
+  let list: Series[] = [overflowSeries];
+  const log = createValueLog(LOG_SIZE);
   /** Shapes by half of their hash; only to be faster, and emptied when they are many. */
   let shapes = new Map<number, Shape>();
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
-  /** The time of the message that is looked at, and the window that it is in. */
+  /** The time of the message that is looked at. */
   let atMs = 0;
+  /** The window that was found last. */
   let startMs = Number.NaN;
   let slot = 0;
 
@@ -110,31 +121,42 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     if (all.size >= options.maxSeries) return overflowSeries;
     const series = createSeries(source, measure, depthOf(options));
     all.set(key, series);
+    series.number = list.push(series) - 1;
     return series;
   };
-  /** Finds the window of a message's time; false if that has closed. */
-  const isInTime = ({ timeMs, receivedMs }: Message): boolean => {
-    const { windowMs, graceMs } = options;
-    // A clock that is ahead: its values count now.
-    atMs = timeMs > receivedMs + graceMs ? receivedMs : timeMs;
-    if (!(atMs >= startMs && atMs < startMs + windowMs)) {
-      slot = Math.floor(atMs / windowMs);
-      startMs = slot * windowMs;
-    }
-    return startMs + windowMs + graceMs > receivedMs;
+  const findWindow = (timeMs: number) => {
+    const { windowMs } = options;
+    if (timeMs >= startMs && timeMs < startMs + windowMs) return;
+    slot = Math.floor(timeMs / windowMs);
+    startMs = slot * windowMs;
   };
-  /** Adds a value at the time that was looked at last. */
-  const put = (series: Series, value: number) => {
+  /** Whether the window of a message's time is still open. */
+  const isInTime = ({ timeMs, receivedMs }: Message): boolean => {
+    // A clock that is ahead: its values count now.
+    atMs = timeMs > receivedMs + options.graceMs ? receivedMs : timeMs;
+    findWindow(atMs);
+    return startMs + options.windowMs + options.graceMs > receivedMs;
+  };
+  const addTo = (number: number, value: number, timeMs: number) => {
+    const series = list[number] as Series;
     const { newest } = series;
-    addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, atMs);
-    if (series === overflowSeries) overflow++;
+    findWindow(timeMs);
+    addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, timeMs);
+  };
+  /** Puts all values that were noted in their windows. */
+  const settle = () => log.drain(addTo);
+  /** Notes a value at the time that was looked at last. */
+  const put = (number: number, value: number) => {
+    if (log.isFull()) settle();
+    log.add(number, value, atMs);
+    if (number === OVERFLOW_NUMBER) overflow++;
   };
   /** Parses the record; remembers its shape if its numbers are those that the scan found. */
   const addParsed = (message: Message, isRead: boolean) => {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
     if (isRead) remember(message, each);
-    if (isInTime(message)) for (const { series, value } of each) put(series, value);
+    if (isInTime(message)) for (const { series, value } of each) put(series.number, value);
     else late += each.length;
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
@@ -144,7 +166,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       found.length === numbers.count &&
       found.every(([, value], at) => value === numbers.values[at]);
     if (!isSame) return;
-    const series = found.map(([key]) => each.find((one) => one.key === key)?.series);
+    const series = found.map(([key]) => each.find((one) => one.key === key)?.series.number ?? NONE);
     if (shapes.size === MAX_SHAPES) shapes = new Map();
     shapes.set(numbers.hash, { check: numbers.check, series, values: each.length });
   };
@@ -154,8 +176,8 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       return;
     }
     for (let at = 0; at < shape.series.length; at++) {
-      const series = shape.series[at];
-      if (series !== undefined) put(series, numbers.values[at] as number);
+      const number = shape.series[at] as number;
+      if (number !== NONE) put(number, numbers.values[at] as number);
     }
   };
   const addMeasured = (message: Message) => {
@@ -175,6 +197,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     }
   };
   const closeWhere = (isOver: (window: Window) => boolean) => {
+    settle();
     const closed: Closed[] = [];
     for (const series of all.values()) closeIn(series, isOver, closed);
     closeIn(overflowSeries, isOver, closed);
@@ -185,7 +208,10 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     for (const [key, { open, lastMs }] of all) {
       if (open.length === 0 && lastMs < nowMs - DAY_MS) all.delete(key);
     }
-    if (all.size < before) shapes = new Map();
+    if (all.size === before) return;
+    shapes = new Map();
+    list = [overflowSeries, ...all.values()];
+    for (const [number, series] of list.entries()) series.number = number;
   };
 
   return {
@@ -201,8 +227,9 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       if (nowMs < Number.POSITIVE_INFINITY) forgetIdle(nowMs);
       return closed;
     },
-    hasOpen: () => openWindows > 0,
+    hasOpen: () => openWindows > 0 || !log.isEmpty(),
     dueMs() {
+      settle();
       if (openWindows === 0) return undefined;
       let firstMs = overflowSeries.open[0]?.startMs ?? Number.POSITIVE_INFINITY;
       for (const { open } of all.values()) firstMs = Math.min(firstMs, open[0]?.startMs ?? firstMs);
@@ -211,12 +238,14 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     options: () => options,
     setOptions(next) {
       const isOther = !next.enabled || next.windowMs !== options.windowMs;
+      settle();
       const closed = isOther ? closeWhere(() => true) : [];
       options = next;
       startMs = Number.NaN;
       return closed;
     },
     *series() {
+      settle();
       for (const series of all.values()) {
         sumUpSeries(series);
         yield series;

@@ -6,6 +6,8 @@ import { createWindow, sumUp, type Window } from './window.ts';
 export interface Series {
   /** Orders all series: name, source, tags. */
   readonly key: string;
+  /** Tells it from the others in less; changes when others are forgotten. */
+  number: number;
   readonly name: string;
   readonly source: string;
   readonly tags: Measure['tags'];
@@ -38,6 +40,7 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
   const { name, tags, unit, kind } = measure;
   return {
     key: keyOf(source, measure),
+    number: 0,
     name,
     source,
     tags,

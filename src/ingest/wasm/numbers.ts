@@ -1,6 +1,6 @@
-// AssemblyScript: the numbers of a record's `data`, and a hash of all that tells which series they are of. The record
-// is valid JSON already.
-import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, word } from './json';
+// AssemblyScript: the numbers of a record's `data`, and a hash of all that tells which series they are of. It is told
+// of each member once that is known to be valid.
+import { isDigit, word } from './json';
 
 /** As f64: the numbers of the members of `data`, in order. */
 export const MEMBERS: i32 = 0x200;
@@ -8,13 +8,14 @@ const MOST: i32 = 16;
 /** Integers of so many digits are exact, as is the quotient of two that are: both are correctly rounded. */
 const MOST_DIGITS: i32 = 15;
 
-const TAGS: u64 = 0x73676174;
 const JOB_ID: u64 = 0x64695f626f6a;
 /** Of `name`, `unit`, `kind`, `tags`, `per`: texts with longer keys say nothing of the series. */
 const LONGEST_KEY: i32 = 4;
 const NUMBER: u64 = 0x2d;
+const TAG: u64 = 0x100;
 
 let hash: u64 = 0;
+/** -1 once one was not written plainly. */
 let count: i32 = 0;
 
 function mix(value: u64): void {
@@ -22,95 +23,75 @@ function mix(value: u64): void {
   hash = mixed ^ (mixed >> 29);
 }
 
-/** Mixes the bytes from `at` to `end`, the last of which is told by what follows it. */
-function mixBytes(at: i32, end: i32): void {
+/** Forgets what was read before. */
+export function startNumbers(seed: u64): void {
+  hash = seed;
+  count = 0;
+}
+
+/** Mixes the bytes from `at` to `end` into the hash. No text is the beginning of another if a quote ends it. */
+export function mixBytes(at: i32, end: i32): void {
   for (; end - at > 8; at += 8) mix(load<u64>(at));
   mix(word(at, end - at));
 }
 
-/** After the number at `at`, which is added to the others; -1 if it is not written plainly. */
-function number(at: i32): i32 {
+function addNumber(at: i32, end: i32): void {
+  mix(NUMBER);
   const isNegative = load<u8>(at) === 45;
   if (isNegative) at++;
+  if (count < 0 || count === MOST || end - at > MOST_DIGITS + 1) {
+    count = -1;
+    return;
+  }
   let digits: i64 = 0;
-  let scale: i64 = 1;
-  let left = MOST_DIGITS;
-  let isFraction = false;
-  let c: i32 = load<u8>(at);
-  for (; isDigit(c) || c === 46; c = load<u8>(++at)) {
-    if (c === 46) {
-      isFraction = true;
-      continue;
+  let scale: i64 = 0;
+  for (; at < end; at++) {
+    const c: i32 = load<u8>(at);
+    if (isDigit(c)) {
+      digits = digits * 10 + <i64>(c - 48);
+      scale *= 10;
+    } else if (c === 46) scale = 1;
+    else {
+      count = -1;
+      return;
     }
-    if (--left < 0) return -1;
-    digits = digits * 10 + <i64>(c - 48);
-    if (isFraction) scale *= 10;
   }
-  if ((c | 32) === 101 || count === MOST) return -1;
-  const value = isFraction ? <f64>digits / <f64>scale : <f64>digits;
+  // Without a point there may be one digit more, which is one too many.
+  if (digits >= 1_000_000_000_000_000) {
+    count = -1;
+    return;
+  }
+  const value = scale > 1 ? <f64>digits / <f64>scale : <f64>digits;
   store<f64>(MEMBERS + (count++ << 3), isNegative ? -value : value);
-  mix(NUMBER);
-  return at;
 }
 
-/** Mixes the tags, up to their closing brace; after it. The id of a job is none: each would be a series of its own. */
-function tags(at: i32): i32 {
-  at = skipBlank(at);
-  while (load<u8>(at) === 34) {
-    const key = at;
-    at = skipValue(at, 0);
-    const isJobId = at - key === 8 && word(key + 1, 6) === JOB_ID;
-    mixBytes(key, at);
-    const from = skipColon(at);
-    at = skipValue(from, 0);
-    const c: i32 = load<u8>(from);
-    mix(c);
-    // Objects and arrays are no tags.
-    if (!isJobId && c !== 123 && c !== 91) mixBytes(from, at);
-    at = skipBlank(at);
-    if (load<u8>(at) === 44) at = skipBlank(at + 1);
-  }
-  return at + 1;
-}
-
-/** After a member's value at `at`; mixes what it says of the series. -1 if it cannot be read here. */
-function value(at: i32, keyLength: i32, key: u64): i32 {
+/** Takes a member of `data` with a key of `length` bytes at `key`, and its value from `at` to `end`. */
+export function addMember(key: i32, length: i32, at: i32, end: i32): void {
+  mixBytes(key, key + length + 1);
   const c: i32 = load<u8>(at);
-  if (c === 45 || isDigit(c)) return number(at);
+  if (c === 45 || isDigit(c)) {
+    addNumber(at, end);
+    return;
+  }
   mix(c);
-  if (c === 123 && keyLength === 4 && key === TAGS) return tags(at + 1);
-  const end = skipValue(at, 0);
-  if (keyLength <= LONGEST_KEY && c === 34) mixBytes(at, end);
-  return end;
+  if (c === 34 && length <= LONGEST_KEY) mixBytes(at, end);
 }
 
-/** Reads the members of `data`, whose opening brace is before `at`; how many numbers there are, -1 if it cannot. */
-export function readMembers(at: i32, seed: u64): i32 {
-  hash = seed;
-  count = 0;
-  at = skipBlank(at);
-  while (load<u8>(at) === 34) {
-    const key = at + 1;
-    // A quote ends it, so that no key is the beginning of another.
-    at = skipPlainString(key);
-    mixBytes(key, at);
-    const length = at - 1 - key;
-    at = value(skipColon(at), length, length === 4 ? word(key, 4) : 0);
-    if (at < 0) return -1;
-    at = skipBlank(at);
-    if (load<u8>(at) === 44) at = skipBlank(at + 1);
-  }
+/** Takes a tag likewise. The id of a job is none, as each would be a series of its own; nor are objects and arrays. */
+export function addTag(key: i32, length: i32, at: i32, end: i32): void {
+  mixBytes(key, key + length + 1);
+  const c: i32 = load<u8>(at);
+  mix(TAG | c);
+  if (c === 123 || c === 91 || (length === 6 && word(key, 6) === JOB_ID)) return;
+  mixBytes(at, end);
+}
+
+/** How many numbers there are; -1 if they cannot be told. */
+export function numberCount(): i32 {
   return count;
 }
 
-/** Mixes the bytes from `at` to `end` into a hash. */
-export function hashOfBytes(seed: u64, at: i32, end: i32): u64 {
-  hash = seed;
-  mixBytes(at, end);
-  return hash;
-}
-
-/** The hash of the members that were read last. */
-export function hashOfMembers(): u64 {
+/** The hash of what was taken. */
+export function numbersHash(): u64 {
   return hash ^ (hash >> 32);
 }
