@@ -1,4 +1,5 @@
-import { dataOf, type JsonObject, type Message } from '../message.ts';
+import { members } from '../members.ts';
+import { type Message, sentTextOf } from '../message.ts';
 import { NO_TICKET, numbers } from '../numbers.ts';
 import { measuresOf } from './measures.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
@@ -75,13 +76,12 @@ const COARSE_MS = 300_000;
 /** Fine windows kept a series; with those of five minutes they cover a day. */
 const FINE_POINTS = 360;
 
-/** Of an object's members those that are numbers, in the order of its text; `undefined` if that cannot be told. */
-function numbersIn(data: JsonObject): readonly (readonly [key: string, value: unknown])[] | undefined {
-  const all = Object.entries(data);
-  // JavaScript moves these to the front.
-  return all.some(([key]) => /^\d+$/.test(key))
-    ? undefined
-    : all.filter(([, value]) => typeof value === 'number');
+/** The keys of the numbers of a record's `data` in the order of its text; `undefined` if a key is there twice. */
+function numberKeys(message: Message): readonly string[] | undefined {
+  const data = members(sentTextOf(message)).find(({ key }) => key === 'data');
+  const all = members(data?.value ?? '{}');
+  if (new Set(all.map(({ key }) => key)).size < all.length) return undefined;
+  return all.filter(({ value }) => /^[-\d]/.test(value)).map(({ key }) => key);
 }
 
 const depthOf = ({ windowMs }: AggregationOptions) => {
@@ -151,7 +151,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     log.add(number, value, atMs);
     if (number === OVERFLOW_NUMBER) overflow++;
   };
-  /** Parses the record; remembers its shape if its numbers are those that the scan found. */
+  /** Parses the record; remembers the shape of one that the scan read. */
   const addParsed = (message: Message, isRead: boolean) => {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
@@ -160,13 +160,10 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     else late += each.length;
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
-    const found = numbersIn(dataOf(message));
-    const isSame =
-      found !== undefined &&
-      found.length === numbers.count &&
-      found.every(([, value], at) => value === numbers.values[at]);
-    if (!isSame) return;
-    const series = found.map(([key]) => each.find((one) => one.key === key)?.series.number ?? NONE);
+    const series = numberKeys(message)?.map(
+      (key) => each.find((one) => one.key === key)?.series.number ?? NONE,
+    );
+    if (series === undefined) return;
     if (shapes.size === MAX_SHAPES) shapes = new Map();
     shapes.set(numbers.hash, { check: numbers.check, series, values: each.length });
   };
