@@ -99,6 +99,10 @@ describe('a window', () => {
     expect(far).toMatchObject({ min: 1e-300, max: 1e300 });
   });
 
+  test('of equal values has that for each of its quantiles', () => {
+    expect(pointOf(Array.from({ length: 100 }, () => 7))).toMatchObject({ p50: 7, p90: 7, p99: 7 });
+  });
+
   test('its last value is the latest by its time, of equals the one that came later', () => {
     const { aggregation, query } = createRun();
     aggregation.add(metric(START_MS + 5, { value: 1 }));
@@ -225,6 +229,24 @@ describe('history', () => {
     expect(first).toBeGreaterThanOrEqual(5 * HOUR_MS);
     expect(first).toBeLessThanOrEqual(6 * HOUR_MS);
     expect(points.at(-1)).toMatchObject({ max: 30 * 360 - 1 });
+  });
+
+  test.each([
+    ['few', 2],
+    ['more than are kept', 3],
+    ['many', 70],
+  ])('longer windows are made of all values of theirs, %s', (_, each) => {
+    const { aggregation, query } = createRun();
+    for (let n = 0; n < 800; n++) {
+      const nowMs = START_MS + n * 10_000;
+      // Falling, and half of them zero.
+      for (let at = 0; at < each; at++) aggregation.add(metric(nowMs, { value: n % 2 === 0 ? 0 : 1000 - n }));
+      aggregation.closeDue(nowMs + 15_000);
+    }
+    const [point] = query({ toMs: START_MS + HOUR_MS / 2 }).series[0]?.points ?? [];
+    const sum = each * Array.from({ length: 15 }, (_, at) => 999 - 2 * at).reduce((all, one) => all + one);
+    expect(point).toMatchObject({ count: 30 * each, sum, min: 0, max: 999, last: 971, p50: 0 });
+    expect(Math.abs((point?.p90 ?? 0) - 993)).toBeLessThan(10);
   });
 
   test('longer windows are made of whole sketches: of many values, of negative ones, and of those around 1', () => {
