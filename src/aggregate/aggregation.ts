@@ -235,7 +235,6 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     options: () => options,
     setOptions(next) {
       const isOther = !next.enabled || next.windowMs !== options.windowMs;
-      settle();
       const closed = isOther ? closeWhere(() => true) : [];
       options = next;
       startMs = Number.NaN;

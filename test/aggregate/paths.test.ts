@@ -45,8 +45,8 @@ function seriesOf(lines: readonly string[], isMeasured: boolean) {
   return { ...aggregation.stats(), series };
 }
 
-const lineOf = (type: string, data: string, source = 's') =>
-  `{"source":"${source}","timestamp":"${new Date().toISOString()}","type":"${type}","data":${data}}`;
+const lineOf = (type: string, data: string, source = 's', timeMs = Date.now()) =>
+  `{"source":"${source}","timestamp":"${new Date(timeMs).toISOString()}","type":"${type}","data":${data}}`;
 
 /** Both ways must agree; what they agree on. */
 function agreed(lines: readonly string[]) {
@@ -110,6 +110,23 @@ test('a job is no dimension, other tags are, whatever their order', () => {
     ['resource.network', 'MB', [['per', 'process']], 1, 5],
     ['progress.percent', '%', [], 1, 7],
   ]);
+});
+
+test('of a record that comes too late each value is', () => {
+  const old = lineOf('resource', '{"cpu":1,"pid":2,"memory":3}', 's', Date.now() - 60_000);
+  expect(agreed([old, old])).toMatchObject({ late: 4, series: [{ count: 0 }, { count: 0 }] });
+});
+
+test('a series that was forgotten begins anew', () => {
+  const aggregation = createAggregation(OPTIONS);
+  const add = (name: string, value: number) =>
+    scanAll([lineOf('metric', `{"name":"${name}","value":${value}}`)], true, aggregation.add);
+  add('a', 1);
+  add('b', 2);
+  aggregation.closeDue(Date.now() + 3 * 86_400_000);
+  expect(aggregation.stats().series).toBe(0);
+  add('b', 3);
+  expect([...aggregation.series()]).toMatchObject([{ name: 'b', count: 1, sum: 3 }]);
 });
 
 test('the numbers of the record that was scanned last are not taken for those of one before it', () => {

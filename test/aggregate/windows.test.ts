@@ -153,6 +153,26 @@ describe('a window', () => {
   });
 });
 
+test('windows of another length are found anew, and all are closed where it is switched off', () => {
+  const { aggregation } = createRun({ graceMs: 60_000 });
+  const add = (atMs: number, value: number) =>
+    aggregation.add(metric(START_MS + atMs, { value }, START_MS + 20_000));
+  add(12_000, 1);
+  const shorter = { ...OPTIONS, windowMs: 5000, graceMs: 60_000 };
+  expect(aggregation.setOptions(shorter).map(({ window }) => window.sum)).toEqual([1]);
+  add(13_000, 2);
+  add(7000, 3);
+  expect(aggregation.setOptions({ ...shorter, emit: false })).toEqual([]);
+  expect(
+    aggregation.setOptions({ ...shorter, enabled: false }).map(({ window }) => [window.startMs, window.sum]),
+  ).toEqual([
+    [START_MS + 5000, 3],
+    [START_MS + 10_000, 2],
+  ]);
+  add(13_000, 4);
+  expect(aggregation.hasOpen()).toBe(false);
+});
+
 test('more values than are noted at once, of several series, all arrive in their order', () => {
   const { aggregation, query } = createRun();
   for (let n = 0; n < 20_000; n++) {
@@ -183,12 +203,13 @@ function fed(
   hours: number,
   options: Partial<AggregationOptions> = {},
   data: (n: number) => JsonObject = (n) => ({ value: n }),
+  each = 1,
 ) {
   const run = createRun(options);
   const windows = (hours * HOUR_MS) / 10_000;
   for (let n = 0; n < windows; n++) {
     const nowMs = START_MS + n * 10_000;
-    run.aggregation.add(metric(nowMs, data(n)));
+    for (let at = 0; at < each; at++) run.aggregation.add(metric(nowMs, data(n)));
     run.aggregation.closeDue(nowMs + 15_000);
   }
   return run;
@@ -247,6 +268,13 @@ describe('history', () => {
     const sum = each * Array.from({ length: 15 }, (_, at) => 999 - 2 * at).reduce((all, one) => all + one);
     expect(point).toMatchObject({ count: 30 * each, sum, min: 0, max: 999, last: 971, p50: 0 });
     expect(Math.abs((point?.p90 ?? 0) - 993)).toBeLessThan(10);
+  });
+
+  test('none of them is forgotten once they are many', () => {
+    const { query } = fed(2.5, {}, (n) => ({ value: n % 30 < 20 ? 1 : 100 }), 3);
+    const [point] = query({ toMs: START_MS + HOUR_MS / 2 }).series[0]?.points ?? [];
+    expect(point).toMatchObject({ count: 90, p90: 100 });
+    expect(point?.p50).toBeCloseTo(1, 1);
   });
 
   test('longer windows are made of whole sketches: of many values, of negative ones, and of those around 1', () => {
@@ -400,6 +428,13 @@ describe('series', () => {
     expect(sources({ name: 'b', tags: [['to', 'y']] })).toEqual([['s', 'y']]);
     expect(sources({ name: 'b', tags: [['to', 'z']] })).toEqual([]);
     expect(sources({ name: 'c' })).toEqual([]);
+  });
+
+  test('an answer has at most a hundred', () => {
+    const run = createRun();
+    for (let n = 0; n <= 100; n++) run.aggregation.add(metric(START_MS, { value: n, tags: { n } }));
+    run.aggregation.closeDue(Number.POSITIVE_INFINITY);
+    expect(run.query().series).toHaveLength(100);
   });
 
   test('an open window counts in what was seen last', () => {
