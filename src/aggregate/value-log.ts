@@ -49,15 +49,12 @@ export function createValueLog(size: number): ValueLog {
       }
       for (let first = 0; first < used; first++) {
         const series = ofSeries[first] as number;
-        let at = heads[series] as number;
-        // Those of this series were handed over with its first value.
-        if (at !== first) continue;
-        for (; at !== NONE; at = next[at] as number)
+        for (let at = heads[series] as number; at !== NONE; at = next[at] as number)
           take(series, values[at] as number, timesMs[at] as number);
+        // All of this series are handed over with its first value.
         heads[series] = NONE;
       }
       used = 0;
-      most = 0;
     },
   };
 }

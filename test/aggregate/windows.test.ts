@@ -138,6 +138,18 @@ describe('a window', () => {
     expect(aggregation.dueMs()).toBeUndefined();
   });
 
+  test('the oldest of all series is due first', () => {
+    const { aggregation } = createRun({ graceMs: 60_000 });
+    for (const [name, at] of [
+      ['a', 20_000],
+      ['b', 0],
+      ['c', 10_000],
+    ] as const) {
+      aggregation.add(metric(START_MS + at, { name, value: 1 }, START_MS + 20_000));
+    }
+    expect(aggregation.dueMs()).toBe(START_MS + 70_000);
+  });
+
   test('those of one series close in order of their start', () => {
     const { aggregation } = createRun({ graceMs: 60_000 });
     for (const at of [30_000, 10_000, 20_000, 0]) {
@@ -161,13 +173,16 @@ test('windows of another length are found anew, and all are closed where it is s
   const shorter = { ...OPTIONS, windowMs: 5000, graceMs: 60_000 };
   expect(aggregation.setOptions(shorter).map(({ window }) => window.sum)).toEqual([1]);
   add(13_000, 2);
+  expect(aggregation.dueMs()).toBe(START_MS + 75_000);
   add(7000, 3);
+  expect(aggregation.dueMs()).toBe(START_MS + 70_000);
+  add(14_000, 5);
   expect(aggregation.setOptions({ ...shorter, emit: false })).toEqual([]);
   expect(
     aggregation.setOptions({ ...shorter, enabled: false }).map(({ window }) => [window.startMs, window.sum]),
   ).toEqual([
     [START_MS + 5000, 3],
-    [START_MS + 10_000, 2],
+    [START_MS + 10_000, 7],
   ]);
   add(13_000, 4);
   expect(aggregation.hasOpen()).toBe(false);
@@ -434,7 +449,28 @@ describe('series', () => {
     const run = createRun();
     for (let n = 0; n <= 100; n++) run.aggregation.add(metric(START_MS, { value: n, tags: { n } }));
     run.aggregation.closeDue(Number.POSITIVE_INFINITY);
-    expect(run.query().series).toHaveLength(100);
+    expect(run.query().series.map(({ points }) => points.map(({ count }) => count))).toEqual(
+      Array.from({ length: 100 }, () => [1]),
+    );
+  });
+
+  test('what was last stays so, if an older value comes after a change of the windows', () => {
+    const run = createRun({ graceMs: 60_000 });
+    run.aggregation.add(metric(START_MS + 30_000, { value: 3 }));
+    run.aggregation.setOptions({ ...OPTIONS, graceMs: 60_000, windowMs: 5000 });
+    run.aggregation.add(metric(START_MS + 10_000, { value: 1 }, START_MS + 31_000));
+    expect(run.windows.series(ALL, 1).series).toMatchObject([{ last: 3 }]);
+    expect([...run.aggregation.series()]).toMatchObject([{ count: 2, sum: 4 }]);
+  });
+
+  test('long names and tags are cut off, and a metric without a name is none', () => {
+    const run = createRun();
+    const long = 'n'.repeat(300);
+    run.aggregation.add(metric(START_MS, { name: long, value: 1, tags: { [long]: long }, unit: long }));
+    run.aggregation.add(metric(START_MS, { name: '', value: 1 }));
+    const cut = 'n'.repeat(256);
+    expect(run.windows.series(ALL, 9).series).toMatchObject([{ name: cut, tags: { [cut]: cut }, unit: cut }]);
+    expect(run.aggregation.stats().series).toBe(1);
   });
 
   test('an open window counts in what was seen last', () => {
@@ -467,9 +503,9 @@ describe('series', () => {
     expect(run.aggregation.stats().series).toBe(1);
     add('new', 25 * HOUR_MS);
     add('kept', 25 * HOUR_MS);
-    expect([...run.aggregation.series()].map(({ name, count }) => [name, count])).toEqual([
-      ['kept', 3],
-      ['new', 1],
+    expect([...run.aggregation.series()].map(({ name, count, sum }) => [name, count, sum])).toEqual([
+      ['kept', 3, 3],
+      ['new', 1, 1],
     ]);
     expect(run.aggregation.stats()).toMatchObject({ overflow: 0 });
   });
