@@ -127,6 +127,40 @@ test('a reload keeps open windows, and closes those of another length', () => {
   );
 });
 
+test('one window after the other closes without another message', () => {
+  expectMarbles(
+    '--a---------b 30ms -',
+    '--a---------bx 9ms y',
+    { a: metric('a', 2, 2), b: metric('b', 12, 12) },
+    { x: 'n@0×1', y: 'n@10×1' },
+  );
+});
+
+test('what a reload closes is emitted, or not, by the options before it', () => {
+  const quiet = { ...OPTIONS, windowMs: 5, emit: false };
+  expectMarbles(
+    '--a---b--|',
+    '--a-x-b--|',
+    { a: metric('a', 2, 2), b: metric('b', 6, 6) },
+    { x: 'n@0×1' },
+    { options: { a: OPTIONS, b: quiet }, when: 'a---b' },
+  );
+  expectMarbles(
+    '--a---b--|',
+    '--a---b--(y|)',
+    { a: metric('a', 2, 2), b: metric('b', 6, 6) },
+    { y: 'n@5×1' },
+    { options: { a: { ...OPTIONS, emit: false }, b: { ...OPTIONS, windowMs: 5 } }, when: 'a---b' },
+  );
+  expectMarbles(
+    '--a---b--|',
+    '--a-x-b--|',
+    { a: metric('a', 2, 2), b: metric('b', 6, 6) },
+    { x: 'n@0×1' },
+    { options: { a: OPTIONS, b: { ...OPTIONS, enabled: false } }, when: 'a---b' },
+  );
+});
+
 test('resource use and progress are series; other records, and windows of another sidecar, only pass', () => {
   expectMarbles(
     '(abcd)|',

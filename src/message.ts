@@ -9,6 +9,7 @@ import {
   reopenLine,
   startLine,
 } from './arena.ts';
+import { NO_TICKET } from './numbers.ts';
 
 /** Parsed JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -46,12 +47,17 @@ export interface Message {
   start: number;
   /** @internal The sender's record, parsed once somebody asked; `recordOf` fills it in. */
   parsed: JsonObject | undefined;
+  /** @internal Of its `numbers`, while nothing else is scanned. */
+  readonly ticket: number;
   /** @internal Its copy that no batch moves, once somebody asked; `ownCopyOf` fills it in. */
   ownCopy: Message | undefined;
 }
 
 /** What is known of a message beside its text. */
-export type Envelope = Omit<Message, 'bytes' | 'headBytes' | 'text' | 'start' | 'parsed' | 'ownCopy'>;
+export type Envelope = Omit<
+  Message,
+  'bytes' | 'headBytes' | 'text' | 'start' | 'parsed' | 'ticket' | 'ownCopy'
+>;
 
 /** What `createMessage` needs. */
 export interface MessageFields extends Envelope {
@@ -85,6 +91,7 @@ export function messageOf(
   start: number,
   headBytes: number,
   parsed: JsonObject | undefined,
+  ticket = NO_TICKET,
 ): Message {
   return {
     id,
@@ -102,6 +109,7 @@ export function messageOf(
     text: arenaBuffer(),
     start,
     parsed,
+    ticket,
     ownCopy: undefined,
   };
 }
@@ -166,6 +174,7 @@ export function messageIn(
     text,
     start,
     parsed: undefined,
+    ticket: NO_TICKET,
     ownCopy: undefined,
   };
 }

@@ -53,7 +53,7 @@ export interface RunnablePlan {
 export const pipeline = (flow: Flow, context: Context): Observable<Outcome> =>
   flow.connection$.pipe(
     // mergeMap: clients are independent of each other
-    mergeMap(decode(flow.decode, context, flow.sessions)),
+    mergeMap(decode(flow.decode, context, flow.sessions, () => flow.aggregation.options().enabled)),
     normalise(flow.normalise$, context),
     correlate(flow.traces, flow.watched),
     aggregate(flow.aggregation, flow.aggregation$, flow.render, context),

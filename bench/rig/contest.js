@@ -43,21 +43,23 @@ export function bareLoop(variant, nodeFlags = []) {
 }
 
 /**
- * The sidecar with a configuration of the benchmarks'. `backend`: whose deliveries count, else all;
+ * The sidecar with a configuration of the benchmarks', changed by `set` (`key=value`). `backend`: whose deliveries
+ * count, else all; `everyMs`: how often it is asked for them, which costs it the more the more metrics it shows;
  * `stdout`: whether anybody reads the process's stdout once it has started; `isOnDisk`: its state is, too.
  * @param {string} name
  * @param {string} config
- * @param {{ backend?: string, stdout?: 'read' | 'unread', env?: Record<string, string>, isOnDisk?: boolean }} [options]
+ * @param {{ backend?: string, stdout?: 'read' | 'unread', env?: Record<string, string>, isOnDisk?: boolean,
+ *   set?: readonly string[], everyMs?: number }} [options]
  * @returns {Contender}
  */
-export function sidecar(name, config, { backend, stdout, env, isOnDisk = false } = {}) {
+export function sidecar(name, config, { backend, stdout, env, isOnDisk = false, set = [], everyMs } = {}) {
   return {
     name,
     start: async (folder) => {
       const dataDir = isOnDisk ? createScratch(0, { onDisk: true }) : undefined;
-      const running = await startSidecar({ config, folder, env, isStuck: stdout === 'unread', dataDir });
+      const running = await startSidecar({ config, folder, env, isStuck: stdout === 'unread', dataDir, set });
       if (stdout === 'read') running.child.drain();
-      const settled = (messages) => delivered(running, messages, { backend });
+      const settled = (messages) => delivered(running, messages, { backend, everyMs });
       const batches = async () => (await running.metrics()).sum('sidecar_batches_total');
       const stop = async () => {
         await running.stop();
@@ -87,11 +89,9 @@ export async function measureOnce({ start }, { messages, warmUp, flags = {} }) {
   const running = await start(folder);
   const warm = await send(running.tcp, { messages: warmUp, finish: true, ...flags });
   await running.settled(warm.messages);
-  const [cpuBefore, batchesBefore, machineBefore] = [
-    cpuSeconds(running.pid),
-    await running.batches(),
-    machineCpu(),
-  ];
+  // First, as telling them costs CPU, too.
+  const batchesBefore = await running.batches();
+  const [cpuBefore, machineBefore] = [cpuSeconds(running.pid), machineCpu()];
   const sent = await send(running.tcp, { messages, finish: true, ...flags });
   await running.settled(warm.messages + sent.messages);
   const cpu = cpuSeconds(running.pid) - cpuBefore;

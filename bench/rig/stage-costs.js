@@ -40,7 +40,13 @@ async function createStages() {
     operatorFailed: ignore,
   };
   const context = { scheduler: asyncScheduler, log, counters, random: Math.random };
-  const decoding = decode(() => ({ maxFrameBytes: 2 ** 20, frameTimeoutMs: 30_000, pageUrl: '' }), context);
+  let isAggregating = false;
+  const decoding = decode(
+    () => ({ maxFrameBytes: 2 ** 20, frameTimeoutMs: 30_000, pageUrl: '' }),
+    context,
+    undefined,
+    () => isAggregating,
+  );
   const connection = (chunk$) => ({
     id: 1,
     remote: 'bench',
@@ -56,14 +62,21 @@ async function createStages() {
   };
   const kept = { maxTraces: 10_000, maxMessages: 20_000, maxMessagesPerTrace: 2000, maxBytes: 32 * 2 ** 20 };
   const store = createTraceStore(kept);
-  const decoded = (chunk$) => decoding(connection(chunk$));
+  const decoded = (chunk$) => {
+    isAggregating = false;
+    return decoding(connection(chunk$));
+  };
   const normalised = (chunk$) => decoded(chunk$).pipe(normalise(of({ host: 'bench', tags: {} }), context));
   const correlated = (chunk$) => normalised(chunk$).pipe(correlate(store));
   const aggregation = createAggregation(SERIES);
   const render = () => {
     throw new Error('nothing is emitted');
   };
-  const aggregated = (chunk$) => correlated(chunk$).pipe(aggregate(aggregation, of(SERIES), render, context));
+  const aggregated = (chunk$) => {
+    const linked = correlated(chunk$);
+    isAggregating = true;
+    return linked.pipe(aggregate(aggregation, of(SERIES), render, context));
+  };
   const batched = (chunk$) => aggregated(chunk$).pipe(batch(of(limits), context));
   const encoded = (chunk$) =>
     new Observable((subscriber) =>

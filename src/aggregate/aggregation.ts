@@ -1,7 +1,9 @@
-import type { Message } from '../message.ts';
+import { members } from '../members.ts';
+import { type Message, sentTextOf } from '../message.ts';
+import { NO_TICKET, numbers } from '../numbers.ts';
 import { measuresOf } from './measures.ts';
-import { found, readNumbers } from './read.ts';
-import { createSeries, keyOf, OVERFLOW, type Series, windowOf } from './series.ts';
+import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
+import { createValueLog } from './value-log.ts';
 import { addValue, type Window } from './window.ts';
 
 /** What is kept of the metrics; durations in milliseconds. */
@@ -46,17 +48,26 @@ export interface Aggregation {
   options(): AggregationOptions;
   /** Windows of another length than before, or all once it is switched off, are closed now, and returned. */
   setOptions(options: AggregationOptions): readonly Closed[];
+  /** Each is summed up before it is given. */
   series(): Iterable<Series>;
   stats(): AggregationStats;
 }
 
 /** What is known of records that look alike: which of their numbers belong to which series. */
 interface Shape {
+  /** The other half of the hash. */
   readonly check: number;
-  readonly type: string;
-  readonly series: readonly (Series | undefined)[];
+  /** By number: that of its series, or `NONE`. */
+  readonly series: readonly number[];
+  /** How many of the numbers are values of a series. */
+  readonly values: number;
 }
 
+const NONE = -1;
+/** The number of the series of all beyond the cap. */
+const OVERFLOW_NUMBER = 0;
+/** Values that are noted before they are put in their windows. */
+const LOG_SIZE = 4096;
 /** Past it all are forgotten, and learnt anew. */
 const MAX_SHAPES = 20_000;
 const HOUR_MS = 3_600_000;
@@ -64,6 +75,14 @@ const DAY_MS = 24 * HOUR_MS;
 const COARSE_MS = 300_000;
 /** Fine windows kept a series; with those of five minutes they cover a day. */
 const FINE_POINTS = 360;
+
+/** The keys of the numbers of a record's `data` in the order of its text; `undefined` if a key is there twice. */
+function numberKeys(message: Message): readonly string[] | undefined {
+  const data = members(sentTextOf(message)).find(({ key }) => key === 'data');
+  const all = members(data?.value ?? '{}');
+  if (new Set(all.map(({ key }) => key)).size < all.length) return undefined;
+  return all.filter(({ value }) => /^[-\d]/.test(value)).map(({ key }) => key);
+}
 
 const depthOf = ({ windowMs }: AggregationOptions) => {
   const coarseMs = Math.ceil(COARSE_MS / windowMs) * windowMs;
@@ -78,23 +97,22 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     { name: OVERFLOW, tags: [], unit: '', kind: '' },
     depthOf(options),
   );
-  /** Shapes by source and hash; only to be faster, and emptied when they are many. */
-  let shapes = new Map<string, Map<number, Shape>>();
-  let shapeCount = 0;
-  let lastSource = '';
-  let lastShapes: Map<number, Shape> = new Map();
+  /** Series by their numbers. */
+  let list: Series[] = [overflowSeries];
+  const log = createValueLog(LOG_SIZE);
+  /** Shapes by half of their hash; only to be faster, and emptied when they are many. */
+  let shapes = new Map<number, Shape>();
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
+  /** The time of the message that is looked at. */
+  let atMs = 0;
+  /** The window that was found last. */
+  let startMs = Number.NaN;
+  let slot = 0;
 
   const opened = () => {
     openWindows++;
-  };
-  const forgetShapes = () => {
-    shapes = new Map();
-    shapeCount = 0;
-    lastSource = '';
-    lastShapes = new Map();
   };
   const seriesOf = (source: string, measure: Parameters<typeof createSeries>[1]): Series => {
     const key = keyOf(source, measure);
@@ -103,82 +121,80 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     if (all.size >= options.maxSeries) return overflowSeries;
     const series = createSeries(source, measure, depthOf(options));
     all.set(key, series);
+    series.number = list.push(series) - 1;
     return series;
   };
-  const put = (series: Series, value: number, { timeMs, receivedMs }: Message) => {
-    const { windowMs, graceMs } = options;
-    // A clock that is ahead: its values count now.
-    const atMs = timeMs > receivedMs + graceMs ? receivedMs : timeMs;
-    const startMs = atMs - (((atMs % windowMs) + windowMs) % windowMs);
-    if (startMs + windowMs + graceMs <= receivedMs) {
-      late++;
-      return;
-    }
-    const newest = series.open.at(-1);
-    const window = newest?.startMs === startMs ? newest : windowOf(series, startMs, opened);
-    addValue(window, value, atMs);
-    series.count++;
-    series.sum += value;
-    series.usedMs = receivedMs;
-    if (series === overflowSeries) overflow++;
-    if (atMs >= series.lastMs) {
-      series.last = value;
-      series.lastMs = atMs;
-    }
+  const findWindow = (timeMs: number) => {
+    const { windowMs } = options;
+    if (timeMs >= startMs && timeMs < startMs + windowMs) return;
+    slot = Math.floor(timeMs / windowMs);
+    startMs = slot * windowMs;
   };
-  /** Parses the record; remembers its shape if its numbers are those that were found in its text. */
+  /** Whether the window of a message's time is still open. */
+  const isInTime = ({ timeMs, receivedMs }: Message): boolean => {
+    // A clock that is ahead: its values count now.
+    atMs = timeMs > receivedMs + options.graceMs ? receivedMs : timeMs;
+    findWindow(atMs);
+    return startMs + options.windowMs + options.graceMs > receivedMs;
+  };
+  const addTo = (number: number, value: number, timeMs: number) => {
+    const series = list[number] as Series;
+    const { newest } = series;
+    findWindow(timeMs);
+    addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, timeMs);
+  };
+  /** Puts all values that were noted in their windows. */
+  const settle = () => log.drain(addTo);
+  /** Notes a value at the time that was looked at last. */
+  const put = (number: number, value: number) => {
+    if (log.isFull()) settle();
+    log.add(number, value, atMs);
+    if (number === OVERFLOW_NUMBER) overflow++;
+  };
+  /** Parses the record; remembers the shape of one that the scan read. */
   const addParsed = (message: Message, isRead: boolean) => {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
     if (isRead) remember(message, each);
-    for (const { series, value } of each) put(series, value, message);
+    if (isInTime(message)) for (const { series, value } of each) put(series.number, value);
+    else late += each.length;
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
-    const numbers = Object.entries((message.parsed?.data ?? {}) as object).filter(
-      ([, value]) => typeof value === 'number',
+    const series = numberKeys(message)?.map(
+      (key) => each.find((one) => one.key === key)?.series.number ?? NONE,
     );
-    const isSame =
-      numbers.length === found.count && numbers.every(([, value], at) => value === found.numbers[at]);
-    if (!isSame) return;
-    const series = numbers.map(([key]) => each.find((one) => one.key === key)?.series);
-    if (++shapeCount > MAX_SHAPES) forgetShapes();
-    shapesOf(message.source).set(found.hash, { check: found.check, type: message.type, series });
+    if (series === undefined) return;
+    if (shapes.size === MAX_SHAPES) shapes = new Map();
+    shapes.set(numbers.hash, { check: numbers.check, series, values: each.length });
   };
-  const shapesOf = (source: string) => {
-    if (source === lastSource) return lastShapes;
-    let known = shapes.get(source);
-    if (known === undefined) {
-      known = new Map();
-      shapes.set(source, known);
+  const addRead = (shape: Shape, message: Message) => {
+    if (!isInTime(message)) {
+      late += shape.values;
+      return;
     }
-    lastSource = source;
-    lastShapes = known;
-    return known;
+    for (let at = 0; at < shape.series.length; at++) {
+      const number = shape.series[at] as number;
+      if (number !== NONE) put(number, numbers.values[at] as number);
+    }
   };
   const addMeasured = (message: Message) => {
-    const isRead = readNumbers(message);
-    if (isRead) {
-      const shape = shapesOf(message.source).get(found.hash);
-      if (shape !== undefined && shape.check === found.check && shape.type === message.type) {
-        for (let at = 0; at < shape.series.length; at++) {
-          const series = shape.series[at];
-          if (series !== undefined) put(series, found.numbers[at] as number, message);
-        }
-        return;
-      }
-    }
-    addParsed(message, isRead);
+    const { ticket } = message;
+    const isRead = ticket !== NO_TICKET && ticket === numbers.ticket;
+    const shape = isRead ? shapes.get(numbers.hash) : undefined;
+    if (shape?.check === numbers.check) addRead(shape, message);
+    else addParsed(message, isRead);
   };
   const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
+    if (series.open[0] === undefined || !isOver(series.open[0])) return;
+    sumUpSeries(series);
     while (series.open[0] !== undefined && isOver(series.open[0])) {
-      const window = series.open.shift() as Window;
-      openWindows--;
       const before = series.history.fine.latest()?.last;
-      series.history.add(window);
-      closed.push({ series, window, before });
+      closed.push({ series, window: closeOldest(series), before });
+      openWindows--;
     }
   };
   const closeWhere = (isOver: (window: Window) => boolean) => {
+    settle();
     const closed: Closed[] = [];
     for (const series of all.values()) closeIn(series, isOver, closed);
     closeIn(overflowSeries, isOver, closed);
@@ -186,15 +202,21 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   };
   const forgetIdle = (nowMs: number) => {
     const before = all.size;
-    for (const [key, { usedMs }] of all) if (usedMs < nowMs - DAY_MS) all.delete(key);
-    if (all.size < before) forgetShapes();
+    for (const [key, { open, lastMs }] of all) {
+      if (open.length === 0 && lastMs < nowMs - DAY_MS) all.delete(key);
+    }
+    if (all.size === before) return;
+    shapes = new Map();
+    list = [overflowSeries, ...all.values()];
+    for (const [number, series] of list.entries()) series.number = number;
   };
 
   return {
     add(message) {
       const { type } = message;
-      if (type !== 'metric' && type !== 'resource' && type !== 'progress') return;
-      if (options.enabled) addMeasured(message);
+      if (!options.enabled) return;
+      if (message.ticket !== NO_TICKET || type === 'metric' || type === 'resource' || type === 'progress')
+        addMeasured(message);
     },
     closeDue(nowMs) {
       const { windowMs, graceMs } = options;
@@ -202,8 +224,9 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       if (nowMs < Number.POSITIVE_INFINITY) forgetIdle(nowMs);
       return closed;
     },
-    hasOpen: () => openWindows > 0,
+    hasOpen: () => openWindows > 0 || !log.isEmpty(),
     dueMs() {
+      settle();
       if (openWindows === 0) return undefined;
       let firstMs = overflowSeries.open[0]?.startMs ?? Number.POSITIVE_INFINITY;
       for (const { open } of all.values()) firstMs = Math.min(firstMs, open[0]?.startMs ?? firstMs);
@@ -214,10 +237,16 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       const isOther = !next.enabled || next.windowMs !== options.windowMs;
       const closed = isOther ? closeWhere(() => true) : [];
       options = next;
+      startMs = Number.NaN;
       return closed;
     },
     *series() {
-      yield* all.values();
+      settle();
+      for (const series of all.values()) {
+        sumUpSeries(series);
+        yield series;
+      }
+      sumUpSeries(overflowSeries);
       if (overflowSeries.count > 0) yield overflowSeries;
     },
     stats: () => ({ series: all.size, late, overflow }),

@@ -1,11 +1,13 @@
 import { createHistory, type Depth, type History } from './history.ts';
 import type { Measure } from './measures.ts';
-import { createWindow, type Window } from './window.ts';
+import { createWindow, sumUp, type Window } from './window.ts';
 
 /** One metric of one source with one set of tags. */
 export interface Series {
   /** Orders all series: name, source, tags. */
   readonly key: string;
+  /** Tells it from the others in less; changes when others are forgotten. */
+  number: number;
   readonly name: string;
   readonly source: string;
   readonly tags: Measure['tags'];
@@ -14,14 +16,17 @@ export interface Series {
   readonly history: History;
   /** Open windows in order of their start; the newest is used most. */
   readonly open: Window[];
-  /** All values since it began, in finished windows and open ones. */
+  /** The last of them. */
+  newest: Window | undefined;
+  /** Values in finished windows. */
+  closedCount: number;
+  closedSum: number;
+  /** All values since it began, in finished windows and open ones, once they were summed up. */
   count: number;
   sum: number;
-  /** The value that is the latest by its time. */
+  /** The value that is the latest by its time, likewise. */
   last: number;
   lastMs: number;
-  /** When its last value was received. */
-  usedMs: number;
 }
 
 /** What the series that takes all beyond the cap is called. */
@@ -35,6 +40,7 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
   const { name, tags, unit, kind } = measure;
   return {
     key: keyOf(source, measure),
+    number: 0,
     name,
     source,
     tags,
@@ -42,25 +48,53 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
     kind,
     history: createHistory(depth),
     open: [],
+    newest: undefined,
+    closedCount: 0,
+    closedSum: 0,
     count: 0,
     sum: 0,
     last: 0,
     lastMs: Number.NEGATIVE_INFINITY,
-    usedMs: 0,
   };
 }
 
 /** The open window of that start, made in its place if need be; `onOpen` is told of one that is new. */
-export function windowOf({ open }: Series, startMs: number, onOpen: () => void): Window {
+export function windowOf(series: Series, startMs: number, slot: number, onOpen: () => void): Window {
+  const { open } = series;
   let at = open.length;
   while (at > 0) {
     const window = open[at - 1] as Window;
-    if (window.startMs === startMs) return window;
-    if (window.startMs < startMs) break;
+    if (window.slot === slot) return window;
+    if (window.slot < slot) break;
     at--;
   }
-  const added = createWindow(startMs);
+  const added = createWindow(startMs, slot);
   open.splice(at, 0, added);
+  series.newest = open.at(-1);
   onOpen();
   return added;
+}
+
+/** Brings the sums of a series and of its open windows up to date. */
+export function sumUpSeries(series: Series): void {
+  series.count = series.closedCount;
+  series.sum = series.closedSum;
+  for (const window of series.open) {
+    sumUp(window);
+    series.count += window.count;
+    series.sum += window.sum;
+    if (window.lastMs < series.lastMs) continue;
+    series.last = window.last;
+    series.lastMs = window.lastMs;
+  }
+}
+
+/** Closes the oldest open window of a series that is summed up. */
+export function closeOldest(series: Series): Window {
+  const window = series.open.shift() as Window;
+  series.newest = series.open.at(-1);
+  series.closedCount += window.count;
+  series.closedSum += window.sum;
+  series.history.add(window);
+  return window;
 }

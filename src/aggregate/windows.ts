@@ -34,7 +34,7 @@ export function createWindows(aggregation: Aggregation): MetricWindows {
         .filter((one) => isWanted(one, query))
         .slice(0, MAX_SERIES);
       const stepMs = stepOf(query, wanted, windowMs);
-      return answerOf(query, wanted, stepMs, windowMs);
+      return answerOf(query, wanted, stepMs);
     },
   };
 }
@@ -63,12 +63,7 @@ function stepOf(
   return Math.ceil(Math.max(least, coarseMs) / windowMs) * windowMs;
 }
 
-function answerOf(
-  query: MetricQuery,
-  wanted: readonly Series[],
-  stepMs: number,
-  windowMs: number,
-): MetricAnswer {
+function answerOf(query: MetricQuery, wanted: readonly Series[], stepMs: number): MetricAnswer {
   return {
     name: query.name,
     from: isoTime(query.fromMs),
@@ -79,7 +74,7 @@ function answerOf(
       tags: Object.fromEntries(one.tags),
       ...(one.unit !== '' && { unit: one.unit }),
       ...(one.kind !== '' && { kind: one.kind }),
-      points: pointsOf(one, query, stepMs, windowMs),
+      points: pointsOf(one, query, stepMs),
     })),
   };
 }
@@ -96,12 +91,7 @@ function viewOf({ name, source, tags, unit, kind, last, lastMs, count }: Series)
 }
 
 /** Fine windows as far back as they go, coarse ones before, joined to steps. */
-function pointsOf(
-  { history, kind }: Series,
-  query: MetricQuery,
-  stepMs: number,
-  windowMs: number,
-): MetricPoint[] {
+function pointsOf({ history, kind }: Series, query: MetricQuery, stepMs: number): MetricPoint[] {
   const fine = history.fine.points(query.fromMs, query.toMs);
   const fineFromMs = history.fine.points(0, Number.POSITIVE_INFINITY)[0]?.startMs ?? query.toMs;
   const coarse = history.coarse
@@ -116,7 +106,7 @@ function pointsOf(
   }
   let before: number | undefined;
   return [...steps].map(([startMs, points]) => {
-    const point = joined(startMs, points, kind, before, Math.max(stepMs, windowMs));
+    const point = joined(startMs, points, kind, before, stepMs);
     before = point.last;
     return point;
   });

@@ -148,7 +148,7 @@ const shape = {
       max_age: duration({ max: '30d' }).prefault('1h').describe('Messages received within this time.'),
       max_bytes: size({ max: '256MiB' }).prefault('16MiB').describe('Bytes read at most, from the end.'),
     }).describe(
-      'After a start the last messages of earlier runs are read in the background, so that their jobs are known again: from the files of `filesystem` backends, or where there are none from a `postgres` backend.',
+      'After a start the last messages of earlier runs are read in the background, so that their jobs are known again: from the files of `filesystem` backends, compressed ones too, or where there are none from a `postgres` backend.',
     ),
   }).describe('What is remembered to show jobs and traces.'),
   metrics: section({
@@ -156,7 +156,7 @@ const shape = {
       .boolean()
       .default(false)
       .describe(
-        'Sum up metrics, resource use and progress by windows; at full rate it costs as much as all else.',
+        'Sum up metrics, resource use and progress by windows; at full rate it takes about a fifth more CPU.',
       ),
     window: duration({ min: '1s', max: '1h' })
       .prefault('10s')

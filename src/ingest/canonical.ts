@@ -25,4 +25,6 @@ export interface Canonical {
   readonly value: JsonObject | undefined;
   /** Members that say what was irregular: '' or `,"ts_adjusted":true…`. */
   readonly flags: string;
+  /** Of its `numbers`, if they were read. */
+  readonly ticket: number;
 }

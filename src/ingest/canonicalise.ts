@@ -1,5 +1,6 @@
 import { type Member, members } from '../members.ts';
 import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
+import { NO_TICKET } from '../numbers.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
 import type { ParsedFrame } from './record.ts';
@@ -60,6 +61,7 @@ export function canonicalise(
     flags:
       (time.adjusted ? ',"ts_adjusted":true' : '') +
       (trace.standard && span.standard ? '' : ',"ids_nonstandard":true'),
+    ticket: NO_TICKET,
   };
 }
 

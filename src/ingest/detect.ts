@@ -32,14 +32,15 @@ export interface DecodeOptions {
  * The records of one connection, in order. The first byte that is not blank fixes the framing; the first frame may
  * begin a session, one of `sessions`. What is refused is counted with its reason; a connection that cannot be read on
  * is closed. Emits synchronously with each chunk, completes with the connection, never errors. A connection keeps the
- * options that it started with.
+ * options that it started with. While `isMeasured`, numbers of metrics and the like are read on the way.
  */
 export function decode(
   optionsOf: () => DecodeOptions,
   context: Context,
   sessions?: Sessions,
+  isMeasured?: () => boolean,
 ): (connection: Connection) => Observable<SentFrame> {
-  const scan = createScan();
+  const scan = createScan(isMeasured);
   return (connection) =>
     new Observable((subscriber) => {
       subscriber.add(feed(connection, subscriber, optionsOf(), scan, sessions, context));

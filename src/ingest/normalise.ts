@@ -74,7 +74,7 @@ function createNormaliser(
     if (job !== NONE) addAll(job);
     if (more !== '') addText(more);
     endLine();
-    return messageOf(record, id, start, headBytes, record.value);
+    return messageOf(record, id, start, headBytes, record.value, record.ticket);
   };
 
   /** Of a client that has said hello: its record may be a duplicate, and has an id that says so. */

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arenaBuffer, placeInput } from '../arena.ts';
 import { severityOf } from '../message.ts';
+import { NO_TICKET, nextTicket, numbers } from '../numbers.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
@@ -31,6 +33,9 @@ interface Program {
   readonly MINUTE: { readonly value: number };
   readonly MINUTE_MS: { readonly value: number };
   readonly NONE: { readonly value: number };
+  readonly MEMBERS: { readonly value: number };
+  readonly HASH: { readonly value: number };
+  measure(isWanted: number, hashSeed: bigint): void;
   read(start: number, to: number): number;
   timestampAt(): number;
   entryAt(result: number, slot: number): number;
@@ -59,15 +64,25 @@ function instantiate(): Program {
   return new WebAssembly.Instance(compiled).exports as unknown as Program;
 }
 
-/** Shared by readers that ask whether it still `has` theirs, after they were interrupted. */
-export function createScan(): Scan {
+/** Of each process another, so that nobody can tell what has the same hash. */
+const SEED = randomBytes(8).readBigUInt64LE();
+const MOST_MEMBERS = 16;
+
+/**
+ * Shared by readers that ask whether it still `has` theirs, after they were interrupted. While `isMeasured`, the
+ * `numbers` of metrics, resource use and progress are read, too.
+ */
+export function createScan(isMeasured: () => boolean = () => false): Scan {
   const program = instantiate();
   const memory = Buffer.from(program.memory.buffer);
   const input = program.INPUT.value;
   const inputSize = program.INPUT_SIZE.value;
   const none = program.NONE.value;
   const results = new Int32Array(memory.buffer, program.RESULT.value, 8);
-  const numbers = new Float64Array(memory.buffer, program.NUMBERS.value, 2);
+  const timeAndSeq = new Float64Array(memory.buffer, program.NUMBERS.value, 2);
+  const members = new Float64Array(memory.buffer, program.MEMBERS.value, MOST_MEMBERS);
+  /** Both halves of the hash, and how many members there are. */
+  const measured = new Int32Array(memory.buffer, program.HASH.value, 3);
   const minuteMs = new Float64Array(memory.buffer, program.MINUTE_MS.value, 1);
   let end = -1;
   let loaded: Buffer | undefined;
@@ -109,12 +124,27 @@ export function createScan(): Scan {
   };
   const spanIdOf = (at: number) => memory.toString('latin1', input + at, input + at + SPAN_ID_LENGTH);
   const isAbsent = (result: number) => results[result] === none;
+  /** Hands on the numbers that were read; their ticket, if there are any. */
+  const ticket = () => {
+    const count = measured[2] as number;
+    if (count < 0) return NO_TICKET;
+    numbers.hash = measured[0] as number;
+    numbers.check = measured[1] as number;
+    numbers.count = count;
+    numbers.values = members;
+    return nextTicket();
+  };
+  let wasMeasured = false;
 
   return {
     load(bytes, nowMs) {
       if (bytes.length > inputSize) return false;
       loaded = bytes;
       receivedMs = nowMs;
+      if (isMeasured() !== wasMeasured) {
+        wasMeasured = !wasMeasured;
+        program.measure(wasMeasured ? 1 : 0, SEED);
+      }
       memory.set(bytes, input);
       memory[input + bytes.length] = 0;
       const placed = placeInput(bytes);
@@ -132,7 +162,7 @@ export function createScan(): Scan {
       const traceId = isAbsent(TRACE) ? '' : traceIdOf();
       const jobId = isAbsent(JOB) ? '' : jobIdOf();
       const rank = isAbsent(LEVEL) ? 0 : severity();
-      const knownMs = numbers[0] as number;
+      const knownMs = timeAndSeq[0] as number;
       const timeMs = Number.isNaN(knownMs) ? timeOf() : knownMs;
       if (source === '' || type === '' || Number.isNaN(timeMs)) return undefined;
       if (traceId === '' && !isAbsent(TRACE)) return undefined;
@@ -147,7 +177,7 @@ export function createScan(): Scan {
         spanId: spanAt === none ? '' : spanIdOf(spanAt),
         jobId,
         jobIdLifted: (flags & LIFTED) !== 0,
-        seq: numbers[1] as number,
+        seq: timeAndSeq[1] as number,
         severity: type === 'event' ? rank : 0,
         hasHost: (flags & HAS_HOST) !== 0,
         hasTags: false,
@@ -156,6 +186,7 @@ export function createScan(): Scan {
         to: headAt + end - 1,
         value: undefined,
         flags: '',
+        ticket: ticket(),
       };
     },
     end: () => end,

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { hueOf } from './format.ts';
 import { online } from './remote.ts';
+import type { Provenance } from './shapes.ts';
 import { visible } from './visible.ts';
 
 /** A page with its heading, the tab's title, and what it says of a failure. */
@@ -34,6 +35,15 @@ export function Page(props: {
     </main>
   );
 }
+
+/** Says where an answer came from, unless it is all from memory, and what is missing of it. */
+export const From = ({ from, note }: Provenance) =>
+  from === 'memory' && note === undefined ? null : (
+    <p class="origin">
+      {from === 'postgres' && <span class="badge plain">from the database</span>}
+      {note !== undefined && <span class="badge">{visible(note)}</span>}
+    </p>
+  );
 
 /** A service by its colour and its name. */
 export const ServiceName = ({ name }: { name: string }) => (

@@ -30,6 +30,12 @@ export interface Entry {
   readonly text: string;
 }
 
+/** Where an answer came from, and what is missing of it. */
+export interface Provenance {
+  readonly from: 'memory' | 'postgres';
+  readonly note?: string;
+}
+
 export interface StorySummary {
   readonly job_id?: string;
   readonly trace_id?: string;
@@ -46,9 +52,10 @@ export interface StorySummary {
   readonly current_source?: string;
   readonly warnings: readonly string[];
   readonly truncated: boolean;
+  readonly left_off?: number;
 }
 
-export interface Story extends StorySummary {
+export interface Story extends StorySummary, Provenance {
   readonly services: readonly Service[];
   readonly spans?: readonly Span[];
   readonly timeline: readonly Entry[];

@@ -16,6 +16,7 @@ const CORE = [
   'src/batch.ts',
   'src/context.ts',
   'src/members.ts',
+  'src/numbers.ts',
   'src/visible.ts',
 ];
 

@@ -1,5 +1,6 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { answerFaults } from '../http/openapi.ts';
 import { type Server, startServer } from '../postgres-server.ts';
@@ -206,6 +207,30 @@ backends:
   await send(second.port, event('kept', 3));
   await until(async () => (await second.get('/api/v1/jobs/kept')).messages === 3, 'it goes on');
   expect(textsOf(await second.get('/api/v1/jobs/kept'))).toEqual(['step 0', 'step 1', 'step 3']);
+});
+
+test('after a restart the jobs of rotated, compressed files are known again', async () => {
+  const folder = createFolder();
+  const yaml = `
+batch: { max_age: 20ms }
+data_dir: data
+routing: { default: [{ backend: files }] }
+backends:
+  files: { type: filesystem, base_path: $OUT }
+`;
+  const first = await startSidecar({ folder, yaml });
+  await send(first.port, event('kept', 0), event('kept', 1));
+  await until(() => linesBelow(join(folder, 'out')).length === 2, 'the file has the lines');
+  const before = await first.get('/api/v1/jobs/kept');
+  expect(await first.stop()).toBe(0);
+  const file = join(folder, 'out', 'queue.jsonl');
+  writeFileSync(join(folder, 'out', 'queue.20251020T103045Z.jsonl.gz'), gzipSync(readFileSync(file)));
+  writeFileSync(join(folder, 'out', 'queue.20251020T103046Z.jsonl.gz'), 'damaged');
+  rmSync(file);
+
+  const second = await startSidecar({ folder, yaml });
+  await until(() => second.hasLogged('info', 'known again'), 'earlier jobs are known');
+  expect(await second.get('/api/v1/jobs/kept')).toEqual(before);
 });
 
 test('without files the jobs of the table are known again', async () => {

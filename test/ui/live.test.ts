@@ -22,8 +22,12 @@ afterAll(async () => {
 
 /** Opens the tail and waits until it listens. */
 const openTail = async (search = '') => {
-  const listens = page.waitForResponse((response) => response.url().includes('/api/v1/stream?'));
-  await page.goto(`${originOf(sidecar)}/live${search}`);
+  const url = `${originOf(sidecar)}/live${search}`;
+  // Its own stream, not one that the page before it still gets.
+  const listens = page.waitForResponse(
+    (response) => response.url().includes('/api/v1/stream?') && response.frame().url() === url,
+  );
+  await page.goto(url);
   await listens;
 };
 const lines = () => page.locator('.line');
@@ -32,7 +36,7 @@ there('begins with what came before it was opened', async () => {
   await sendAll(sidecar, [say('early', 'before the tail'), say('other', 'also before')]);
   await openTail();
   await page.getByText('before the tail').waitFor();
-  expect(await lines().count()).toBe(2);
+  await until(async () => (await lines().count()) === 2, 'both lines');
 });
 
 there('the filter asks again, of the past too, and marks what it looks for', async () => {

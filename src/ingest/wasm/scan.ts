@@ -24,8 +24,10 @@ import {
   TYPE,
   UNKNOWN,
 } from './fields';
-import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE } from './json';
+import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
+import { addMember, addTag, mixBytes, numberCount, numbersHash, startNumbers } from './numbers';
 import { ENTRY_HEADER, slotOf } from './table';
+import { isSpanId, SPAN_ID_LENGTH, timeOf } from './values';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
 export const INPUT: i32 = 0x1000;
@@ -47,16 +49,21 @@ const RESULT_SPAN_ID: i32 = RESULT + 20;
 const RESULT_FLAGS: i32 = RESULT + 24;
 const LIFTED: i32 = 1;
 const HAS_HOST: i32 = 2;
+/** As i64, and how many numbers `MEMBERS` has, as i32: -1 where they were not read. */
+export const HASH: i32 = 0x280;
+/** @see HASH */
+export const MEMBER_COUNT: i32 = 0x288;
 /** As f64: epoch milliseconds, NaN for a timestamp of another minute than the last; the sequence number. */
 export const NUMBERS: i32 = 0x1a0;
 
-/** The minute whose milliseconds are known: `YYYY-MM-DDTHH:MM`. */
-export const MINUTE: i32 = 0x1c0;
-/** When it starts, as f64. */
-export const MINUTE_MS: i32 = 0x1d0;
+/** The minute whose milliseconds are known: its text, and when it starts. */
+export { MINUTE, MINUTE_MS } from './values';
+
 const TIMESTAMP_LENGTH: i32 = 24;
 const TRACE_ID_LENGTH: i32 = 32;
-const SPAN_ID_LENGTH: i32 = 16;
+
+/** Where the numbers of `data` are: `MEMBERS` of `numbers.ts`. */
+export { MEMBERS } from './numbers';
 
 /** Tables of values that recur. */
 const SOURCES: i32 = 0x20000;
@@ -76,6 +83,49 @@ const LEVEL_SLOTS: i32 = 512;
 
 /** Bits of the fields that the record has. */
 let present: i32 = 0;
+/** Where the members of its `data` start. */
+let dataAt: i32 = 0;
+/** Whether numbers are wanted, what hashes start with, and whether those of this record are read. */
+let isMeasured: bool = false;
+let seed: u64 = 0;
+let isReading: bool = false;
+
+/** From now on reads the numbers of metrics, resource use and progress, or not. */
+export function measure(isWanted: bool, hashSeed: u64): void {
+  isMeasured = isWanted;
+  seed = hashSeed;
+}
+
+/** Whether series are made of what a record of its type says. */
+function hasNumbers(): bool {
+  const length = lengthOf(TYPE);
+  if (length === 6) return word(from(TYPE), 6) === 0x63697274656d; // metric
+  if (length !== 8) return false;
+  const type = load<u64>(from(TYPE));
+  return type === 0x656372756f736572 || type === 0x73736572676f7270; // resource, progress
+}
+
+/** From now on takes the members of `data`, if series are made of them. */
+function startReading(): void {
+  isReading = isMeasured && has(TYPE) && hasNumbers();
+  if (isReading) startNumbers(seed);
+}
+
+/** Hands on the numbers of the record; source and type are in the hash, too. */
+function finishReading(): void {
+  store<i32>(MEMBER_COUNT, -1);
+  if (!(isMeasured && has(DATA))) return;
+  if (!isReading) {
+    // Its type came after its data, perhaps.
+    startReading();
+    if (!isReading) return;
+    object(IN_DATA, dataAt, 2);
+  }
+  mixBytes(from(SOURCE), from(SOURCE) + lengthOf(SOURCE) + 1);
+  mixBytes(from(TYPE), from(TYPE) + lengthOf(TYPE) + 1);
+  store<i32>(MEMBER_COUNT, numberCount());
+  store<u64>(HASH, numbersHash());
+}
 
 function has(field: i32): bool {
   return (present & (1 << field)) !== 0;
@@ -124,7 +174,11 @@ function member(field: i32, at: i32, depth: i32): i32 {
   if (field === CONTEXT) return nested(IN_CONTEXT, CONTEXT_JOB_ID, at);
   if (field === TAGS) return nested(IN_TAGS, TAGS_JOB_ID, at);
   present |= 1 << field;
-  if (field === DATA) return load<u8>(at) === 123 ? object(IN_DATA, at + 1, 2) : UNSURE;
+  if (field === DATA) {
+    dataAt = at + 1;
+    startReading();
+    return load<u8>(at) === 123 ? object(IN_DATA, at + 1, 2) : UNSURE;
+  }
   if (field === SEQ) return placeSeq(at);
   return field === HOST ? skipValue(at, depth) : UNSURE;
 }
@@ -137,10 +191,16 @@ function object(kind: i32, at: i32, depth: i32): i32 {
     const key = at + 1;
     at = skipPlainString(key);
     if (at === UNSURE) return UNSURE;
-    const field = fieldOf(kind, key, at - 1 - key);
-    at = skipColon(at);
-    if (at !== UNSURE) at = field === UNKNOWN ? skipValue(at, depth) : member(field, at, depth);
+    const length = at - 1 - key;
+    const field = fieldOf(kind, key, length);
+    const start = skipColon(at);
+    if (start === UNSURE) return UNSURE;
+    at = field === UNKNOWN ? skipValue(start, depth) : member(field, start, depth);
     if (at === UNSURE) return UNSURE;
+    if (isReading) {
+      if (kind === IN_DATA) addMember(key, length, start, at);
+      else if (kind === IN_TAGS) addTag(key, length, start, at);
+    }
     at = skipBlank(at);
     const c: i32 = load<u8>(at);
     if (c === 125) return at + 1;
@@ -160,38 +220,6 @@ function fits(field: i32, width: i32): bool {
   if (!has(field)) return true;
   const length = lengthOf(field);
   return length > 0 && length <= width;
-}
-
-function digit(at: i32): i32 {
-  return <i32>load<u8>(at) - 48;
-}
-
-/** Milliseconds of the canonical timestamp at `at` if it is of the known minute; else NaN. */
-function timeOf(at: i32): f64 {
-  const isKnown =
-    !v128.any_true(v128.xor(v128.load(MINUTE), v128.load(at))) &&
-    load<u8>(at + 16) === 58 &&
-    load<u8>(at + 19) === 46 &&
-    load<u8>(at + 23) === 90;
-  if (!isKnown) return NaN;
-  for (let place = at + 17; place < at + 23; place++) {
-    if (place !== at + 19 && !isDigit(load<u8>(place))) return NaN;
-  }
-  if (digit(at + 17) > 5) return NaN;
-  const seconds = digit(at + 17) * 10 + digit(at + 18);
-  const ms = digit(at + 20) * 100 + digit(at + 21) * 10 + digit(at + 22);
-  return load<f64>(MINUTE_MS) + <f64>(seconds * 1000 + ms);
-}
-
-/** 16 lower-case hex digits, not all zero. */
-function isSpanId(at: i32): bool {
-  let notZero = 0;
-  for (let place = at; place < at + SPAN_ID_LENGTH; place++) {
-    const c: i32 = load<u8>(place);
-    if (!(isDigit(c) || (c >= 97 && c <= 102))) return false;
-    notZero |= c ^ 48;
-  }
-  return notZero !== 0;
 }
 
 /** The field that has the record's job id, if it has one. */
@@ -218,6 +246,7 @@ function isEnd(at: i32, to: i32): bool {
 /** Reads the record at `start` of the input; the position after it, or `UNSURE`. */
 export function read(start: i32, to: i32): i32 {
   present = 0;
+  isReading = false;
   store<f64>(NUMBERS + 8, 0);
   const at = INPUT + start;
   if (load<u8>(at) !== 123) return UNSURE;
@@ -238,6 +267,7 @@ export function read(start: i32, to: i32): i32 {
   if (has(LEVEL) && fits(LEVEL, LEVEL_WIDTH)) resolve(LEVEL, 4, LEVELS, LEVEL_SLOTS, LEVEL_WIDTH);
   store<i32>(RESULT_SPAN_ID, has(SPAN_ID) ? from(SPAN_ID) - INPUT : NONE);
   store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0));
+  finishReading();
   return end - INPUT;
 }
 

@@ -1,6 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import ndjson from 'ndjson';
 import type { RecentQuery } from '../../deliver/sink.ts';
 import type { JsonObject, Message } from '../../message.ts';
@@ -8,7 +11,9 @@ import { restored } from '../../restored.ts';
 
 /** Files that are looked at; a folder of more is none that a start should search. */
 const MAX_FILES = 10_000;
-const COMPRESSED = /\.(gz|tmp)$/;
+/** Of a larger compressed file the end is not looked for: its beginning has to be read for it. */
+const MAX_INFLATED_BYTES = 256 * 2 ** 20;
+const UNFINISHED = /\.tmp$/;
 
 interface Found {
   readonly path: string;
@@ -17,8 +22,9 @@ interface Found {
 }
 
 /**
- * The messages at the ends of the files below `base`, the last changed files first, until the bytes are used up.
- * Compressed files, lines that are torn and what is no message of ours are passed over.
+ * The messages at the ends of the files below `base`, the last changed files first, until the bytes are used up; of
+ * compressed files these are bytes of their text. Lines that are torn and what is no message of ours are passed over,
+ * and so is what a compressed file has after the place where it is damaged or cut off.
  */
 export async function readRecent(
   base: string,
@@ -30,19 +36,52 @@ export async function readRecent(
   let leftBytes = maxBytes;
   for (const { path, size } of files) {
     if (leftBytes <= 0) break;
-    const start = Math.max(0, size - leftBytes);
-    leftBytes -= size - start;
-    for (const message of await readEnd(path, start, size, signal)) {
+    const isCompressed = path.endsWith('.gz');
+    const inflated = isCompressed ? await endOf(path, leftBytes, signal) : undefined;
+    const bytes = inflated?.length ?? Math.min(size, leftBytes);
+    leftBytes -= bytes;
+    const end =
+      inflated === undefined
+        ? createReadStream(path, { start: size - bytes, end: size - 1, signal })
+        : Readable.from([inflated]);
+    for (const message of await messagesIn(end, signal)) {
       if (message.receivedMs >= fromMs && message.receivedMs < toMs) messages.push(message);
     }
   }
   return messages;
 }
 
+/** The last `most` bytes of what a compressed file has, as far as it can be read. */
+async function endOf(path: string, most: number, signal: AbortSignal): Promise<Buffer> {
+  const kept: Buffer[] = [];
+  let bytes = 0;
+  let inflatedBytes = 0;
+  try {
+    await pipeline(
+      createReadStream(path),
+      createGunzip(),
+      async (chunks: AsyncIterable<Buffer>) => {
+        for await (const chunk of chunks) {
+          kept.push(chunk);
+          bytes += chunk.length;
+          inflatedBytes += chunk.length;
+          while (bytes - (kept[0] as Buffer).length >= most) bytes -= (kept.shift() as Buffer).length;
+          if (inflatedBytes > MAX_INFLATED_BYTES) break;
+        }
+      },
+      { signal },
+    );
+  } catch {
+    // Damaged, cut off, or gone: what was read counts.
+    signal.throwIfAborted();
+  }
+  return Buffer.concat(kept).subarray(Math.max(0, bytes - most));
+}
+
 async function filesBelow(base: string, fromMs: number, signal: AbortSignal): Promise<readonly Found[]> {
   const found: Found[] = [];
   const entries = await readdir(base, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !COMPRESSED.test(entry.name));
+  const files = entries.filter((entry) => entry.isFile() && !UNFINISHED.test(entry.name));
   for (const entry of files.slice(0, MAX_FILES)) {
     signal.throwIfAborted();
     const path = join(entry.parentPath, entry.name);
@@ -55,10 +94,9 @@ async function filesBelow(base: string, fromMs: number, signal: AbortSignal): Pr
   return found.sort((a, b) => b.changedMs - a.changedMs);
 }
 
-/** From `start` to `size`; the first line may have begun before, and is then none. */
-async function readEnd(path: string, start: number, size: number, signal: AbortSignal): Promise<Message[]> {
+/** Of lines; the first may have begun before them, and is then none. */
+async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message[]> {
   const messages: Message[] = [];
-  const bytes = createReadStream(path, { start, end: size - 1, signal });
   const rows = ndjson.parse({ strict: false });
   bytes.on('error', (error) => rows.destroy(error));
   try {

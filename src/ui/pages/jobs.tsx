@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
 import { clock, count, duration } from '../format.ts';
-import { Page, Progress, ServiceName, State } from '../parts.tsx';
+import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
 import { adjust, go, param } from '../router.ts';
-import type { StorySummary } from '../shapes.ts';
+import type { Provenance, StorySummary } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
 export function JobTable({ jobs, none }: { jobs: readonly StorySummary[]; none: string }) {
@@ -69,7 +69,7 @@ export function JobsPage() {
   useStream('topics=jobs', (event) => event === 'jobs' && setVersion((last) => last + 1));
   const query = new URLSearchParams();
   for (const name of ['state', 'text', 'source', 'cursor']) if (param(name)) query.set(name, param(name));
-  const { data, error } = useRemote<{ jobs: StorySummary[]; next?: string }>(
+  const { data, error } = useRemote<Provenance & { jobs: StorySummary[]; next?: string }>(
     `/api/v1/jobs?${query}`,
     version,
     10_000,
@@ -100,6 +100,7 @@ export function JobsPage() {
   );
   return (
     <Page title="Jobs" error={error} tools={tools}>
+      {data && <From from={data.from} note={data.note} />}
       {data && (
         <JobTable
           jobs={data.jobs}

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { clock, count, counted, duration, hueOf } from '../format.ts';
-import { Page, Progress, ServiceName, State } from '../parts.tsx';
+import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
 import { adjust, param } from '../router.ts';
 import type { Entry, Story } from '../shapes.ts';
@@ -22,6 +22,7 @@ export function StoryPage({ kind, id }: { kind: 'job' | 'trace'; id: string }) {
     <Page title={id} error={error} tools={story && <State state={story.state} />}>
       {story && (
         <>
+          <From from={story.from} note={story.note} />
           <Header story={story} />
           <Strip story={story} />
           <Tabs story={story} />
@@ -54,7 +55,12 @@ function Header({ story }: { story: Story }) {
         {story.warnings.includes('percent_clamped') && (
           <span class="badge">a percentage was outside 0–100</span>
         )}
-        {story.truncated && <span class="badge">the oldest messages are known only as sums</span>}
+        {story.left_off !== undefined && (
+          <span class="badge">{counted(story.left_off, 'older message')} in the database left off</span>
+        )}
+        {story.truncated && story.left_off === undefined && (
+          <span class="badge">the oldest messages are known only as sums</span>
+        )}
       </p>
     </div>
   );
