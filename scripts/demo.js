@@ -93,7 +93,7 @@ function prepare() {
     add('TypeScript', process.execPath, join(HERE, 'report.js'));
   if (works('R', 'CMD', 'INSTALL', '--no-docs', `--library=${folder}`, join(SDKS, 'r')))
     add('R', 'Rscript', join(HERE, 'forecast.R'));
-  const java = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const java = join(SDKS, 'java', 'core', 'src', 'main', 'java', 'monitoring');
   const sources = readdirSync(java).map((name) => join(java, name));
   const classes = join(folder, 'classes');
   mkdirSync(classes);

@@ -76,7 +76,7 @@ async function buildR(folder: string): Promise<Command> {
 }
 
 async function buildJava(folder: string): Promise<Command> {
-  const sources = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const sources = join(SDKS, 'java', 'core', 'src', 'main', 'java', 'monitoring');
   const files = readdirSync(sources).map((name) => join(sources, name));
   const classes = join(folder, 'classes');
   await build('javac', '--release', '11', '-d', classes, ...files, join(ADAPTERS, 'Adapter.java'));

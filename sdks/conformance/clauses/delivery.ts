@@ -125,6 +125,7 @@ async function acknowledged({ fake, client }: World, count: number, resets: numb
 /** The welcome of a new connection covers a record of which a part is written already. */
 async function welcomedWhileWriting({ fake, client }: World): Promise<void> {
   const sidecar = await fake({ hasSessions: true });
+  Object.assign(sidecar.sessions, { window: 100_000, windowBytes: 2 ** 26 });
   const adapter = await client(sidecar, { ack: 'memory', buffer_bytes: 2 ** 26 });
   await adapter.call('event', 'info', 'large', { n: 0 });
   await adapter.call('flush', 2);
