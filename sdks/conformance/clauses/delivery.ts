@@ -122,6 +122,32 @@ async function acknowledged({ fake, client }: World, count: number, resets: numb
   equal((await statsOf(adapter)).sent, count, 'counted as sent');
 }
 
+/** To a sidecar that acknowledges nothing goes what its window has room for, and no more; after a reconnect, too. */
+async function fillsTheWindow({ fake, client }: World): Promise<void> {
+  const sidecar = await fake({ hasSessions: true });
+  const { sessions } = sidecar;
+  const adapter = await client(sidecar, { ack: 'memory', quiet: true });
+  await adapter.call('event', 'info', 'held back', { n: 0 });
+  demand((await adapter.call('flush', 5)).done === '1', 'the first record is not acknowledged');
+  sessions.isSilent = true;
+  const count = 200;
+  await adapter.calls(upTo(count, 1).map((n) => ['event', 'info', 'held back', { n }]));
+  await adapter.call('flush', 0.3);
+  const out = sidecar.lines().slice(-sessions.taken.length + 1);
+  // One record may reach over the edge.
+  const bytes = out.slice(1).reduce((sum, line) => sum + line.length + 1, 0);
+  demand(
+    out.length >= 10 && out.length <= sessions.window && bytes <= sessions.windowBytes,
+    `${out.length} records of ${bytes} bytes in a window of ${sessions.window} and ${sessions.windowBytes}`,
+  );
+  await sidecar.stop('reset');
+  sessions.marks.clear();
+  sessions.taken.length = 0;
+  await sidecar.start();
+  for (let nth = 0; nth < 40 && sessions.taken.length < 10; nth++) await adapter.call('flush', 0.5);
+  demand(sessions.taken.length >= 10, `${sessions.taken.length} records at a time after a reconnect`);
+}
+
 /** The welcome of a new connection covers a record of which a part is written already. */
 async function welcomedWhileWriting({ fake, client }: World): Promise<void> {
   const sidecar = await fake({ hasSessions: true });
@@ -349,6 +375,7 @@ export const DELIVERY: readonly Clause[] = [
       );
       await welcomedWhileWriting(world);
       if (!world.isFull) return 'with a fake sidecar that is reset';
+      await fillsTheWindow(world);
       return acknowledgedByRealOne(world);
     },
   },
