@@ -64,7 +64,7 @@ class EncodingTest {
 
     @Test
     void textIsWellFormedOnOneLine() {
-        assertEquals("\"\\\"\\\\\\n\\r\\t\\u0001\\u001fäߏ€😀\"", sent("\"\\\n\r\t\u0001\u001fäߏ€😀"));
+        assertEquals("\"\\\"\\\\\\n\\r\\t\\u0001\\u001fä\u007f\u0080\u07ff\u0800€\uffff😀\"", sent("\"\\\n\r\t\u0001\u001fä\u007f\u0080\u07ff\u0800€\uffff😀"));
         assertEquals("\"a\uFFFDb\"", sent("a\uD800b"));
         assertEquals("\"\uFFFD\uFFFDx\"", sent("\uDC00\uD800x"));
     }

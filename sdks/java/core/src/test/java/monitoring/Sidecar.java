@@ -19,6 +19,7 @@ final class Sidecar implements AutoCloseable {
     /** Holds the port while nobody listens there. */
     private final Socket port = new Socket();
     private ServerSocket server;
+    private Thread accepting;
     private volatile boolean isDeaf;
     /** Whether it welcomes sessions and acknowledges what they send. */
     private volatile boolean acknowledges;
@@ -111,7 +112,7 @@ final class Sidecar implements AutoCloseable {
     }
 
     private void accept(ServerSocket listener) {
-        Thread accepting = new Thread(() -> {
+        accepting = new Thread(() -> {
             try {
                 for (;;) {
                     Connection connection = new Connection(listener.accept());
@@ -141,6 +142,8 @@ final class Sidecar implements AutoCloseable {
     /** Listens no more, and resets its connections. */
     void stop() throws IOException {
         server.close();
+        // Until its thread has heard of it, it listens.
+        while (accepting.isAlive()) Link.sleep(1);
         synchronized (connections) {
             for (Connection one : connections) one.reset();
         }
