@@ -48,6 +48,7 @@ final class Sidecar implements AutoCloseable {
             isEnded = true;
         }
 
+        /** Its thread's read holds the connection until it has heard of the end. */
         void reset() {
             try {
                 socket.setSoLinger(true, 0);
@@ -55,11 +56,12 @@ final class Sidecar implements AutoCloseable {
             } catch (IOException closed) {
                 // The client was first.
             }
+            while (!isEnded) Link.sleep(1);
         }
 
         private int rest() {
             Link.sleep(1);
-            return 0;
+            return socket.isClosed() ? -1 : 0;
         }
 
         private void answer(String text) throws IOException {
