@@ -113,7 +113,7 @@ export const CONFIGURATION: readonly Clause[] = [
   {
     id: 'C36',
     title: 'off, or before init: no socket, no thread, next to no cost',
-    async run({ fake, start, language, isFull }) {
+    async run({ fake, start, language, most: mostOf }) {
       const sidecar = await fake();
       const costs: number[] = [];
       for (const env of [{ MONITORING_DISABLED: '1' }, { OTEL_SDK_DISABLED: 'true' }, undefined]) {
@@ -133,7 +133,7 @@ export const CONFIGURATION: readonly Clause[] = [
       equal(sidecar.connections.length, 0, 'connections');
       const most = Math.max(...costs);
       const limit = { r: 50, perl: 6 }[language as string] ?? 3;
-      demand(most <= limit * (isFull ? 1 : 20), `${most} µs a call`);
+      demand(most <= limit * mostOf(1, 20), `${most} µs a call`);
       return `${most.toFixed(2)} µs a call`;
     },
   },
@@ -177,13 +177,13 @@ export const CONFIGURATION: readonly Clause[] = [
     id: 'C39',
     title: 'what an event with three members costs',
     async run(world) {
-      const { fake, client, language, isFull } = world;
+      const { fake, client, language } = world;
       const sidecar = await fake();
       const adapter = await client(sidecar);
       const count = sizeOf(world, { fast: 2000, r: 500, full: 20_000, fullR: 3000 });
       await adapter.call('burst', count);
       const { p50 = '' } = await adapter.call('burst', count);
-      const limit = COST_US[language] * (isFull ? 1 : 20);
+      const limit = COST_US[language] * world.most(1, 20);
       // Into a full backlog nothing is written: what is left is the record itself.
       const alone = await client(await fake({ isAbsent: true }), { buffer_bytes: 1000, quiet: true });
       await alone.call('burst', count);
