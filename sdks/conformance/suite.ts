@@ -62,7 +62,7 @@ export async function judge(clause: Clause, subject: Subject, isFull: boolean): 
     const adapter = startAdapter(command, env);
     later(async () => {
       // What a tool looks for it tells at once, but for leaks: those when the program ends.
-      if (tool !== undefined) await Promise.race([adapter.end(), pause(LEAVE_MS)]);
+      if (tool !== undefined) await Promise.race([adapter.end(), pause(LEAVE_MS, undefined, { ref: false })]);
       adapter.kill();
       await adapter.exited;
       if (tool !== undefined && FAULT.test(adapter.stderr())) faults.push(adapter.stderr().slice(-3000));

@@ -48,7 +48,7 @@ async function restarted(world: World): Promise<string | undefined> {
   });
   let restarts = 0;
   while (!isOver) {
-    await pause(40);
+    await pause(world.isFull ? 200 : 40);
     await busy.stop('drain');
     await busy.start();
     restarts++;
