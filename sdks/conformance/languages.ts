@@ -31,6 +31,16 @@ export const PROGRAM: Readonly<Record<Language, string>> = {
   typescript: 'node',
 };
 
+/** What an event with three members may cost, in µs, at the median. */
+export const COST_US: Readonly<Record<Language, number>> = {
+  c: 3,
+  java: 6,
+  typescript: 10,
+  python: 20,
+  perl: 60,
+  r: 600,
+};
+
 /** What a program can be run under that sees its faults of memory and threads; today C's. */
 export const TOOLS = ['tsan', 'asan', 'valgrind'] as const;
 export type Tool = (typeof TOOLS)[number];

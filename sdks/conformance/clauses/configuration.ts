@@ -1,15 +1,13 @@
 /** Options, being off, resource sampling, cost, dependencies. */
 import { readFileSync } from 'node:fs';
+import { COST_US, type Language } from '../languages.ts';
 import { type Clause, demand, equal, sizeOf, until } from '../suite.ts';
 import { socketsOf } from './process.ts';
 
 const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** Of a call, µs: the contract's, for the median of an event with three members. */
-const COST_US = { c: 3, java: 6, typescript: 10, python: 20, perl: 60, r: 600 };
-
 /** What of its manifest says that it needs nothing, and from which version on. */
-const NEEDS: Readonly<Record<keyof typeof COST_US, () => boolean>> = {
+const NEEDS: Readonly<Record<Language, () => boolean>> = {
   perl: () =>
     /MIN_PERL_VERSION\W+5\.0?16/.test(file('perl/Makefile.PL')) &&
     !/\b(JSON::XS|Moose|Moo|LWP|Try::Tiny)\b/.test(file('perl/Makefile.PL')),
