@@ -10,11 +10,13 @@ const SIGN: Readonly<Record<Verdict['outcome'], string>> = { pass: '✓', fail: 
 export interface Reported {
   readonly languages: readonly Language[];
   readonly under: readonly Tool[];
+  /** Ids; none: all. */
+  readonly clauses: readonly string[];
   readonly isFull: boolean;
 }
 
 /** Markdown. */
-export function report(results: Results, { languages, under, isFull }: Reported): string {
+export function report(results: Results, { languages, under, clauses, isFull }: Reported): string {
   const columns = languages.flatMap((language) =>
     (under.length === 0 ? [undefined] : under).map((tool) => ({
       column: columnOf(language, tool),
@@ -46,6 +48,7 @@ export function report(results: Results, { languages, under, isFull }: Reported)
     'node sdks/conformance/run.js',
     ...(languages.length < LANGUAGES.length ? [`--language ${languages.join(',')}`] : []),
     ...(under.length > 0 ? [`--under ${under.join(',')}`] : []),
+    ...(clauses.length > 0 ? [`--clause ${clauses.join(',')}`] : []),
     ...(isFull ? ['--full'] : []),
     '--write',
   ].join(' ');

@@ -25,16 +25,17 @@ const languages = LANGUAGES.filter(
 const under = split(values.under);
 const unknown = under.find((tool) => !TOOLS.includes(tool));
 if (unknown !== undefined) throw new Error(`--under ${unknown}: one of ${TOOLS.join(', ')}`);
+const clauses = split(values.clause);
 const results = await run({
   languages,
-  clauses: split(values.clause),
+  clauses,
   isFull: values.full,
   under,
   width: values.full ? 1 : 2,
   onVerdict: (clause, column, { outcome, note }) =>
     process.stderr.write(`${clause} ${column}: ${outcome}  ${note}\n`),
 });
-const text = report(results, { languages, under, isFull: values.full });
+const text = report(results, { languages, under, clauses, isFull: values.full });
 const file = under.length === 0 ? 'REPORT.md' : 'TOOLS.md';
 if (values.write) writeFileSync(fileURLToPath(new URL(file, import.meta.url)), text);
 else process.stdout.write(text);
