@@ -95,7 +95,7 @@ function prepare() {
   cpSync(join(SDKS, 'r'), sources, { recursive: true });
   if (works('R', 'CMD', 'INSTALL', '--no-docs', `--library=${folder}`, sources))
     add('R', 'Rscript', join(HERE, 'forecast.R'));
-  const java = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const java = join(SDKS, 'java', 'core', 'src', 'main', 'java', 'monitoring');
   const files = readdirSync(java).map((name) => join(java, name));
   const classes = join(folder, 'classes');
   mkdirSync(classes);

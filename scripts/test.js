@@ -33,6 +33,7 @@ const PROGRAMS = [
   },
   { name: 'R', probe: ['R', ['--version']], package: 'r-base-core' },
   { name: 'javac', probe: ['javac', ['-version']], package: 'default-jdk-headless' },
+  { name: 'mvn', probe: ['mvn', ['--version']], package: 'maven' },
   { name: 'cc', probe: ['cc', ['--version']], package: 'gcc' },
   { name: 'c++', probe: ['c++', ['--version']], package: 'g++' },
   { name: 'cmake', probe: ['cmake', ['--version']], package: 'cmake' },

@@ -41,6 +41,9 @@ export interface Sessions {
   isSilent: boolean;
   /** Reads nothing for so long after a hello, and welcomes then. */
   deafMs: number;
+  /** How many records, and bytes of them, it lets a client have on their way. */
+  window: number;
+  windowBytes: number;
 }
 
 export interface Fake {
@@ -77,7 +80,14 @@ export async function startFake({
   isAbsent = false,
 }: FakeOptions = {}): Promise<Fake> {
   const connections: (Connection & { readonly chunks: Buffer[] })[] = [];
-  const sessions: Sessions = { marks: new Map(), taken: [], isSilent: false, deafMs: 0 };
+  const sessions: Sessions = {
+    marks: new Map(),
+    taken: [],
+    isSilent: false,
+    deafMs: 0,
+    window: 50,
+    windowBytes: 2 ** 13,
+  };
   let how = reading;
   let server: Server | undefined;
   let port = 0;
@@ -197,8 +207,9 @@ function session(socket: Socket, state: Sessions) {
   const say = (type: string, data: object) =>
     socket.writable && socket.write(`${JSON.stringify({ type, data })}\n`);
   const welcome = (ack: string) => {
-    const window = { max_frame: 1048576, window: 100_000, window_bytes: 2 ** 26 };
-    say('welcome', { v: 1, last_seq: state.marks.get(name) ?? 0, ...window, ack });
+    const { window, windowBytes } = state;
+    const limits = { max_frame: 1048576, window, window_bytes: windowBytes };
+    say('welcome', { v: 1, last_seq: state.marks.get(name) ?? 0, ...limits, ack });
   };
   const take = (record: Wire) => {
     if (record.type === 'hello') {

@@ -31,6 +31,20 @@ export const PROGRAM: Readonly<Record<Language, string>> = {
   typescript: 'node',
 };
 
+/** What an event with three members may cost, in µs, at the median. */
+export const COST_US: Readonly<Record<Language, number>> = {
+  c: 3,
+  java: 6,
+  typescript: 10,
+  python: 20,
+  perl: 60,
+  r: 600,
+};
+
+/** What a program can be run under that sees its faults of memory and threads; today C's. */
+export const TOOLS = ['tsan', 'asan', 'valgrind'] as const;
+export type Tool = (typeof TOOLS)[number];
+
 /** A command line and what its environment needs. */
 export interface Command {
   readonly argv: readonly [string, ...string[]];
@@ -46,10 +60,33 @@ async function build(program: string, ...args: readonly string[]): Promise<void>
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
 }
 
-async function buildC(folder: string): Promise<Command> {
+/** How each tool gets to see a program: options of the compiler, what stands before its command line, its settings. */
+const UNDER: Readonly<
+  Record<Tool, { flags: readonly string[]; before: readonly string[]; env: Command['env'] }>
+> = {
+  tsan: { flags: ['-fsanitize=thread'], before: [], env: { TSAN_OPTIONS: 'halt_on_error=1' } },
+  asan: {
+    flags: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    before: [],
+    env: { ASAN_OPTIONS: 'detect_stack_use_after_return=1', UBSAN_OPTIONS: 'print_stacktrace=1' },
+  },
+  valgrind: {
+    flags: [],
+    before: [
+      ...['valgrind', '--quiet', '--error-exitcode=9', '--exit-on-first-error=yes', '--leak-check=full'],
+      ...['--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'],
+    ],
+    env: {},
+  },
+};
+
+async function buildC(folder: string, tool?: Tool): Promise<Command> {
+  const { flags, before, env } = tool === undefined ? { flags: ['-O2'], before: [], env: {} } : UNDER[tool];
+  const program = join(folder, `adapter-${tool ?? 'plain'}`);
   const options = [
     '-std=c99',
-    '-O2',
+    ...(tool === undefined ? [] : ['-O1', '-g', '-fno-omit-frame-pointer']),
+    ...flags,
     '-D_POSIX_C_SOURCE=200809L',
     '-pthread',
     `-I${join(SDKS, 'c', 'include')}`,
@@ -61,11 +98,12 @@ async function buildC(folder: string): Promise<Command> {
     '-Wextra',
     '-Werror',
     '-o',
-    join(folder, 'adapter'),
+    program,
     join(ADAPTERS, 'adapter.c'),
     '-lm',
   );
-  return { argv: [join(folder, 'adapter')], env: {} };
+  const [first = program, ...rest] = [...before, program];
+  return { argv: [first, ...rest], env };
 }
 
 async function buildR(folder: string): Promise<Command> {
@@ -79,7 +117,7 @@ async function buildR(folder: string): Promise<Command> {
 }
 
 async function buildJava(folder: string): Promise<Command> {
-  const sources = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const sources = join(SDKS, 'java', 'core', 'src', 'main', 'java', 'monitoring');
   const files = readdirSync(sources).map((name) => join(sources, name));
   const classes = join(folder, 'classes');
   await build('javac', '--release', '11', '-d', classes, ...files, join(ADAPTERS, 'Adapter.java'));
@@ -102,7 +140,7 @@ async function buildTypescript(): Promise<Command> {
   };
 }
 
-const BUILD: Readonly<Record<Language, (folder: string) => Promise<Command>>> = {
+const BUILD: Readonly<Record<Language, (folder: string, tool?: Tool) => Promise<Command>>> = {
   perl: async () => ({
     argv: ['perl', join(ADAPTERS, 'adapter.pl')],
     env: { PERL5LIB: join(SDKS, 'perl', 'lib') },
@@ -117,5 +155,8 @@ const BUILD: Readonly<Record<Language, (folder: string) => Promise<Command>>> = 
   typescript: buildTypescript,
 };
 
-/** Builds what a language's adapter needs, below `folder`; how to start it. */
-export const prepare = (language: Language, folder: string): Promise<Command> => BUILD[language](folder);
+/** Builds what a language's adapter needs, below `folder`, to be run under `tool`, if any; how to start it. */
+export function prepare(language: Language, folder: string, tool?: Tool): Promise<Command> {
+  if (tool !== undefined && language !== 'c') throw new Error(`${NAMES[language]} cannot run under ${tool}`);
+  return BUILD[language](folder, tool);
+}

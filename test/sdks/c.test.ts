@@ -3,6 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
+import { PROCESS } from '../../sdks/conformance/clauses/process.ts';
+import { SAFETY } from '../../sdks/conformance/clauses/safety.ts';
+import { TOOLS } from '../../sdks/conformance/languages.ts';
+import { run } from '../../sdks/conformance/main.ts';
 import { closeAll, createFolder, ROOT, startSidecar, until, write } from '../processes.ts';
 
 const C = join(ROOT, 'sdks', 'c');
@@ -57,6 +61,17 @@ testWith('cmake', 'valgrind')('valgrind finds no error and no leak', async () =>
   }
   // It forks beside threads, whose memory nobody has in the child.
   await runs('valgrind', [...errors, join(folder, 'test_threads'), '200'], { MON_SHADOW: '1' });
+});
+
+testWith('cc', 'valgrind')('the contract’s safety part holds under sanitizers and valgrind', async () => {
+  const clauses = [...SAFETY, ...PROCESS].map(({ id }) => id);
+  const results = await run({ languages: ['c'], clauses, under: TOOLS, width: 3 });
+  const outcomes = Object.entries(results).flatMap(([id, row]) =>
+    Object.entries(row).map(([column, { outcome, note }]) =>
+      outcome === 'pass' ? 'pass' : `${id} ${column}: ${note}`,
+    ),
+  );
+  expect(outcomes).toEqual(Array(clauses.length * TOOLS.length).fill('pass'));
 });
 
 testWith('cmake', 'pkg-config')('an installed header is found by pkg-config', async () => {

@@ -117,7 +117,7 @@ beforeAll(async () => {
   cpSync(join(SDKS, 'r'), at('monitoring'), { recursive: true });
   await runs('R', ['CMD', 'INSTALL', `--library=${at('library')}`, at('monitoring')]);
   await runs(process.execPath, [join(SDKS, 'typescript', 'build.js')]);
-  const sources = join(SDKS, 'java', 'src', 'main', 'java', 'monitoring');
+  const sources = join(SDKS, 'java', 'core', 'src', 'main', 'java', 'monitoring');
   const java = readdirSync(sources).map((name) => join(sources, name));
   await runs('javac', ['--release', '11', '-Xlint:all', '-Werror', '-d', at('classes'), ...java]);
   const options = ['-std=c99', '-D_POSIX_C_SOURCE=200809L', '-pthread', `-I${join(SDKS, 'c', 'include')}`];

@@ -442,6 +442,24 @@ static void mon__integer(mon__out *o, long long value) {
     else mon__head(o, value < 0 ? 0xD3 : size >> 32 ? 0xCF : 0xCE, (unsigned long long)value, value >= 0 && !(size >> 32) ? 4 : 8);
 }
 
+/* A number of few decimals, as "%.15g" would write it; 0 if it has more. The division rounds as strtod() does. */
+static size_t mon__decimal(char out[24], double value) {
+    double size = fabs(value), scale = 10;
+    if (!(size >= 1e-4 && size < 1e9)) return 0;
+    for (int decimals = 1; decimals <= 6; decimals++, scale *= 10) {
+        unsigned long long digits = (unsigned long long)(size * scale + 0.5), whole = digits / (unsigned long long)scale;
+        char *to = out;
+        int width = 1;
+        if ((double)digits / scale != size) continue;
+        for (unsigned long long left = whole; left >= 10; left /= 10) width++;
+        if (value < 0) *to++ = '-';
+        to = mon__digits(to, whole, width);
+        *to++ = '.';
+        return (size_t)(mon__digits(to, digits % (unsigned long long)scale, decimals) - out);
+    }
+    return 0;
+}
+
 /* In as many digits as it takes to read the same number again, whatever the locale's decimal point is. */
 static void mon__double(mon__out *o, double value) {
     if (value != value || value - value != 0) {
@@ -453,6 +471,11 @@ static void mon__double(mon__out *o, double value) {
         return;
     }
     char text[40], *to = text;
+    size_t size = o->msgpack ? 0 : mon__decimal(text, value);
+    if (size) {
+        mon__put(o, text, size);
+        return;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;

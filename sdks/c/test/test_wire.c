@@ -58,6 +58,12 @@ static void values(void) {
     CHECK(value(mon_num("k", 1e300), "\"k\":1e+300}"));
     CHECK(value(mon_num("k", -2.5e-7), "\"k\":-2.5e-07}"));
     CHECK(value(mon_num("k", 3), "\"k\":3}"));
+    CHECK(value(mon_num("k", 0.5), "\"k\":0.5}"));
+    CHECK(value(mon_num("k", -1234.000001), "\"k\":-1234.000001}"));
+    CHECK(value(mon_num("k", 0.0001), "\"k\":0.0001}"));
+    CHECK(value(mon_num("k", 0.00005), "\"k\":5e-05}"));
+    CHECK(value(mon_num("k", 999999999.5), "\"k\":999999999.5}"));
+    CHECK(value(mon_num("k", 0.1 + 0.2), "\"k\":0.30000000000000004}"));
     CHECK(value(mon_num("k", 9007199254740994.0), "\"k\":\"9007199254740994\"}"));
     CHECK(value(mon_num("k", NAN), "\"k\":\"NaN\"}"));
     CHECK(value(mon_num("k", INFINITY), "\"k\":\"Infinity\"}"));

@@ -230,6 +230,7 @@ static void run_child(const mon_field *argument) {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     if (!posix_spawnp(&child, argv[0], &actions, NULL, argv, env)) waitpid(child, &status, 0);
+    posix_spawn_file_actions_destroy(&actions);
     free(env);
     say_number("status", status);
 }

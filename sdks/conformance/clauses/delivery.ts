@@ -33,6 +33,9 @@ async function logUntil(adapter: Adapter, holds: () => boolean, what: string): P
   }
 }
 
+/** With each more of them a machine that is busy is likelier to close a listener ahead of a connection. */
+const MOST_RESTARTS = 20;
+
 /**
  * Records while the sidecar restarts again and again; `undefined` where that says nothing: a connection that the kernel
  * had made was not accepted yet when the listener closed, and what was sent on it is lost to whoever asks for no
@@ -47,8 +50,8 @@ async function restarted(world: World): Promise<string | undefined> {
     isOver = true;
   });
   let restarts = 0;
-  while (!isOver) {
-    await pause(40);
+  while (!isOver && restarts < MOST_RESTARTS) {
+    await pause(world.isFull ? 200 : 40);
     await busy.stop('drain');
     await busy.start();
     restarts++;
@@ -122,9 +125,36 @@ async function acknowledged({ fake, client }: World, count: number, resets: numb
   equal((await statsOf(adapter)).sent, count, 'counted as sent');
 }
 
+/** To a sidecar that acknowledges nothing goes what its window has room for, and no more; after a reconnect, too. */
+async function fillsTheWindow({ fake, client }: World): Promise<void> {
+  const sidecar = await fake({ hasSessions: true });
+  const { sessions } = sidecar;
+  const adapter = await client(sidecar, { ack: 'memory', quiet: true });
+  await adapter.call('event', 'info', 'held back', { n: 0 });
+  demand((await adapter.call('flush', 5)).done === '1', 'the first record is not acknowledged');
+  sessions.isSilent = true;
+  const count = 200;
+  await adapter.calls(upTo(count, 1).map((n) => ['event', 'info', 'held back', { n }]));
+  await adapter.call('flush', 0.3);
+  const out = sidecar.lines().slice(-sessions.taken.length + 1);
+  // One record may reach over the edge.
+  const bytes = out.slice(1).reduce((sum, line) => sum + line.length + 1, 0);
+  demand(
+    out.length >= 10 && out.length <= sessions.window && bytes <= sessions.windowBytes,
+    `${out.length} records of ${bytes} bytes in a window of ${sessions.window} and ${sessions.windowBytes}`,
+  );
+  await sidecar.stop('reset');
+  sessions.marks.clear();
+  sessions.taken.length = 0;
+  await sidecar.start();
+  for (let nth = 0; nth < 40 && sessions.taken.length < 10; nth++) await adapter.call('flush', 0.5);
+  demand(sessions.taken.length >= 10, `${sessions.taken.length} records at a time after a reconnect`);
+}
+
 /** The welcome of a new connection covers a record of which a part is written already. */
 async function welcomedWhileWriting({ fake, client }: World): Promise<void> {
   const sidecar = await fake({ hasSessions: true });
+  Object.assign(sidecar.sessions, { window: 100_000, windowBytes: 2 ** 26 });
   const adapter = await client(sidecar, { ack: 'memory', buffer_bytes: 2 ** 26 });
   await adapter.call('event', 'info', 'large', { n: 0 });
   await adapter.call('flush', 2);
@@ -269,7 +299,7 @@ export const DELIVERY: readonly Clause[] = [
   {
     id: 'C13',
     title: 'flush says whether everything is out, in time',
-    async run({ fake, client, isFull }) {
+    async run({ fake, client, most }) {
       const sidecar = await fake();
       const adapter = await client(sidecar);
       await adapter.call('event', 'info', 'out');
@@ -278,14 +308,14 @@ export const DELIVERY: readonly Clause[] = [
       await lonely.call('event', 'info', 'waiting');
       const { done, ms } = await took(lonely, 'flush', 0.3);
       equal(done, '0', 'without a sidecar');
-      demand(ms < (isFull ? 600 : 5000), `flush(0.3) took ${ms} ms`);
+      demand(ms < most(600, 5000), `flush(0.3) took ${ms} ms`);
       equal((await lonely.call('flush', 0)).done, '0', 'without a sidecar and without time');
     },
   },
   {
     id: 'C14',
     title: 'close ends spans, says bye, closes in order, twice if need be, and fast without a sidecar',
-    async run({ fake, client, isFull }) {
+    async run({ fake, client, most }) {
       const sidecar = await fake({ hasSessions: true });
       const adapter = await client(sidecar, { ack: 'memory' });
       await adapter.call('start', 'outer');
@@ -311,7 +341,7 @@ export const DELIVERY: readonly Clause[] = [
       const lonely = await client(await fake({ isAbsent: true }), { quiet: true });
       await lonely.call('event', 'info', 'waiting');
       const { ms } = await took(lonely, 'close');
-      demand(ms <= (isFull ? 250 : 2500), `close took ${ms} ms without a sidecar`);
+      demand(ms <= most(250, 2500), `close took ${ms} ms without a sidecar`);
       return `${ms.toFixed()} ms without a sidecar`;
     },
   },
@@ -349,6 +379,7 @@ export const DELIVERY: readonly Clause[] = [
       );
       await welcomedWhileWriting(world);
       if (!world.isFull) return 'with a fake sidecar that is reset';
+      await fillsTheWindow(world);
       return acknowledgedByRealOne(world);
     },
   },

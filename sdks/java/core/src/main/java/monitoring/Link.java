@@ -9,7 +9,6 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.ArrayDeque;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -34,7 +33,6 @@ final class Link {
     private static final Pattern WINDOW = Pattern.compile("\"(window|window_bytes)\":(\\d+)");
 
     final Map<String, Long> dropped = new LinkedHashMap<>();
-    final ArrayDeque<byte[]> frames = new ArrayDeque<>();
     long accepted;
     long sent;
     long seq;
@@ -53,8 +51,12 @@ final class Link {
     private final SecureRandom random = new SecureRandom();
     private Map<String, Long> losing;
     private SocketChannel channel;
-    /** How many of the frames are on this connection already; part of the next one is in {@code writing}. */
-    private int unsent;
+    /** Frames to be sent; part of the first may be written already. */
+    private final ArrayDeque<byte[]> waiting = new ArrayDeque<>();
+    /** With ack: frames that are on this connection already, and before those that wait. */
+    private final ArrayDeque<byte[]> flying = new ArrayDeque<>();
+    private long flyingBytes;
+    private final ByteBuffer input = ByteBuffer.allocateDirect(4096);
     private ByteBuffer writing;
     private boolean isControl;
     private byte[] control;
@@ -79,14 +81,19 @@ final class Link {
         return System.nanoTime() / 1e9;
     }
 
+    /** How many frames it holds: those to be sent, and with ack those to be acknowledged. */
+    int queued() {
+        return waiting.size() + flying.size();
+    }
+
     /** Sends the frame or queues it; false if it was dropped. The last fifth of the backlog is for what is important. */
     boolean offer(byte[] frame, boolean important) {
-        if (!frames.isEmpty()) drain();
+        if (queued() > 0) drain();
         double room = limitBytes * (important ? 1 : 0.8) - queuedBytes;
-        if (!frames.isEmpty() && frame.length > room) return drop("full");
+        if (queued() > 0 && frame.length > room) return drop("full");
         accepted++;
         seq++;
-        frames.add(frame);
+        waiting.add(frame);
         queuedBytes += frame.length;
         drain();
         return true;
@@ -110,7 +117,7 @@ final class Link {
             if (channel == null && !connect()) return;
             if (writing == null) {
                 isControl = control != null;
-                writing = ByteBuffer.wrap(isControl ? control : frameAt(unsent));
+                writing = ByteBuffer.wrap(isControl ? control : waiting.peek());
             }
             try {
                 if (channel.isConnectionPending() && !channel.finishConnect()) {
@@ -130,7 +137,7 @@ final class Link {
             if (writing.hasRemaining()) return;
             wrote();
         }
-        if (losing == null || !frames.isEmpty()) return;
+        if (losing == null || queued() > 0) return;
         loss = new LinkedHashMap<>();
         for (String reason : REASONS) loss.put(reason, dropped.get(reason) - losing.get(reason));
         losing = null;
@@ -143,31 +150,30 @@ final class Link {
 
     private void wrote() {
         writing = null;
-        if (isControl) control = null;
-        else if (ack) unsent++;
-        else {
+        if (isControl) {
+            control = null;
+            return;
+        }
+        byte[] frame = waiting.remove();
+        if (ack) {
+            flying.add(frame);
+            flyingBytes += frame.length;
+        } else {
             sent++;
-            queuedBytes -= frames.remove().length;
+            queuedBytes -= frame.length;
         }
     }
 
-    private byte[] frameAt(int index) {
-        if (index == 0) return frames.peek();
-        Iterator<byte[]> each = frames.iterator();
-        for (int at = 0; at < index; at++) each.next();
-        return each.next();
-    }
-
-    boolean maySend() {
+    private boolean maySend() {
         if (closed) return false;
         if (control != null || writing != null) return true;
-        if (unsent >= frames.size()) return false;
-        return !ack || unsent == 0 || unsent < window && queuedBytes < windowBytes;
+        if (waiting.isEmpty()) return false;
+        return flying.isEmpty() || flying.size() < window && flyingBytes + waiting.peek().length <= windowBytes;
     }
 
     /** Asks to hear at once of all that was sent. */
     boolean ask(byte[] message) {
-        if (!up || control != null || unsent < frames.size()) return false;
+        if (!up || control != null || !waiting.isEmpty()) return false;
         control = message;
         return true;
     }
@@ -175,12 +181,10 @@ final class Link {
     /** Reads what the sidecar says, if anything; false if it has closed. */
     private boolean hear() {
         if (!up) return true;
-        ByteBuffer buffer = ByteBuffer.allocate(4096);
         try {
-            for (int count = channel.read(buffer); count != 0; count = channel.read(buffer)) {
+            for (int count = channel.read(input.clear()); count != 0; count = channel.read(input.clear())) {
                 if (count < 0) return false;
-                if (hello != null) understand(new String(buffer.array(), 0, count, StandardCharsets.UTF_8));
-                buffer.clear();
+                if (hello != null) understand(StandardCharsets.UTF_8.decode(input.flip()).toString());
             }
             return true;
         } catch (IOException error) {
@@ -208,15 +212,20 @@ final class Link {
     }
 
     private void acknowledged(long upTo, boolean refused) {
-        long count = Math.min(upTo - (seq - frames.size()), frames.size());
-        // One of which a part is written already is finished first.
-        if (writing != null && !isControl && writing.position() > 0) count = Math.min(count, unsent);
-        for (long nth = 0; nth < count; nth++) queuedBytes -= frames.remove().length;
+        long count = Math.min(upTo - (seq - queued()), queued());
+        // After a lost connection frames that the sidecar had taken may wait; one that is written in part is finished.
+        boolean isCut = writing != null && !isControl && writing.position() > 0;
+        if (isCut) count = Math.min(count, flying.size());
         if (count <= 0) return;
-        if (count > unsent && !isControl) writing = null;
+        for (long nth = 0; nth < count; nth++) {
+            boolean wasFlying = !flying.isEmpty();
+            byte[] frame = wasFlying ? flying.remove() : waiting.remove();
+            if (wasFlying) flyingBytes -= frame.length;
+            else if (!isControl) writing = null;
+            queuedBytes -= frame.length;
+        }
         if (refused) dropped.merge("refused", 1L, Long::sum);
         sent += count - (refused ? 1 : 0);
-        unsent = (int) Math.max(0, unsent - count);
     }
 
     /** One attempt a backoff step, with full jitter of the system's random source. */
@@ -237,8 +246,6 @@ final class Link {
             shut();
             return false;
         }
-        unsent = 0;
-        writing = null;
         control = hello == null ? null : hello.get();
         return true;
     }
@@ -263,7 +270,8 @@ final class Link {
         }
         channel = null;
         up = false;
-        unsent = 0;
+        while (!flying.isEmpty()) waiting.addFirst(flying.removeLast());
+        flyingBytes = 0;
         writing = null;
         control = null;
         heard = "";
@@ -271,8 +279,9 @@ final class Link {
 
     /** Closes for good; what is queued counts as dropped. */
     void end() {
-        dropped.merge("closed", (long) frames.size(), Long::sum);
-        frames.clear();
+        dropped.merge("closed", (long) queued(), Long::sum);
+        waiting.clear();
+        flying.clear();
         queuedBytes = 0;
         closed = true;
         if (channel != null && up) {

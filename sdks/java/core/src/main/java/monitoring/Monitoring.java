@@ -13,12 +13,17 @@ public final class Monitoring {
 
     private Monitoring() {}
 
-    /** A client; the same for the same options. What it holds is flushed when the process ends. Never throws. */
+    /**
+     * A client; the same for the same options until it is closed. What it holds is flushed when the process ends. Never
+     * throws; without options, all of them come from the environment.
+     */
     public static Client init(Options options) {
-        return CLIENTS.computeIfAbsent(options.given + " " + options.beforeSend, key -> new Client(options));
+        Options given = options == null ? new Options() : options;
+        return CLIENTS.compute(given.given + " " + given.beforeSend,
+                (key, client) -> client == null || client.isClosed() ? new Client(given) : client);
     }
 
-    /** The same, with what is not given from the environment. */
+    /** The same, with the name of the service alone. */
     public static Client init(String source) {
         return init(new Options().source(source));
     }

@@ -20,6 +20,8 @@ final class Values {
     static final int MAX_KEYS = 128;
     private static final int MAX_ITEMS = 256;
     private static final int MAX_DEPTH = 8;
+    /** What has more values than this is no record: the shortest of them is two bytes on the wire. */
+    private static final int MAX_VALUES = 32_768;
     private static final long MAX_INTEGER = 1L << 53;
 
     private Values() {}
@@ -49,21 +51,29 @@ final class Values {
 
     /** null, Boolean, Long, Double, String, List or TreeMap. */
     static Object plain(Object value) {
-        return plain(value, 0, null);
+        return plain(value, 0, new Within(null, null));
     }
 
-    /** The containers that a value is in. */
+    /** The containers that a value is in; the outermost counts the values in it, as what is shared counts often. */
     private static final class Within {
         final Object value;
         final Within outer;
+        final Within all;
+        int count;
 
         Within(Object value, Within outer) {
             this.value = value;
             this.outer = outer;
+            all = outer == null ? this : outer.all;
+        }
+
+        boolean isTooMuch() {
+            return all.count > MAX_VALUES;
         }
     }
 
     private static Object plain(Object value, int depth, Within within) {
+        within.all.count++;
         if (value == null || value instanceof Boolean) return value;
         if (value instanceof String) return text(value);
         if (value instanceof Number) return number((Number) value);
@@ -87,7 +97,7 @@ final class Values {
             Map<String, Object> members = new TreeMap<>();
             int count = 0;
             for (Map.Entry<?, ?> entry : ((Map<?, ?>) value).entrySet()) {
-                if (count++ == MAX_KEYS) break;
+                if (count++ == MAX_KEYS || within.isTooMuch()) break;
                 members.put(text(entry.getKey()), plain(entry.getValue(), depth, within));
             }
             return members;
@@ -95,12 +105,12 @@ final class Values {
         List<Object> items = new ArrayList<>();
         if (value instanceof Iterable) {
             for (Object item : (Iterable<?>) value) {
-                if (items.size() == MAX_ITEMS) break;
+                if (items.size() == MAX_ITEMS || within.isTooMuch()) break;
                 items.add(plain(item, depth, within));
             }
         } else {
             int length = Math.min(MAX_ITEMS, Array.getLength(value));
-            for (int at = 0; at < length; at++) items.add(plain(Array.get(value, at), depth, within));
+            for (int at = 0; at < length && !within.isTooMuch(); at++) items.add(plain(Array.get(value, at), depth, within));
         }
         return items;
     }

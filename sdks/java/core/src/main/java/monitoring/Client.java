@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
@@ -73,7 +74,9 @@ public final class Client implements AutoCloseable {
     private final String[] inherited;
     private final java.util.function.UnaryOperator<Map<String, Object>> beforeSend;
     private final Object lock = new Object();
-    private final ThreadLocal<Boolean> busy = new ThreadLocal<>();
+    private final Bytes buffer = new Bytes();
+    /** One flag a thread: whether it is in a call. */
+    private final ThreadLocal<boolean[]> busy = ThreadLocal.withInitial(() -> new boolean[1]);
     private final ThreadLocal<Open> current = new ThreadLocal<>();
     private final Map<String, Open> spans = new LinkedHashMap<>();
     private volatile Map<String, Object> context = new TreeMap<>();
@@ -90,14 +93,15 @@ public final class Client implements AutoCloseable {
     private String stamp = "";
 
     /** A client of its own; {@link Monitoring#init} gives the same one for the same options. */
-    public Client(Options options) {
+    public Client(Options given) {
+        Options options = given == null ? new Options() : given;
         source = printable(options.text("SOURCE", orElse(System.getenv("OTEL_SERVICE_NAME"), "java")));
         host = options.text("HOST", "127.0.0.1");
         port = options.whole("PORT", 65_535, 17_000);
         rank = rankOf(options.text("LEVEL", "trace"));
         isMsgpack = options.text("PROTOCOL", "").equalsIgnoreCase("msgpack");
         quiet = options.isOn("QUIET");
-        String wanted = options.text("ACK", "").toLowerCase();
+        String wanted = options.text("ACK", "").toLowerCase(Locale.ROOT);
         ack = wanted.matches("memory|disk") ? wanted : "";
         token = options.text("TOKEN", "");
         beforeSend = options.beforeSend;
@@ -111,9 +115,7 @@ public final class Client implements AutoCloseable {
 
     private boolean open(Options options) {
         try {
-            for (Map.Entry<String, Object> tag : options.tags().entrySet()) {
-                context.put(Values.text(tag.getKey()), Values.plain(tag.getValue()));
-            }
+            context = mapOf(options.tags());
             boolean saysHello = !ack.isEmpty() || !token.isEmpty();
             link = new Link(host, port, options.whole("BUFFER_BYTES", 1_000_000_000, 1 << 20), this::notice,
                     saysHello ? this::hello : null, !ack.isEmpty());
@@ -176,7 +178,7 @@ public final class Client implements AutoCloseable {
     /** cpu in percent, memory in MB, disk and network in MB since the last record; any other numbers besides. */
     public boolean logResource(Map<String, ?> values) {
         return safely(false, () -> {
-            Map<String, Object> core = mapOf(values);
+            Map<String, Object> core = new LinkedHashMap<>(mapOf(values));
             core.values().removeIf(value -> value == null);
             return record("resource", core, "context", null, false, null);
         });
@@ -307,7 +309,7 @@ public final class Client implements AutoCloseable {
                 job = value == null ? envJob : Values.text(value);
                 isJobOver = false;
             } else if (name.equals("trace_id")) {
-                String id = value == null ? "" : Values.text(value).replace("-", "").toLowerCase();
+                String id = value == null ? "" : Values.text(value).replace("-", "").toLowerCase(Locale.ROOT);
                 if (value != null && !id.matches("(?!0{32})[0-9a-f]{32}")) return false;
                 trace = id;
             } else synchronized (lock) {
@@ -334,13 +336,20 @@ public final class Client implements AutoCloseable {
         return place[1].isEmpty() ? null : "00-" + place[0] + "-" + place[1] + "-01";
     }
 
-    /** Adds to the environment of a child process what it needs to continue the trace and the job. */
+    /**
+     * Adds to the environment of a child process, as {@link ProcessBuilder#environment()} gives it, what the child needs to
+     * continue the trace and the job. One that takes nothing stays as it is.
+     */
     public void childEnv(Map<String, String> env) {
-        if (disabled) return;
-        env.put("MONITORING_HOST", host);
-        env.put("MONITORING_PORT", String.valueOf(port));
-        if (traceparent() != null) env.put("TRACEPARENT", traceparent());
-        if (job != null) env.put("MONITORING_JOB_ID", job);
+        if (disabled || env == null) return;
+        try {
+            env.put("MONITORING_HOST", host);
+            env.put("MONITORING_PORT", String.valueOf(port));
+            if (traceparent() != null) env.put("TRACEPARENT", traceparent());
+            if (job != null) env.put("MONITORING_JOB_ID", job);
+        } catch (RuntimeException readOnly) {
+            notice("the environment of a child takes no variables: " + readOnly);
+        }
     }
 
     /** Whether the kernel has everything, with ack whether the sidecar has acknowledged it, within so many seconds. */
@@ -368,9 +377,15 @@ public final class Client implements AutoCloseable {
     public Map<String, Object> stats() {
         if (disabled) return fields("accepted", 0L, "sent", 0L, "queued", 0L, "dropped", fields());
         synchronized (lock) {
-            return fields("accepted", link.accepted, "sent", link.sent, "queued", (long) link.frames.size(), "dropped",
+            return fields("accepted", link.accepted, "sent", link.sent, "queued", (long) link.queued(), "dropped",
                     new LinkedHashMap<>(link.dropped), "queuedBytes", link.queuedBytes, "connected", link.up, "connects",
                     link.connects, "unknownSpans", unknownSpans);
+        }
+    }
+
+    boolean isClosed() {
+        synchronized (lock) {
+            return closed;
         }
     }
 
@@ -382,7 +397,7 @@ public final class Client implements AutoCloseable {
             open = new ArrayList<>(spans.keySet());
         }
         for (int at = open.size() - 1; at >= 0; at--) endSpan(open.get(at), "abandoned");
-        if (!flush(CLOSE_S, ABSENT_S)) notice(link.frames.size() + " records could not be delivered");
+        if (!flush(CLOSE_S, ABSENT_S)) notice(link.queued() + " records could not be delivered");
     }
 
     private boolean flush(double timeoutS, double absentS) {
@@ -393,11 +408,11 @@ public final class Client implements AutoCloseable {
             synchronized (lock) {
                 if (link.triedS + 0.1 < startS && link.triedS < startS) link.nextS = Math.min(link.nextS, startS);
                 link.drain();
-                if (!asked && !ack.isEmpty() && !link.frames.isEmpty()) {
+                if (!asked && !ack.isEmpty() && link.queued() > 0) {
                     asked = link.ask(control("ping"));
                     link.drain();
                 }
-                if (link.frames.isEmpty()) return true;
+                if (link.queued() == 0) return true;
                 double passedS = Link.nowS() - startS;
                 if (passedS >= timeoutS || !link.up && passedS >= absentS) return false;
             }
@@ -409,18 +424,19 @@ public final class Client implements AutoCloseable {
     /** Runs {@code work} so that none of it reaches the host. A record logged while one is made is counted, not sent. */
     private <T> T safely(T otherwise, Callable<T> work) {
         if (disabled) return otherwise;
-        if (busy.get() != null) {
+        boolean[] isBusy = busy.get();
+        if (isBusy[0]) {
             drop("encode");
             return otherwise;
         }
-        busy.set(true);
+        isBusy[0] = true;
         try {
             return work.call();
         } catch (Throwable error) {
             drop("encode");
             return otherwise;
         } finally {
-            busy.remove();
+            isBusy[0] = false;
         }
     }
 
@@ -431,12 +447,11 @@ public final class Client implements AutoCloseable {
     }
 
     /** One frame: the envelope, the members of its type, and the context merged with what the call gave. */
-    private boolean record(String type, Map<String, Object> core, String slot, Object given, boolean important,
+    private boolean record(String type, Map<String, Object> core, String slot, Map<?, ?> given, boolean important,
             Map<String, Object> ids) {
         Map<String, Object> extra = new TreeMap<>(context);
         if (given != null) {
-            Object own = Values.plain(given);
-            Map<String, Object> fields = mapOf(own instanceof Map ? (Map<?, ?>) own : fields("value", own));
+            Map<String, Object> fields = mapOf(given);
             extra.putAll(fields);
             if (ids == null && fields.get("job_id") != null) ids = ids(Values.text(fields.get("job_id")), place());
         }
@@ -461,7 +476,7 @@ public final class Client implements AutoCloseable {
             if (frame.length > MAX_RECORD_BYTES) frame = frame(type, ids, core, slot, fields("_truncated", true));
             if (frame.length > MAX_RECORD_BYTES) return link.drop("oversize");
             kept = link.offer(frame, important);
-            if (!link.frames.isEmpty() && helper == null) startHelper();
+            if (link.queued() > 0 && helper == null) startHelper();
             loss = link.loss;
             link.loss = null;
         }
@@ -470,18 +485,19 @@ public final class Client implements AutoCloseable {
     }
 
     private byte[] frame(String type, Map<String, Object> ids, Map<String, Object> core, String slot, Map<String, Object> extra) {
-        Map<String, Object> data = new LinkedHashMap<>(core);
         if (extra.size() > Values.MAX_KEYS) extra = mapOf(extra);
-        if (!extra.isEmpty()) data.put(slot, extra);
+        if (!extra.isEmpty()) core.put(slot, extra);
         Map<String, Object> record = envelope(type);
         record.putAll(ids);
-        record.put("data", data);
+        record.put("data", core);
         if (!ack.isEmpty()) record.put("seq", link.seq + 1);
         return encode(record);
     }
 
     private byte[] encode(Map<String, Object> record) {
-        return isMsgpack ? Msgpack.pack(record) : Json.line(record);
+        synchronized (lock) {
+            return isMsgpack ? Msgpack.pack(record, buffer) : Json.line(record, buffer);
+        }
     }
 
     private Map<String, Object> envelope(String type) {
@@ -519,7 +535,7 @@ public final class Client implements AutoCloseable {
                 Link.sleep(50);
                 synchronized (lock) {
                     if (!closed) link.drain();
-                    if (closed || link.frames.isEmpty() || Thread.currentThread().isInterrupted()) {
+                    if (closed || link.queued() == 0 || Thread.currentThread().isInterrupted()) {
                         helper = null;
                         return;
                     }
@@ -571,11 +587,11 @@ public final class Client implements AutoCloseable {
     }
 
     private static int rankOf(String level) {
-        return RANKS.getOrDefault(level.toLowerCase(), 3);
+        return RANKS.getOrDefault(level.toLowerCase(Locale.ROOT), 3);
     }
 
     private static String[] traceparentOf(String text) {
-        Matcher found = TRACEPARENT.matcher(text == null ? "" : text.trim().toLowerCase());
+        Matcher found = TRACEPARENT.matcher(text == null ? "" : text.trim().toLowerCase(Locale.ROOT));
         return found.matches() ? new String[] {found.group(1), found.group(2)} : null;
     }
 

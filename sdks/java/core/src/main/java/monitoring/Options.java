@@ -1,6 +1,7 @@
 package monitoring;
 
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 
@@ -30,7 +31,7 @@ public final class Options {
     /** Size of the backlog; default 1 MiB. */
     public Options bufferBytes(int bytes) { return set("BUFFER_BYTES", bytes); }
     /** Context from the start. */
-    public Options tags(Map<String, ?> tags) { return set("TAGS", tags); }
+    public Options tags(Map<String, ?> tags) { return set("TAGS", Values.plain(tags)); }
     /** Job from the start. */
     public Options jobId(String job) { return set("JOB_ID", job); }
     /** ndjson, the default, or msgpack. */
@@ -59,7 +60,7 @@ public final class Options {
     }
 
     boolean isOn(String name) {
-        return !text(name, "").toLowerCase().matches("0|false|no|off|");
+        return !text(name, "").toLowerCase(Locale.ROOT).matches("0|false|no|off|");
     }
 
     int whole(String name, int most, int otherwise) {
