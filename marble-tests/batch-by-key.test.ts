@@ -369,3 +369,20 @@ test('a key that is hurried is sent at once, others wait', () => {
     expectObservable(out$).toBe('--a---b-----|', { a: 'a 10 flush', b: 'A 10 age' });
   });
 });
+
+test('what waits in open batches can be listed, the oldest batch first', () => {
+  run(({ hot, flush }, scheduler) => {
+    let waiting: () => readonly string[] = () => ['never told'];
+    const onOpen = (list: () => readonly string[]) => {
+      waiting = list;
+    };
+    const limits$ = merge(of(LIMITS), NEVER);
+    const seen: string[] = [];
+    for (const ms of [2, 3, 30]) scheduler.schedule(() => seen.push(waiting().join('')), ms);
+    hot('aAa')
+      .pipe(batchByKey({ ...options(scheduler, limits$), onOpen }))
+      .subscribe();
+    flush();
+    expect(seen).toEqual(['aA', 'aaA', '']);
+  });
+});

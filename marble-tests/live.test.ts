@@ -383,7 +383,7 @@ describe('streams', () => {
   test('hear of rules and of endings what the journal hears', () => {
     live(({ open, taps }, later) => {
       const noted: string[] = [];
-      const journal = taps.journal({ note: ({ kind }) => void noted.push(kind) });
+      const journal = taps.journal({ note: ({ kind }) => void noted.push(kind), batching: () => {} });
       const [route, backend] = [open({ at: 'route' }), open({ at: 'backend' })];
       journal.note({ kind: 'matched', backend: 'files', rule: 'routing.all[0]' }, [messageOf('a')]);
       journal.note({ kind: 'ended', backend: 'files', ending: 'shed', reason: 'queue_full' }, [

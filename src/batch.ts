@@ -34,6 +34,7 @@ export const batch =
         bytes: (message) => message.bytes,
         limits$,
         hurry$,
+        onOpen: journal?.batching,
         scheduler,
       }),
       map(({ items, bytes, reason }) => createBatch(items, bytes, reason)),

@@ -54,6 +54,8 @@ export type Step =
 export interface Journal {
   /** Never throws; keeps neither the array nor what it does not need of the messages. */
   note(step: Step, messages: readonly Message[]): void;
+  /** Is told once what lists the messages of all open batches, which are noted when these close. */
+  batching(waiting: () => readonly Message[]): void;
 }
 
 /**

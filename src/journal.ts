@@ -25,7 +25,7 @@ export interface Fact {
 export interface ReadableJournal extends Journal {
   /** What happened to a message, in order. */
   factsOf(id: string): readonly Fact[];
-  /** The messages that are remembered, oldest first. */
+  /** The messages that are remembered, and those of open batches, oldest first. */
   messages(): readonly Message[];
   setLimits(limits: JournalLimits): void;
   /** When the oldest of what is remembered happened, epoch milliseconds; `undefined` if nothing did. */
@@ -46,6 +46,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
   const sampling = createSampling(MESSAGES_PER_SECOND);
   let limits = initial;
   let facts: Fact[] = [];
+  let waiting: () => readonly Message[] = () => [];
   let first = 0;
   const held = { messages: 0, bytes: 0, ids: 0 };
   const ends = { second: 0, messages: 0 };
@@ -103,8 +104,16 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
   return {
     note,
     factsOf: (id) => facts.slice(first).filter(({ ids }) => ids.includes(id)),
-    messages: () =>
-      facts.slice(first).flatMap(({ step, messages = [] }) => (step.kind === 'batched' ? messages : [])),
+    batching: (list) => {
+      waiting = list;
+    },
+    messages: () => {
+      const noted = facts
+        .slice(first)
+        .flatMap(({ step, messages = [] }) => (step.kind === 'batched' ? messages : []));
+      const open = limits.maxMessages === 0 ? [] : waiting().slice(-limits.maxMessages);
+      return open.length === 0 ? noted : [...noted, ...open].sort((a, b) => a.receivedMs - b.receivedMs);
+    },
     setLimits: (next) => {
       limits = next;
       if (isOver()) {

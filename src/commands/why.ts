@@ -126,6 +126,9 @@ function draw({ message, batch, backends }: Story): string {
     `${message.id}: ${nameOf(message)}`,
     `  received ${message.received_at}`,
     ...(batch === undefined ? [] : [`  batched  ${batch.closed}, ${batch.size} in all: ${batch.because}`]),
+    ...(batch === undefined && backends.length === 0
+      ? ['  … waits until the batch of its source closes']
+      : []),
     ...backends.flatMap((backend) => drawBackend(backend, message.received_at)),
   ];
   return `${lines.map(visible).join('\n')}\n`;

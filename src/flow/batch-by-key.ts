@@ -19,6 +19,8 @@ export interface BatchByKeyOptions<T, K> {
   readonly limits$: Observable<BatchLimits<T>>;
   /** Keys whose open batches close at once, for reason `flush`. */
   readonly hurry$?: Observable<K> | undefined;
+  /** Is told on subscription what lists the items of all open batches, the oldest batch first. */
+  readonly onOpen?: ((waiting: () => readonly T[]) => void) | undefined;
   readonly scheduler: SchedulerLike;
 }
 
@@ -54,7 +56,7 @@ const MAX_IDLE_KEYS = 10_000;
  * was in them until its next full collection.
  */
 export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunction<T, Keyed<T>> {
-  const { key, bytes, limits$, hurry$, scheduler } = options;
+  const { key, bytes, limits$, hurry$, onOpen, scheduler } = options;
   return (source$) =>
     new Observable((subscriber) => {
       const slots = new Map<K, Slot<T>>();
@@ -128,16 +130,21 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
         }
       };
 
-      const closeEach = (reasonOf: (slot: Slot<T>) => Keyed<T>['reason'] | undefined) => {
-        // A list of its own: whoever takes a batch may send an item back, and so close others.
+      const openSlots = () => {
         const open: Slot<T>[] = [];
         for (let slot = ring.newer; slot !== ring; slot = slot.newer) open.push(slot);
-        for (const slot of open) {
+        return open;
+      };
+
+      const closeEach = (reasonOf: (slot: Slot<T>) => Keyed<T>['reason'] | undefined) => {
+        // A list of its own: whoever takes a batch may send an item back, and so close others.
+        for (const slot of openSlots()) {
           const reason = slot.items.length === 0 ? undefined : reasonOf(slot);
           if (reason !== undefined) close(slot, reason);
         }
       };
 
+      onOpen?.(() => openSlots().flatMap(({ items }) => items));
       subscriber.add(() => timer?.unsubscribe());
       subscriber.add(
         limits$.subscribe((next) => {

@@ -12,9 +12,11 @@ export function createWhy(journal: ReadableJournal): Why {
   return {
     find: (id) => {
       const facts = journal.factsOf(id);
-      const message = facts.flatMap(({ messages = [] }) => messages).find((one) => one.id === id);
-      if (message !== undefined) return storyOf(message, facts);
-      return matchesOf(journal.messages().filter(wantedBy(id)));
+      const noted = facts.flatMap(({ messages = [] }) => messages).find((one) => one.id === id);
+      if (noted !== undefined) return storyOf(noted, facts);
+      const all = journal.messages();
+      const waiting = all.find((one) => one.id === id);
+      return waiting === undefined ? matchesOf(all.filter(wantedBy(id))) : storyOf(waiting, facts);
     },
     memory: () => {
       const sinceMs = journal.sinceMs();

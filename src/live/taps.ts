@@ -51,6 +51,7 @@ export function createTaps(): Taps {
         if (noting) note(step, messages);
         journal.note(step, messages);
       },
+      batching: journal.batching,
     }),
     listen(at, tail) {
       if (at === 'ingest') incoming = [...incoming, tail];

@@ -179,6 +179,18 @@ test('the binary: delivered to a place in a file, filtered, dropped by an operat
   expect(stdout).toContain(`      it is in ${file} from byte 0\n`);
 });
 
+test('the binary: a message that waits for its batch is known, and listed with the others', async () => {
+  const sidecar = await startSidecar({ yaml: YAML.replace(/max_age: \w+/, 'max_age: 1h') });
+  await send(sidecar.port, line(1), line(2));
+  const list = async () => (await sidecar.get('/api/v1/messages')).messages;
+  await until(async () => (await list()).length === 2, 'both are listed', sidecar.stderr);
+  const [newest, oldest] = await list();
+  expect([newest.record.data.value, oldest.record.data.value]).toEqual([2, 1]);
+  const url = `http://${sidecar.listening.http}`;
+  const { code, stdout } = await runToEnd(['why', newest.id, '--url', url], { cwd: createFolder() });
+  expect([code, stdout]).toEqual([0, expect.stringContaining('waits until the batch of its source closes')]);
+});
+
 test('the binary: a backend that is down for long shows its first attempts and a few of the others', async () => {
   const sidecar = await startSidecar({
     yaml: `
