@@ -41,6 +41,9 @@ export const SPECIAL: Readonly<Record<Special, SpecialValue>> = {
   logging: new SpecialValue('@'),
 };
 
+/** A list of a hundred times the same list, and so on, four levels deep: 100,000,000 numbers, if written. */
+export const SHARED = new SpecialValue('*');
+
 /** Bytes with all but letters, digits and a few signs as %XX. */
 export function percent(bytes: Uint8Array): string {
   let text = '';

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -97,6 +98,11 @@ public final class Adapter {
             case '!': return THROWING;
             case '@': return LOGGING;
             case '?': return new Thread();
+            case '*': {
+                Object shared = 1;
+                for (int level = 0; level < 4; level++) shared = Collections.nCopies(100, shared);
+                return shared;
+            }
             case 'c': {
                 Map<String, Object> cycle = new HashMap<>();
                 cycle.put("self", cycle);

@@ -49,6 +49,7 @@ value <- function(cursor) {
       cycle$self <- cycle
       cycle
     },
+    "*" = Reduce(function(inner, level) rep(list(inner), 100L), 1:4, 1),
     "!" = structure(list(1), class = "throwing"), "@" = structure("x", class = "logging"),
     "?" = quote(a + b), u = rawToChar(as.raw(c(0x61, 0xed, 0xa0, 0x80, 0x62)))
   )

@@ -60,6 +60,20 @@ static mon_field container(const char *key, char **rest, int is_map) {
     return is_map ? mon_map(key, kept) : mon_list(key, kept);
 }
 
+/* A list of a hundred times the same list, four levels deep. */
+static mon_field shared(const char *key) {
+    mon_field inner = mon_int(NULL, 1);
+    for (int level = 0; level < 4; level++) {
+        mon_field *items = room_for(101);
+        for (int i = 0; i < 100; i++) items[i] = inner;
+        items[100] = mon_null(NULL);
+        items[100].kind = MON_END;
+        inner = mon_list(NULL, items);
+    }
+    inner.key = key;
+    return inner;
+}
+
 static mon_field value(const char *key, char **rest) {
     char *token = token_of(rest), *text;
     size_t size;
@@ -71,6 +85,7 @@ static mon_field value(const char *key, char **rest) {
     case 'i': return mon_int(key, strtoll(token + 1, NULL, 10));
     case 'd': return mon_num(key, strtod(token + 1, NULL));
     case 'T': return mon_time(key, (time_t)strtoll(token + 1, NULL, 10));
+    case '*': return shared(key);
     case 'u': return mon_str(key, "a\xED\xA0\x80" "b");
     case 's':
         text = text_of(token + 1, &size);

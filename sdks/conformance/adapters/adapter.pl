@@ -35,6 +35,7 @@ sub value {
     }
     my $cycle = {};
     return $cycle->{self} = $cycle if $kind eq 'c';
+    if ($kind eq '*') { my $shared = 1; $shared = [ ($shared) x 100 ] for 1 .. 4; return $shared }
     return bless \(my $epoch = $rest), 'Date' if $kind eq 'T';
     return bless {}, $kind eq '!' ? 'Throwing' : 'Logging' if $kind =~ /[!\@]/;
     return $kind eq 'n' ? undef : $kind eq 't' ? \1 : $kind eq 'f' ? \0 : $kind eq 'u' ? "a\x{d800}b" : $kind eq '?' ? sub {1}

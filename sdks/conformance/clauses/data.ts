@@ -1,7 +1,7 @@
 /** Values: text, numbers, limits, what is edited, times, ids. */
 import type { Wire } from '../fake-sidecar.ts';
 import { type Clause, demand, equal, sizeOf, statsOf, until, type World } from '../suite.ts';
-import { Raw, SPECIAL, type Value } from '../values.ts';
+import { Raw, SHARED, SPECIAL, type Value } from '../values.ts';
 
 /** Sends events of one message with these contexts; what arrived, and the lines. */
 async function sent({ fake, client }: World, contexts: readonly { readonly [key: string]: Value }[]) {
@@ -75,7 +75,7 @@ export const DATA: readonly Clause[] = [
     title: 'depth, keys, items, texts, records and integers have their limits',
     async run(world) {
       const long = Object.fromEntries([...'abcdefghij'].map((key) => [key, key.repeat(8000)]));
-      const { contexts, lines } = await sent(world, [
+      const { contexts, lines, adapter, sidecar } = await sent(world, [
         nested(12) as { in: Value },
         { cycle: SPECIAL.cyclic },
         numbered(200),
@@ -98,6 +98,10 @@ export const DATA: readonly Clause[] = [
       );
       const longest = Math.max(...lines.map((line) => Buffer.byteLength(line)));
       demand(longest < 65_536, `a line of ${longest} bytes`);
+      const { ms } = await adapter.call('event', 'info', 'shared', { shared: SHARED });
+      demand(Number(ms) < world.most(5000, 5000), `a list that is shared widely held up a call for ${ms} ms`);
+      await until(() => sidecar.records().length > contexts.length, 'the shared list did not arrive');
+      equal(sidecar.records().at(-1).data.context, { _truncated: true }, 'a list that is shared widely');
     },
   },
   {

@@ -378,8 +378,8 @@ export const DELIVERY: readonly Clause[] = [
         world.isFull ? 5 : 3,
       );
       await welcomedWhileWriting(world);
-      if (!world.isFull) return 'with a fake sidecar that is reset';
       await fillsTheWindow(world);
+      if (!world.isFull) return 'with a fake sidecar that is reset';
       return acknowledgedByRealOne(world);
     },
   },

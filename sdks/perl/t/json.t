@@ -113,6 +113,16 @@ is(json_text("\x80" x 20_000) =~ tr/"//, 2, 'bytes without any character');
 is(scalar(keys %{ JSON::PP::decode_json(json_value({ map { $_ => 1 } 1 .. 1000 })) }), 128, '128 keys');
 is(scalar @{ JSON::PP::decode_json(json_value([ 1 .. 1000 ])) }, 256, '256 items');
 
+# Of what is shared widely no more is made than a record takes.
+for my $leaf (1, '', [], {}, 'x' x 8000, bless({ of => [ ('x' x 8000) x 9 ] }, 'Jsonic')) {
+    for my $around (sub { [ ($_[0]) x 100 ] }, sub { my $inner = shift; return { map { $_ => $inner } 1 .. 100 } }) {
+        my $shared = $leaf;
+        $shared = $around->($shared) for 1 .. 6;
+        my $length = length json_value($shared);
+        ok($length > 65_536 && $length < 9_000_000, "a value of $length bytes");
+    }
+}
+
 # A string that perl itself holds to be UTF-8 and is not (broken XS code makes such).
 {
     my @said;

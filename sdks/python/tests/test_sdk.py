@@ -73,6 +73,18 @@ class Wire(WithFake):
         self.assertEqual(len(found["text"].encode()), 8192)
         self.assertEqual(len(plain({str(n): n for n in range(200)})), 128)
 
+    def test_of_what_is_shared_widely_no_more_is_made_than_a_record_takes(self):
+        for leaf in (1, "", [], {}, "x" * 8000, bytes(8000), object()):
+            for around in (lambda inner: [inner] * 100, lambda inner: {n: inner for n in range(100)}):
+                shared = leaf
+                for _ in range(6):
+                    shared = around(shared)
+                self.assertLess(len(json.dumps(plain(shared))), 4_000_000)
+        shared = 1
+        for _ in range(4):
+            shared = [shared] * 100
+        self.assertGreater(len(to_msgpack(plain(shared))), 65_536)
+
     def test_a_record_that_is_too_large_loses_its_context_then_is_dropped(self):
         self.client.log_event("info", "large", {str(n): "x" * 8000 for n in range(20)})
         self.assertEqual(self.fake.wait(1)[0]["data"]["context"], {"_truncated": True})

@@ -78,6 +78,7 @@ mon_metric <- function(name, value, unit = NULL, tags = NULL, client = .state$de
   safely(client, function() {
     number <- as.numeric(value)[1L]
     if (is.na(number) || !is.finite(number)) return(link_drop(client$link, "encode"))
+    if (abs(number) > MAX_INTEGER) number <- structure(list(write_number(client$writer, number, TRUE)), class = "monitoring_kept")
     send_record(client, "metric", list(name = text_of(name), value = number, unit = if (!is.null(unit)) text_of(unit)), "tags", tags)
   })
 }
@@ -85,7 +86,7 @@ mon_metric <- function(name, value, unit = NULL, tags = NULL, client = .state$de
 mon_progress <- function(job_id, percent, status = NULL, ..., client = .state$default) {
   given(job_id, percent, status, ...)
   safely(client, function() {
-    job <- if (is.null(job_id)) client$job_id else text_of(job_id)
+    job <- first_of(job_of(job_id), client$job_id)
     percent <- number_of(percent)
     core <- c(list(job_id = job, percent = percent, status = status), by_name(list(...)))
     final <- isTRUE(percent >= 100) || grepl(FINAL, text_of(status), ignore.case = TRUE)
@@ -107,7 +108,7 @@ mon_set_context <- function(key, value, client = .state$default) {
   safely(client, function() {
     key <- text_of(key)
     if (key == "job_id") {
-      client$job_id <- if (is.null(value)) client$env_job else clean_text(value)
+      client$job_id <- first_of(job_of(value), client$env_job)
       client$job_over <- FALSE
     } else if (key == "trace_id") {
       trace <- gsub("-", "", tolower(text_of(value)), fixed = TRUE)

@@ -33,7 +33,7 @@ configure <- function(options) {
   client$writer <- if (identical(tolower(text_of(chosen$protocol)), "msgpack")) msgpack_writer else json_writer
   client$before_send <- if (is.function(chosen$before_send)) chosen$before_send
   client$ack <- if (tolower(text_of(chosen$ack)) %in% c("memory", "disk")) tolower(text_of(chosen$ack)) else ""
-  client$job_id <- client$env_job <- if (is.null(chosen$job_id)) NULL else clean_text(chosen$job_id)
+  client$job_id <- client$env_job <- job_of(chosen$job_id)
   client$remote <- client$inherited <- parse_traceparent(setting("TRACEPARENT"))
   client$spans <- list()
   client$unknown_spans <- 0

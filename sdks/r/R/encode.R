@@ -31,16 +31,18 @@ clean_text <- function(text) {
 
 write_text <- function(writer, text) {
   text <- clean_text(text)
-  if (is.na(text)) writer$null else writer$text(text)
+  if (is.na(text)) return(writer$null)
+  .state$room <- .state$room - nchar(text, "bytes")
+  writer$text(text)
 }
 
-# A number in as many digits as it needs; beyond 2^53, and where JSON has none for it, a text.
-write_number <- function(writer, number) {
+# A number in as many digits as it needs; beyond 2^53, unless it is `measured`, and where JSON has none for it, a text.
+write_number <- function(writer, number, measured = FALSE) {
   if (is.nan(number)) return(writer$text("NaN"))
   if (is.na(number)) return(writer$null)
   if (is.infinite(number)) return(writer$text(if (number > 0) "Infinity" else "-Infinity"))
   is_whole <- number == floor(number)
-  if (is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
+  if (!measured && is_whole && abs(number) > MAX_INTEGER && abs(number) < 1e21) return(writer$text(sprintf("%.0f", number)))
   if (is_whole && abs(number) <= MAX_INTEGER) return(writer$number(number, sprintf("%.0f", number)))
   digits <- sprintf("%.15g", number)
   for (form in c("%.16g", "%.17g")) if (as.numeric(digits) != number) digits <- sprintf(form, number)
@@ -55,7 +57,8 @@ write_scalar <- function(writer, value) {
   write_text(writer, value)
 }
 
-# Any value; `within` are the environments that it is in, `depth` counts the containers.
+# Any value; `within` are the environments that it is in, `depth` counts the containers. `.state$room` is how many bytes may
+# still be written, counted as no more than are: a value that is cut off for them, as what is shared may be, makes no record.
 write_value <- function(writer, value, depth = 0L, within = list()) {
   if (is.null(value)) return(writer$null)
   if (inherits(value, "monitoring_kept")) return(unclass(value)[[1L]])
@@ -70,14 +73,20 @@ write_value <- function(writer, value, depth = 0L, within = list()) {
   if (isS4(value) || !is.atomic(value) && !is.list(value)) return(writer$text(paste0("<", class(value)[1L], ">")))
   if (is.atomic(value) && length(value) == 1L && is.null(names(value))) return(write_scalar(writer, value))
   if (depth >= MAX_DEPTH) return(writer$text("<depth>"))
+  if (.state$room <= 0) return(writer$text("<large>"))
   write_container(writer, value, function(item) write_value(writer, item, depth + 1L, within))
 }
 
 # A name; one that is missing is empty.
-write_key <- function(writer, key) writer$text(text_of(key))
+write_key <- function(writer, key) {
+  key <- text_of(key)
+  .state$room <- .state$room - nchar(key, "bytes")
+  writer$text(key)
+}
 
 write_container <- function(writer, value, inner) {
   keys <- names(value)
+  .state$room <- .state$room - min(length(value), if (is.null(keys)) MAX_ITEMS else MAX_KEYS)
   if (is.null(keys)) return(writer$array(lapply(seq_len(min(length(value), MAX_ITEMS)), function(at) inner(value[[at]]))))
   kept <- utils::head(order(keys, method = "radix"), MAX_KEYS)
   writer$object(lapply(keys[kept], write_key, writer = writer), lapply(kept, function(at) inner(value[[at]])))
@@ -89,7 +98,10 @@ write_members <- function(writer, values, depth = 0L) {
 }
 
 # A value to be kept in a context: encoded now, taken as it is when it is met again.
-kept_value <- function(writer, value) structure(list(write_value(writer, value, 1L)), class = "monitoring_kept")
+kept_value <- function(writer, value) {
+  .state$room <- MAX_RECORD_BYTES
+  structure(list(write_value(writer, value, 1L)), class = "monitoring_kept")
+}
 
 BASE64 <- strsplit("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "")[[1L]]
 

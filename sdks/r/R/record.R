@@ -25,6 +25,12 @@ timestamps <- function() {
   list(timestamp = sprintf("%s.%03dZ", .state$stamp, as.integer((us %% 1e6) %/% 1e3)), ts_us = us)
 }
 
+# The job that a value names; NULL if it names none.
+job_of <- function(value) {
+  job <- if (is.null(value)) NA else clean_text(value)
+  if (is.na(job)) NULL else job
+}
+
 # What says which trace, span and job a record belongs to; those that are not known are left out.
 ids_of <- function(client, job, current = current_ids(client)) {
   ids <- list(trace_id = current$trace, span_id = current$span, job_id = job)
@@ -38,8 +44,8 @@ send_record <- function(client, type, core, slot, given = NULL, important = FALS
   if (!is.null(given)) {
     if (!is.list(given) || is.null(names(given))) given <- list(value = given)
     extra[names(given)] <- given
-    job <- given[["job_id"]]
-    if (is.null(ids) && !is.null(job)) ids <- ids_of(client, clean_text(job))
+    job <- job_of(given[["job_id"]])
+    if (is.null(ids) && !is.null(job)) ids <- ids_of(client, job)
   }
   if (is.null(ids)) ids <- ids_of(client, client$job_id)
   if (!is.null(client$before_send)) {
@@ -59,6 +65,7 @@ send_record <- function(client, type, core, slot, given = NULL, important = FALS
 # The frame as bytes. What is empty is left out; the data of a client's own control messages has no context.
 encode_record <- function(client, type, ids, core, slot = "", extra = list()) {
   writer <- client$writer
+  .state$room <- MAX_RECORD_BYTES
   data <- core
   if (length(extra) > 0L) {
     extra <- extra[order(names(extra), method = "radix")]

@@ -21,6 +21,23 @@ has(lines[1], "\"data\":{\"name\":\"rows\",\"value\":3,\"unit\":\"count\",\"tags
 has(lines[2], "\"job_id\":\"job-1\",\"data\":{\"job_id\":\"job-1\",\"percent\":101,\"status\":\"completed\",\"current\":5,\"total\":5,")
 has(lines[3], "\"data\":{\"cpu\":1.5,\"memory\":200,\"network\":3,")
 
+# What is no job leaves the job out, or to what it was.
+for (job in list(NA, character(), list())) mon_set_context("job_id", job)
+mon_event("info", "no job", list(job_id = NA))
+mon_progress(NA, 1, "running")
+mon_set_context("job_id", 7)
+mon_progress(NA_character_, 2, "running")
+mon_set_context("job_id", NULL)
+lines <- read_lines(con, 3)
+stopifnot(!grepl("job_id\":(null|\"\"),\"data", lines))
+has(lines[1], "\"type\":\"event\",\"data\"")
+has(lines[2], "\"type\":\"progress\",\"data\":{\"job_id\":null,")
+has(lines[3], "\"job_id\":\"7\",\"data\":{\"job_id\":\"7\",")
+
+# A metric is a number, however large.
+mon_metric("large", "-9223372036854775807")
+has(read_lines(con, 1), "\"value\":-9.223372036854776e+18,")
+
 # Limits.
 deep <- list(); for (level in 1:12) deep <- list(x = deep)
 cycle <- new.env(); assign("self", cycle, cycle)

@@ -5,9 +5,8 @@ import { type Fields, Frames, nowUs } from './frames.ts';
 import { Link } from './link.ts';
 import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
 import { newId, type Place, parseTraceparent, type Span, Spans } from './spans.ts';
-import { cleanText, MAX_KEYS, type Plain, plain } from './values.ts';
+import { cleanText, MAX_KEYS, MAX_RECORD_BYTES, type Plain, plain } from './values.ts';
 
-const MAX_RECORD_BYTES = 65_536;
 const MAX_CONTEXT_KEYS = 64;
 const WARN = 4;
 const CLOSE_MS = 1000;
@@ -83,7 +82,7 @@ export class Client {
   /** An event. Levels: trace, debug, info, warn, error, fatal; the usual other names are understood. */
   logEvent(level: string, message: string, context?: unknown): boolean {
     return this.#safely(() => {
-      const name = level ? cleanText(level) : 'info';
+      const name = cleanText(level || 'info') || 'info';
       const rank = rankOf(name);
       if (rank < this.settings.rank) return true;
       return this.#record('event', { level: name, message: cleanText(message ?? '') }, 'context', context, rank >= WARN);

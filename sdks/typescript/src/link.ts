@@ -40,6 +40,8 @@ export class Link {
   #frames: (string | Uint8Array)[] = [];
   /** How many of the frames are on this connection already; with `ack` alone. */
   #unsent = 0;
+  /** How many bytes these have. */
+  #outBytes = 0;
   /** The connection, or the one before, that the first of the frames is being written to. */
   #writing: Socket | undefined;
   #losing: Dropped | undefined;
@@ -192,7 +194,7 @@ export class Link {
     this.#upMs = performance.now();
     this.connects++;
     if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
-    this.#unsent = 0;
+    this.#unsent = this.#outBytes = 0;
     const { hello } = this.#options;
     if (hello !== undefined) socket.write(hello(), () => this.#drain());
     this.#drain();
@@ -206,7 +208,7 @@ export class Link {
     if (this.up && this.#options.debug) this.#options.notice(`lost the connection to ${this.#where}`);
     this.up = false;
     this.#heard = '';
-    this.#unsent = 0;
+    this.#unsent = this.#outBytes = 0;
     if (this.#closed) return;
     const limitMs = this.#step === 0 ? 0 : Math.min(BACKOFF_MS * 2 ** (this.#step - 1), BACKOFF_MAX_MS);
     this.#step++;
@@ -225,7 +227,7 @@ export class Link {
     const socket = this.#socket;
     // An error is told later, but what is written after it is gone.
     if (socket === undefined || socket.writableLength > 0 || socket.errored) return false;
-    return !this.#options.ack || (this.#unsent < this.#window && (this.#unsent === 0 || this.queuedBytes < this.#windowBytes));
+    return !this.#options.ack || (this.#unsent < this.#window && (this.#unsent === 0 || this.#outBytes < this.#windowBytes));
   }
 
   #drain(): void {
@@ -234,8 +236,10 @@ export class Link {
       const socket = this.#socket as Socket;
       const frame = this.#frames[ack ? this.#unsent : 0] as string | Uint8Array;
       socket.write(frame, (error) => this.#written(socket, error));
-      if (ack) this.#unsent++;
-      else if (socket.errored) break;
+      if (ack) {
+        this.#unsent++;
+        this.#outBytes += Buffer.byteLength(frame);
+      } else if (socket.errored) break;
       else if (socket.writableLength > 0) this.#writing = socket;
       else this.#sent();
     }
@@ -266,7 +270,12 @@ export class Link {
   }
 
   #take(count: number): void {
-    for (const frame of this.#frames.splice(0, count)) this.queuedBytes -= Buffer.byteLength(frame);
+    for (const [nth, frame] of this.#frames.splice(0, count).entries()) {
+      const bytes = Buffer.byteLength(frame);
+      this.queuedBytes -= bytes;
+      if (nth < this.#unsent) this.#outBytes -= bytes;
+    }
+    this.#unsent = Math.max(0, this.#unsent - count);
   }
 
   /** Its messages are lines of compact JSON. */
@@ -298,6 +307,5 @@ export class Link {
     this.dropped.refused += refused;
     this.sent += count - refused;
     this.#take(count);
-    this.#unsent = Math.max(0, this.#unsent - count);
   }
 }

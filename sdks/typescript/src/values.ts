@@ -1,5 +1,6 @@
 /** JavaScript values as JSON: bounded, never throwing, arguments left as they are. */
 
+export const MAX_RECORD_BYTES = 65_536;
 export const MAX_TEXT_BYTES = 8192;
 export const MAX_KEYS = 128;
 const MAX_ITEMS = 256;
@@ -29,11 +30,16 @@ export function cleanText(value: unknown): string {
   return bytes.toString('utf8', 0, end);
 }
 
-/** A value within the limits. */
-export function plain(value: unknown, depth = 0, within: readonly unknown[] = []): Plain {
+/** Bytes that a value may still take; never less than it does take, so that one cut off for them makes no record. */
+interface Room {
+  left: number;
+}
+
+/** A value within the limits; of one that is larger than any record, as what is shared may be, a part. */
+export function plain(value: unknown, depth = 0, within: readonly unknown[] = [], room: Room = { left: MAX_RECORD_BYTES }): Plain {
   switch (typeof value) {
     case 'string':
-      return cleanText(value);
+      return counted(cleanText(value), room);
     case 'number':
       return plainNumber(value);
     case 'boolean':
@@ -43,10 +49,15 @@ export function plain(value: unknown, depth = 0, within: readonly unknown[] = []
     case 'bigint':
       return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
     case 'object':
-      return value === null ? null : plainObject(value, depth, within);
+      return value === null ? null : plainObject(value, depth, within, room);
     default:
-      return cleanText(value);
+      return counted(cleanText(value), room);
   }
+}
+
+function counted(text: string, room: Room): string {
+  room.left -= text.length;
+  return text;
 }
 
 function plainNumber(value: number): Plain {
@@ -56,20 +67,24 @@ function plainNumber(value: number): Plain {
   return isLarge ? BigInt(value).toString() : value;
 }
 
-function plainObject(value: object, depth: number, within: readonly unknown[]): Plain {
+function plainObject(value: object, depth: number, within: readonly unknown[], room: Room): Plain {
   try {
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : isoDate(value);
-    if (ArrayBuffer.isView(value)) return base64(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-    if (value instanceof ArrayBuffer) return base64(Buffer.from(value));
-    if (value instanceof Error) return cleanText(value.stack ?? value);
+    if (ArrayBuffer.isView(value)) return counted(base64(Buffer.from(value.buffer, value.byteOffset, value.byteLength)), room);
+    if (value instanceof ArrayBuffer) return counted(base64(Buffer.from(value)), room);
+    if (value instanceof Error) return counted(cleanText(value.stack ?? value), room);
     if (within.includes(value)) return '<cyclic>';
     if (depth >= MAX_DEPTH) return '<depth>';
+    if (room.left <= 0) return '<large>';
     const deeper = [...within, value];
-    const inner = (item: unknown) => plain(item, depth + 1, deeper);
+    const inner = (item: unknown) => {
+      room.left--;
+      return plain(item, depth + 1, deeper, room);
+    };
     if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(inner);
     if (value instanceof Set) return [...value].slice(0, MAX_ITEMS).map(inner);
     const entries = value instanceof Map ? [...value] : Object.entries(value);
-    const members = entries.slice(0, MAX_KEYS).map(([key, item]) => [cleanText(key), inner(item)] as const);
+    const members = entries.slice(0, MAX_KEYS).map(([key, item]) => [counted(cleanText(key), room), inner(item)] as const);
     return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   } catch {
     return '<unprintable>';

@@ -94,6 +94,11 @@ describe('on the wire', () => {
     assert.deepEqual(failed.data, { level: 'error', message: 'failed', context: { rows: 3 } });
   });
 
+  test('a level without any text is the default one', async () => {
+    for (const level of ['', [], null, 0]) client.logEvent(level, 'which');
+    assert.deepEqual((await next(4)).map(({ data }) => data.level), ['info', 'info', 'info', 'info']);
+  });
+
   test('beforeSend edits and drops', async () => {
     const edits = new Client({ source: 'edits', tcpPort: fake.port, quiet: true, beforeSend: (record) => (record.data.message === 'secret' ? undefined : { ...record, data: { ...record.data, message: 'changed' } }) });
     await edits.ready();
@@ -123,6 +128,20 @@ test('values within the limits', () => {
     toMsgpack({ a: [1, -1, 200, -200, 70000, -70000, 2 ** 40, -(2 ** 40), 1.5, null, true, 'x'.repeat(40)] }).toString('hex'),
     `81a1619c01ffccc8d1ff38ce00011170d2fffeee90cf0000010000000000d3ffffff0000000000cb3ff8000000000000c0c3d928${'78'.repeat(40)}`,
   );
+});
+
+test('of what is shared widely no more is made than a record takes', () => {
+  const leaves = [1, '', [], {}, 'x'.repeat(8000), Buffer.alloc(8000), new Error('e')];
+  for (const leaf of leaves) {
+    for (const around of [(inner) => Array(100).fill(inner), (inner) => new Map(Array.from({ length: 100 }, (_, n) => [n, inner])), (inner) => new Set([[inner], [inner], [inner]])]) {
+      let shared = leaf;
+      for (let level = 0; level < 6; level++) shared = around(shared);
+      assert.ok(JSON.stringify(plain(shared)).length < 4_000_000);
+    }
+  }
+  let shared = 1;
+  for (let level = 0; level < 4; level++) shared = Array(100).fill(shared);
+  assert.ok(toMsgpack(plain(shared)).length > 65_536);
 });
 
 describe('safety', () => {

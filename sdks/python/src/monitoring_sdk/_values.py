@@ -8,8 +8,9 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from typing import Any, Tuple
+from typing import Any, List, Optional, Tuple
 
+MAX_RECORD_BYTES = 65_536
 MAX_TEXT_BYTES = 8192
 MAX_KEYS = 128
 MAX_ITEMS = 256
@@ -38,11 +39,17 @@ def clean_text(value: Any) -> str:
     return text if len(raw) <= MAX_TEXT_BYTES else raw[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
 
 
-def plain(value: Any, depth: int = 0, within: Tuple[int, ...] = ()) -> Any:
-    """What JSON can say of a value: dict, list, str, int, float, bool or None, within the limits."""
+def plain(value: Any, depth: int = 0, within: Tuple[int, ...] = (), room: Optional[List[int]] = None) -> Any:
+    """What JSON can say of a value: dict, list, str, int, float, bool or None, within the limits.
+
+    `room` holds how many bytes it may still take, counted as no more than it does take: one that is cut off for them, as
+    what is shared may be, makes no record.
+    """
     kind = type(value)
+    if room is None:
+        room = [MAX_RECORD_BYTES]
     if kind is str:
-        return clean_text(value)
+        return _counted(clean_text(value), room)
     if value is None or kind is bool:
         return value
     if kind is int:
@@ -54,8 +61,15 @@ def plain(value: Any, depth: int = 0, within: Tuple[int, ...] = ()) -> Any:
             return "<cyclic>"
         if depth >= MAX_DEPTH:
             return "<depth>"
-        return _plain_container(value, depth + 1, within + (id(value),))
-    return _plain_object(value, depth, within)
+        if room[0] <= 0:
+            return "<large>"
+        return _plain_container(value, depth + 1, within + (id(value),), room)
+    return _plain_object(value, depth, within, room)
+
+
+def _counted(text: str, room: List[int]) -> str:
+    room[0] -= len(text)
+    return text
 
 
 def _plain_float(value: float) -> Any:
@@ -66,27 +80,30 @@ def _plain_float(value: float) -> Any:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
-def _plain_container(value: Any, depth: int, within: Tuple[int, ...]) -> Any:
+def _plain_container(value: Any, depth: int, within: Tuple[int, ...], room: List[int]) -> Any:
     try:
         if isinstance(value, Mapping):
-            members = sorted(((clean_text(key), value[key]) for key in list(value)[:MAX_KEYS]), key=_first)
-            return {text: plain(item, depth, within) for text, item in members}
-        return [plain(item, depth, within) for item in list(value)[:MAX_ITEMS]]
+            members = sorted(((_counted(clean_text(key), room), value[key]) for key in list(value)[:MAX_KEYS]), key=_first)
+            room[0] -= len(members)
+            return {text: plain(item, depth, within, room) for text, item in members}
+        items = list(value)[:MAX_ITEMS]
+        room[0] -= len(items)
+        return [plain(item, depth, within, room) for item in items]
     except RuntimeError:
         return "<changing>"  # another thread adds to it
 
 
-def _plain_object(value: Any, depth: int, within: Tuple[int, ...]) -> Any:
+def _plain_object(value: Any, depth: int, within: Tuple[int, ...], room: List[int]) -> Any:
     try:
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return "base64:" + base64.b64encode(bytes(value)[:MAX_TEXT_BYTES]).decode()
+            return _counted("base64:" + base64.b64encode(bytes(value)[:MAX_TEXT_BYTES]).decode(), room)
         if isinstance(value, datetime.datetime):
             utc = value.astimezone(datetime.timezone.utc)
             return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
         if isinstance(value, (datetime.date, datetime.time)):
             return value.isoformat()
         if isinstance(value, enum.Enum):
-            return plain(value.value, depth, within)
+            return plain(value.value, depth, within, room)
         if isinstance(value, (int, float)):
             return plain(float(value) if isinstance(value, float) else int(value), depth, within)
         item = getattr(value, "item", None)  # the numbers of numpy
@@ -94,7 +111,7 @@ def _plain_object(value: Any, depth: int, within: Tuple[int, ...]) -> Any:
             return plain(item(), MAX_DEPTH, within)
     except Exception:
         return "<unprintable>"
-    return clean_text(value)
+    return _counted(clean_text(value), room)
 
 
 def to_json(value: Any) -> bytes:

@@ -12,10 +12,9 @@ from ._ids import NOWHERE, TRACE_ID, Place, new_id, parse_traceparent
 from ._link import Link, wait
 from ._msgpack import to_msgpack
 from ._settings import Settings, rank_of, read_settings, resolve
-from ._values import MAX_KEYS, clean_text, plain, to_json
+from ._values import MAX_KEYS, MAX_RECORD_BYTES, clean_text, plain, to_json
 
 VERSION = "0.1.0"
-MAX_RECORD_BYTES = 65_536
 MAX_CONTEXT_KEYS = 64
 MAX_OPEN_SPANS = 1024
 WARN = 4

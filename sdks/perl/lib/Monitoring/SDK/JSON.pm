@@ -16,6 +16,7 @@ BEGIN {
     else                          { require Scalar::Util; Scalar::Util->import(qw(blessed refaddr weaken)) }
 }
 
+sub MAX_BYTES ()      {65_536}                   # of a record
 sub MAX_TEXT_BYTES () {8192}
 sub MAX_KEYS ()       {128}
 sub MAX_ITEMS ()      {256}
@@ -28,13 +29,17 @@ my $UTF8   = '[\xC2-\xDF][\x80-\xBF]|(?:\xE0[\xA0-\xBF]|[\xE1-\xEC\xEE\xEF][\x80
 my $IS_NUMBER = defined &builtin::created_as_number ? \&builtin::created_as_number : sub { $_[0] eq 0 + $_[0] };
 my $IS_BOOL   = defined &builtin::is_bool           ? \&builtin::is_bool           : sub {0};
 
+# How many bytes the value that is encoded may still take, counted as no more than it does take: one that is cut off for
+# them, as what is shared may be, makes no record.
+our $ROOM = MAX_BYTES;
+
 # A scalar as a string, undef as null; cut at 8 KiB. Bytes are taken as UTF-8 if they hold any well-formed sequence
 # of it, else as Latin-1. What still is not UTF-8 becomes U+FFFD.
 sub json_text {
     my $text = $_[0] // return 'null';
     $text = eval {"$text"} // '<unprintable>' if ref $text;
     utf8::encode($text) unless utf8::valid($text);
-    return qq("$text") unless length $text > MAX_TEXT_BYTES || $text =~ /[^ !#-\[\]-~]/;
+    unless (length $text > MAX_TEXT_BYTES || $text =~ /[^ !#-\[\]-~]/) { $ROOM -= length $text; return qq("$text") }
     $text = substr $text, 0, MAX_TEXT_BYTES + 1;
     utf8::encode($text) if utf8::is_utf8($text) || $text =~ /[\x80-\xFF]/ && $text !~ /$UTF8/;
     if (length $text > MAX_TEXT_BYTES) {
@@ -44,6 +49,7 @@ sub json_text {
     }
     $text =~ s{((?:[\x00-\x7F]++|$UTF8)++)|[\xC0-\xFF][\x80-\xBF]*|.}{$1 // "\xEF\xBF\xBD"}ge if $text =~ /[\x80-\xFF]/;
     $text =~ s/(["\\\x00-\x1F])/$ESCAPE{$1}/g;
+    $ROOM -= length $text;
     return qq("$text");
 }
 
@@ -65,11 +71,14 @@ sub json_value {
     return $$value if $kind eq __PACKAGE__;
     return '"<cyclic>"' if grep { refaddr $_ == refaddr $value } @outer;
     return '"<depth>"'  if @outer >= MAX_DEPTH;
+    local $ROOM = MAX_BYTES unless @outer;
+    return '"<large>"' if $ROOM <= 0;
     push @outer, $value;
     return '{' . join(',', map { json_text($_) . ':' . json_value($value->{$_}, @outer) } _keys($value)) . '}'
         if $kind eq 'HASH';
     return _object($value, @outer) if $kind ne 'ARRAY';
     my $last = @$value > MAX_ITEMS ? MAX_ITEMS - 1 : $#$value;
+    $ROOM -= 2 * ($last + 1);    # an item and what follows it
     return '[' . join(',', map { json_value($value->[$_], @outer) } 0 .. $last) . ']';
 }
 
