@@ -216,7 +216,11 @@ describe('clients', () => {
 
   test('an address beyond loopback runs, with a warning in the log and on /readyz', async () => {
     const sidecar = await startSidecar({ yaml: `${ONE_FILE}\ntcp: { host: 0.0.0.0 }\n` });
-    expect(sidecar.hasLogged('warn', 'takes records from everybody who can reach this host')).toBe(true);
+    await until(
+      () => sidecar.hasLogged('warn', 'takes records from everybody who can reach this host'),
+      'it is logged',
+      sidecar.stderr,
+    );
     const { ready, warnings } = await sidecar.get('/readyz');
     expect([ready, warnings]).toEqual([true, [`everyone who reaches ${sidecar.listening.tcp} may send`]]);
     expect(sidecar.listening.tcp).toBe(`0.0.0.0:${sidecar.port}`);

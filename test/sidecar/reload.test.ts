@@ -166,7 +166,7 @@ test.each([
   );
   edit(sidecar);
   await until(async () => (await reloads(sidecar, 'rejected')) >= 1, 'it is rejected', sidecar.stderr);
-  expect(sidecar.hasLogged('error', why)).toBe(true);
+  await until(() => sidecar.hasLogged('error', why), 'it is logged', sidecar.stderr);
   await send(sidecar.port, line(0));
   await until(() => linesBelow(out(sidecar)).length === 1, 'the rules in force go on');
   expect(await sidecar.stop()).toBe(0);

@@ -85,7 +85,7 @@ test('SIGTERM with 100,000 messages in memory and a dead backend: nothing is los
   await sendNumbers(first, 0, 100_000);
   expect(segmentsOf(first)).toEqual([]);
   expect(await first.stop()).toBe(0);
-  expect(first.hasLogged('info', 'nothing was lost')).toBe(true);
+  await until(() => first.hasLogged('info', 'nothing was lost'), 'it is logged', first.stderr);
   expect(segmentsOf(first).length).toBeGreaterThan(0);
 
   mount({ folder });
@@ -124,7 +124,7 @@ test('a backend that is down longer than its queue lasts gets everything, in ord
   expect(numbersOf(linesIn(sidecar))).toEqual(count(sent));
   await until(() => segmentsOf(sidecar).length === 0, 'the spool is empty');
   expect(wrong.filter((missing) => missing !== 0)).toEqual([]);
-  expect(sidecar.hasLogged('info', 'The spool is empty again')).toBe(true);
+  await until(() => sidecar.hasLogged('info', 'The spool is empty again'), 'it is logged', sidecar.stderr);
   expect(await sidecar.stop()).toBe(0);
 });
 
@@ -205,7 +205,11 @@ test('the spool of a backend that is not configured any more stays, is shown, an
     'it is shown',
     second.stderr,
   );
-  expect(second.hasLogged('info', 'Found messages of an earlier run')).toBe(true);
+  await until(
+    () => second.hasLogged('info', 'Found messages of an earlier run'),
+    'it is logged',
+    second.stderr,
+  );
   expect(await second.stop()).toBe(0);
 
   mount({ folder });
