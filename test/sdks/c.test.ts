@@ -1,6 +1,4 @@
 // The C SDK: its own tests, plain, under sanitizers and valgrind; its installation; and its use case with a real sidecar.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { PROCESS } from '../../sdks/conformance/clauses/process.ts';
@@ -8,6 +6,7 @@ import { SAFETY } from '../../sdks/conformance/clauses/safety.ts';
 import { TOOLS } from '../../sdks/conformance/languages.ts';
 import { run } from '../../sdks/conformance/main.ts';
 import { closeAll, createFolder, ROOT, startSidecar, until, write } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const C = join(ROOT, 'sdks', 'c');
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
@@ -18,18 +17,8 @@ jest.setTimeout(900_000);
 afterEach(closeAll);
 
 /** Runs a program to its end; rejects with what it said unless it exits with 0. */
-async function runs(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, args, { cwd: C, env: { ...process.env, ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-  return said;
-}
+const runs = (program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  outputOf(program, args, C, env);
 
 /** Builds the SDK's tests and examples in a new folder. */
 async function build(...options: readonly string[]): Promise<string> {

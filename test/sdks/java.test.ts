@@ -1,11 +1,10 @@
 // The Java SDK: what Maven makes of it, its own tests and the appender's among that; and its jar with a real sidecar.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { closeAll, createFolder, linesOf, ONE_FILE, ROOT, startSidecar, until, write } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
 const testMaven = absent.includes('mvn') || absent.includes('javac') ? test.skip : test;
@@ -14,18 +13,12 @@ jest.setTimeout(900_000);
 afterEach(closeAll);
 
 /** Runs a program to its end; rejects with what it said unless it exits with 0. */
-async function runs(cwd: string, program: string, args: readonly string[], env = {}) {
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-  return stripVTControlCharacters(said);
-}
+const runs = async (
+  cwd: string,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) => stripVTControlCharacters(await outputOf(program, args, cwd, env));
 
 /** How many tests a module's reports tell of, and how many of them were skipped. */
 function testsOf(module: string) {

@@ -1,11 +1,10 @@
 // All SDKs together: a trace goes through programs of every language.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { closeAll, linesOf, ONE_FILE, ROOT, runToEnd, startSidecar, until, write } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const SDKS = join(ROOT, 'sdks');
 const folder = mkdtempSync(join(tmpdir(), 'sidecar-languages-'));
@@ -28,17 +27,8 @@ const ENV = {
 };
 
 /** Runs a program to its end; rejects with what it said unless it exits with 0. */
-async function runs(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...ENV, ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-}
+const runs = (program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  outputOf(program, args, folder, { ...ENV, ...env });
 
 const NODE_SDK = JSON.stringify(join(SDKS, 'typescript', 'dist', 'esm', 'index.js'));
 

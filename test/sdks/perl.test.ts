@@ -1,6 +1,4 @@
 // The Perl SDK: its own tests, and the brief's use case with its programs and a real sidecar.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
@@ -14,6 +12,7 @@ import {
   until,
   write,
 } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const PERL = join(ROOT, 'sdks', 'perl');
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
@@ -24,18 +23,8 @@ jest.setTimeout(900_000);
 afterEach(closeAll);
 
 /** Runs a program in the SDK's folder to its end; rejects with what it said unless it exits with 0. */
-async function runs(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, args, { cwd: PERL, env: { ...process.env, ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-  return said;
-}
+const runs = (program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  outputOf(program, args, PERL, env);
 
 testWith('perl', 'prove')('its own tests pass', async () => {
   expect(await runs('prove', ['-l', 't'])).toContain('Result: PASS');

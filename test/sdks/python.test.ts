@@ -1,9 +1,8 @@
 // The Python SDK: its own tests, its installation, and programs with a real sidecar.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { closeAll, createFolder, linesOf, ONE_FILE, ROOT, startSidecar, until } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const SDK = join(ROOT, 'sdks', 'python');
 const absent = (process.env.SIDECAR_TEST_WITHOUT ?? '').split(',');
@@ -13,21 +12,8 @@ jest.setTimeout(600_000);
 afterEach(closeAll);
 
 /** Runs a program to its end; rejects with what it said unless it exits with 0. */
-async function runs(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(program, args, {
-    cwd: SDK,
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env },
-  });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-  return said;
-}
+const runs = (program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  outputOf(program, args, SDK, { PYTHONDONTWRITEBYTECODE: '1', ...env });
 
 testPython('its own tests pass', async () => {
   expect(await runs('python3', ['-W', 'ignore', '-m', 'unittest', 'discover', '-s', 'tests'])).toContain(

@@ -1,10 +1,9 @@
 // The TypeScript SDK: its own tests, the package as users get it, and programs with a real sidecar.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { closeAll, createFolder, linesOf, ONE_FILE, ROOT, startSidecar, until, write } from '../processes.ts';
+import { outputOf } from './programs.ts';
 
 const SDK = join(ROOT, 'sdks', 'typescript');
 
@@ -12,23 +11,12 @@ jest.setTimeout(600_000);
 afterEach(closeAll);
 
 /** Runs a program to its end; rejects with what it said unless it exits with 0. */
-async function runs(
+const runs = (
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd = SDK,
-) {
-  const child = spawn(program, args, { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env } });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}\n${said}`);
-  return said;
-}
+) => outputOf(program, args, cwd, { NODE_OPTIONS: '', ...env });
 
 beforeAll(async () => {
   await runs('node', ['build.js']);
