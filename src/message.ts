@@ -9,7 +9,7 @@ import {
   reopenLine,
   startLine,
 } from './arena.ts';
-import { NO_TICKET } from './numbers.ts';
+import { NO_TICKET } from './scanned.ts';
 
 /** Parsed JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -47,7 +47,7 @@ export interface Message {
   start: number;
   /** @internal The sender's record, parsed once somebody asked; `recordOf` fills it in. */
   parsed: JsonObject | undefined;
-  /** @internal Of its `numbers`, while nothing else is scanned. */
+  /** @internal Of what was `scanned`, while nothing else is. */
   readonly ticket: number;
   /** @internal Its copy that no batch moves, once somebody asked; `ownCopyOf` fills it in. */
   ownCopy: Message | undefined;

@@ -1,6 +1,6 @@
 import { members } from '../members.ts';
 import { type Message, sentTextOf } from '../message.ts';
-import { NO_TICKET, numbers } from '../numbers.ts';
+import { scanned } from '../scanned.ts';
 import { measuresOf } from './measures.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
 import { createValueLog } from './value-log.ts';
@@ -165,7 +165,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     );
     if (series === undefined) return;
     if (shapes.size === MAX_SHAPES) shapes = new Map();
-    shapes.set(numbers.hash, { check: numbers.check, series, values: each.length });
+    shapes.set(scanned.hash, { check: scanned.check, series, values: each.length });
   };
   const addRead = (shape: Shape, message: Message) => {
     if (!isInTime(message)) {
@@ -174,14 +174,12 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     }
     for (let at = 0; at < shape.series.length; at++) {
       const number = shape.series[at] as number;
-      if (number !== NONE) put(number, numbers.values[at] as number);
+      if (number !== NONE) put(number, scanned.values[at] as number);
     }
   };
-  const addMeasured = (message: Message) => {
-    const { ticket } = message;
-    const isRead = ticket !== NO_TICKET && ticket === numbers.ticket;
-    const shape = isRead ? shapes.get(numbers.hash) : undefined;
-    if (shape?.check === numbers.check) addRead(shape, message);
+  const addMeasured = (message: Message, isRead: boolean) => {
+    const shape = isRead ? shapes.get(scanned.hash) : undefined;
+    if (shape?.check === scanned.check) addRead(shape, message);
     else addParsed(message, isRead);
   };
   const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
@@ -213,10 +211,11 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
 
   return {
     add(message) {
-      const { type } = message;
       if (!options.enabled) return;
-      if (message.ticket !== NO_TICKET || type === 'metric' || type === 'resource' || type === 'progress')
-        addMeasured(message);
+      const { type } = message;
+      const isRead = message.ticket === scanned.ticket && scanned.isMeasured;
+      if (isRead || type === 'metric' || type === 'resource' || type === 'progress')
+        addMeasured(message, isRead);
     },
     closeDue(nowMs) {
       const { windowMs, graceMs } = options;

@@ -3,15 +3,14 @@ import { etaOf, pointsOf } from './eta.ts';
 import { addInterval, type Interval, lengthMs, subtract } from './intervals.ts';
 import { skewedSpans } from './spans.ts';
 import { type AbsentSince, latestProgress, OVER, stateOf } from './state.ts';
-import { copyPart, fold, isFailure, type Part, type Story, spanInterval } from './story.ts';
+import { copySums, fold, isFailure, type Part, type Story, spanInterval } from './story.ts';
 import type { ServiceView, StorySummary, StoryWarning, TimelineEntry } from './view.ts';
 
 /** A story summed up per service, the messages that are still kept in full included. */
 export function partsOf(story: Story): readonly Part[] {
-  const parts = new Map([...story.parts].map(([source, part]) => [source, copyPart(part)]));
-  const sums = { parts, knownSpans: story.knownSpans };
+  const sums = copySums(story);
   for (const message of story.messages) fold(sums, message);
-  return [...sums.parts.values()].sort((a, b) => startOf(a) - startOf(b));
+  return [...sums.parts].sort((a, b) => startOf(a) - startOf(b));
 }
 
 /** What a job's and a trace's summary have in common. `nowMs` tells a silent story from a lively one. */

@@ -1,6 +1,7 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { linkMessage, type Message } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
+import { scanned } from '../scanned.ts';
 import { createStory, fold, foldEnvelope, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
@@ -47,32 +48,58 @@ const FOLDED_PER_SECOND = 10_000;
 /** Messages that are kept, and no more looked at, in a second after a flood: what is kept longer tells more. */
 const KEPT_IN_FLOOD = 500;
 
-/** The story of `id`, made if need be; for '', that of `linked`, if there is one. Used now in either case. */
-function storyOf(
-  stories: RecentMap<Story>,
-  id: string,
-  linked: Story | undefined,
-  nowMs: number,
-): Story | undefined {
-  let story = linked !== undefined && (id === '' || id === linked.id) ? linked : undefined;
-  if (story === undefined && id === '') return undefined;
-  const wanted = story?.id ?? id;
-  if (story === undefined || !stories.touch(wanted, story)) story = stories.get(wanted);
-  if (story === undefined) {
-    story = createStory(wanted, nowMs);
-    stories.set(wanted, story);
+/** The stories of jobs, or of traces. */
+interface Stories extends RecentMap<Story> {
+  /** By slot of the scan's table of their ids: the one that was found there last, most often the one that is wanted. */
+  readonly bySlot: (Story | undefined)[];
+}
+
+/** Not a slot. */
+const NO_SLOT = -1;
+
+const createStories = (max: number, onForget: (story: Story) => void): Stories => ({
+  ...createRecentMap(max, onForget),
+  bySlot: [],
+});
+
+/** The story of `id`, made if need be. Used now. */
+function storyOf(stories: Stories, id: string, slot: number, nowMs: number): Story {
+  let story = slot === NO_SLOT ? undefined : stories.bySlot[slot];
+  if (story === undefined || story.id !== id || !stories.touch(id, story)) {
+    story = stories.get(id);
+    if (story === undefined) {
+      story = createStory(id, nowMs);
+      stories.set(id, story);
+    }
+    if (slot !== NO_SLOT) stories.bySlot[slot] = story;
   }
+  return usedAt(story, nowMs);
+}
+
+/** The story that is linked, made anew if it was forgotten. Used now. */
+function linkedOf(stories: Stories, story: Story | undefined, nowMs: number): Story | undefined {
+  if (story === undefined) return undefined;
+  return stories.touch(story.id, story) ? usedAt(story, nowMs) : storyOf(stories, story.id, NO_SLOT, nowMs);
+}
+
+function usedAt(story: Story, nowMs: number): Story {
   // What earlier runs received may come after what is received now.
   if (nowMs > story.lastMs) story.lastMs = nowMs;
   return story;
 }
 
-function link(story: Story, other: Story): void {
-  if (other === story.linked) return;
-  story.linked = other;
-  if (story.links.length < MAX_LINKS && !story.links.includes(other.id)) {
-    story.links = [...story.links, other.id];
+/** Notes that both occurred together. That a trace has a job as its last says that the job names it already. */
+function link(job: Story, trace: Story): void {
+  if (trace.linked !== job) {
+    addLink(job, trace.id);
+    addLink(trace, job.id);
+    trace.linked = job;
   }
+  if (job.linked !== trace) job.linked = trace;
+}
+
+function addLink(story: Story, id: string): void {
+  if (story.links.length < MAX_LINKS && !story.links.includes(id)) story.links = [...story.links, id];
 }
 
 /** Names in a message what was found for it. */
@@ -109,13 +136,14 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     bytes -= story.knownSpans * SPAN_BYTES;
     // It may still be linked from another.
     story.messages = [];
-    story.parts = new Map();
+    story.parts = [];
+    story.partsBySource = undefined;
     story.knownSpans = 0;
     story.linked = undefined;
     evicted++;
   };
-  const jobs = createRecentMap(limits.maxTraces, evict);
-  const traces = createRecentMap(limits.maxTraces, evict);
+  const jobs = createStories(limits.maxTraces, evict);
+  const traces = createStories(limits.maxTraces, evict);
 
   const foldInto = (story: Story, message: Message) => {
     const before = story.knownSpans;
@@ -193,12 +221,17 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     add: (message) => {
       const { jobId, traceId, receivedMs } = message;
       if (jobId === '' && traceId === '') return;
-      const byName = jobId === '' ? undefined : storyOf(jobs, jobId, undefined, receivedMs);
-      const trace = storyOf(traces, traceId, byName?.linked, receivedMs);
-      const job = byName ?? storyOf(jobs, '', trace?.linked, receivedMs);
+      const isScanned = message.ticket === scanned.ticket;
+      const jobSlot = isScanned ? scanned.jobSlot : NO_SLOT;
+      const traceSlot = isScanned ? scanned.traceSlot : NO_SLOT;
+      const byName = jobId === '' ? undefined : storyOf(jobs, jobId, jobSlot, receivedMs);
+      const trace =
+        traceId === ''
+          ? linkedOf(traces, byName?.linked, receivedMs)
+          : storyOf(traces, traceId, traceSlot, receivedMs);
+      const job = byName ?? linkedOf(jobs, trace?.linked, receivedMs);
       if (job !== undefined && trace !== undefined) {
         link(job, trace);
-        link(trace, job);
         name(message, job, trace);
       }
       const nth = countIn(receivedMs);

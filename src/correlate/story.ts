@@ -57,8 +57,10 @@ export interface Progress {
 
 /** What messages are summed up in. */
 export interface Sums {
-  /** By source. */
-  parts: ReadonlyMap<string, Part>;
+  /** One a source, in no order. */
+  parts: readonly Part[];
+  /** Once there are more than a few. */
+  partsBySource: Map<string, Part> | undefined;
   /** Spans that the parts remember by id, in all. */
   knownSpans: number;
 }
@@ -82,7 +84,7 @@ export interface Story extends Aged, Sums {
   lastMs: number;
 }
 
-const NO_PARTS: ReadonlyMap<string, Part> = new Map();
+const NO_PARTS: readonly Part[] = [];
 const NO_SPANS: ReadonlyMap<string, SpanRecord> = new Map();
 const NO_TEXTS: readonly string[] = [];
 
@@ -96,6 +98,7 @@ export function createStory(id: string, nowMs: number): Story {
     folded: 0,
     approximate: false,
     parts: NO_PARTS,
+    partsBySource: undefined,
     knownSpans: 0,
     links: NO_TEXTS,
     linked: undefined,
@@ -111,6 +114,8 @@ const MAX_SPANS = 16_384;
 /** What one of them takes in memory, about. */
 export const SPAN_BYTES = 400;
 const MAX_PARTS = 256;
+/** So many are looked through, one by one. */
+const FEW_PARTS = 8;
 const MAX_POINTS = 200;
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
@@ -143,9 +148,22 @@ export const isFailure = (message: Message) =>
 /** A map to add to. */
 const own = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map() : (map as Map<K, V>));
 
+function findPart({ parts, partsBySource }: Sums, source: string): Part | undefined {
+  if (partsBySource !== undefined) return partsBySource.get(source);
+  for (const part of parts) if (part.source === source) return part;
+  return undefined;
+}
+
+function addPart(sums: Sums, part: Part): void {
+  sums.parts = [...sums.parts, part];
+  if (sums.partsBySource !== undefined) sums.partsBySource.set(part.source, part);
+  else if (sums.parts.length > FEW_PARTS)
+    sums.partsBySource = new Map(sums.parts.map((one) => [one.source, one]));
+}
+
 function partOf(sums: Sums, message: Message): Part | undefined {
-  const found = sums.parts.get(message.source);
-  if (found !== undefined || sums.parts.size >= MAX_PARTS) return found;
+  const found = findPart(sums, message.source);
+  if (found !== undefined || sums.parts.length >= MAX_PARTS) return found;
   const part: Part = {
     source: message.source,
     firstMs: message.timeMs,
@@ -161,7 +179,7 @@ function partOf(sums: Sums, message: Message): Part | undefined {
     isClamped: false,
     parentJob: '',
   };
-  sums.parts = own(sums.parts).set(message.source, part);
+  addPart(sums, part);
   return part;
 }
 
@@ -242,4 +260,8 @@ export function addPoint(points: readonly Point[], added: Point): readonly Point
 }
 
 /** A copy that can be added to without changing the original. */
-export const copyPart = (part: Part): Part => ({ ...part, spansById: new Map(part.spansById) });
+export function copySums({ parts, knownSpans }: Sums): Sums {
+  const copy: Sums = { parts: NO_PARTS, partsBySource: undefined, knownSpans };
+  for (const part of parts) addPart(copy, { ...part, spansById: new Map(part.spansById) });
+  return copy;
+}

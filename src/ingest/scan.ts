@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arenaBuffer, placeInput } from '../arena.ts';
 import { severityOf } from '../message.ts';
-import { NO_TICKET, nextTicket, numbers } from '../numbers.ts';
+import { nextTicket, scanned } from '../scanned.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
@@ -70,7 +70,7 @@ const MOST_MEMBERS = 16;
 
 /**
  * Shared by readers that ask whether it still `has` theirs, after they were interrupted. While `isMeasured`, the
- * `numbers` of metrics, resource use and progress are read, too.
+ * numbers of metrics, resource use and progress are read, too.
  */
 export function createScan(isMeasured: () => boolean = () => false): Scan {
   const program = instantiate();
@@ -124,14 +124,23 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   };
   const spanIdOf = (at: number) => memory.toString('latin1', input + at, input + at + SPAN_ID_LENGTH);
   const isAbsent = (result: number) => results[result] === none;
-  /** Hands on the numbers that were read; their ticket, if there are any. */
+  /** Of a slot, or the complement of one that has a new value. */
+  const slotOf = (result: number) => {
+    const slot = results[result] as number;
+    return slot >= 0 ? slot : ~slot;
+  };
+  /** Hands on what else was read; its ticket. */
   const ticket = () => {
+    scanned.traceSlot = slotOf(TRACE);
+    scanned.jobSlot = slotOf(JOB);
     const count = measured[2] as number;
-    if (count < 0) return NO_TICKET;
-    numbers.hash = measured[0] as number;
-    numbers.check = measured[1] as number;
-    numbers.count = count;
-    numbers.values = members;
+    scanned.isMeasured = count >= 0;
+    if (count >= 0) {
+      scanned.hash = measured[0] as number;
+      scanned.check = measured[1] as number;
+      scanned.count = count;
+      scanned.values = members;
+    }
     return nextTicket();
   };
   let wasMeasured = false;

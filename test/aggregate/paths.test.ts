@@ -1,14 +1,10 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { of, Subject } from 'rxjs';
 import { type AggregationOptions, createAggregation } from '../../src/aggregate/aggregation.ts';
-import { NO_COUNTERS } from '../../src/context.ts';
-import { decode } from '../../src/ingest/detect.ts';
-import { normalise } from '../../src/ingest/normalise.ts';
 import { createScan } from '../../src/ingest/scan.ts';
 import type { Message } from '../../src/message.ts';
-import { numbers } from '../../src/numbers.ts';
-import { createRecording, OPTIONS as DECODING, MUTE } from '../ingest/harness.ts';
+import { scanned } from '../../src/scanned.ts';
+import { showLines } from '../ingest/lines.ts';
 
 const OPTIONS: AggregationOptions = {
   enabled: true,
@@ -18,27 +14,10 @@ const OPTIONS: AggregationOptions = {
   emit: false,
 };
 
-/** Shows the messages that lines make, the numbers read by the scan on the way or not. */
-function scanAll(lines: readonly string[], isMeasured: boolean, show: (message: Message) => void) {
-  const { context: recording } = createRecording();
-  const context = { ...recording, counters: NO_COUNTERS };
-  const chunk$ = new Subject<Buffer>();
-  const connection = { id: 1, remote: 'test', chunk$, clockMs: () => 0, ...MUTE, refuse: () => {} };
-  decode(
-    () => DECODING,
-    context,
-    undefined,
-    () => isMeasured,
-  )(connection)
-    .pipe(normalise(of({ host: '', tags: {} }), context))
-    .subscribe(show);
-  chunk$.next(Buffer.from(lines.map((line) => `${line}\n`).join('')));
-}
-
 /** The sums of all series that they make. */
 function seriesOf(lines: readonly string[], isMeasured: boolean) {
   const aggregation = createAggregation(OPTIONS);
-  scanAll(lines, isMeasured, aggregation.add);
+  showLines(lines, isMeasured, aggregation.add);
   const series = [...aggregation.series()].map(({ source, name, tags, unit, kind, count, sum, last }) => ({
     ...{ source, name, tags, unit, kind, count, sum, last },
   }));
@@ -120,7 +99,7 @@ test('of a record that comes too late each value is', () => {
 test('a series that was forgotten begins anew', () => {
   const aggregation = createAggregation(OPTIONS);
   const add = (name: string, value: number) =>
-    scanAll([lineOf('metric', `{"name":"${name}","value":${value}}`)], true, aggregation.add);
+    showLines([lineOf('metric', `{"name":"${name}","value":${value}}`)], true, aggregation.add);
   add('a', 1);
   add('b', 2);
   aggregation.closeDue(Date.now() + 3 * 86_400_000);
@@ -130,12 +109,12 @@ test('a series that was forgotten begins anew', () => {
 });
 
 test('the numbers of the record that was scanned last are not taken for those of one before it', () => {
-  const scanned: Message[] = [];
+  const messages: Message[] = [];
   const lines = [1, 2].map((value) => lineOf('metric', `{"name":"n","value":${value}}`));
   const aggregation = createAggregation(OPTIONS);
-  scanAll(lines, true, (message) => scanned.push(message));
+  showLines(lines, true, (message) => messages.push(message));
   // The second of these is known by its shape, if it were its own.
-  for (const message of [...scanned.toReversed(), ...scanned]) aggregation.add(message);
+  for (const message of [...messages.toReversed(), ...messages]) aggregation.add(message);
   expect([...aggregation.series()]).toMatchObject([{ count: 4, sum: 6 }]);
 });
 
@@ -148,9 +127,9 @@ test('records whose hashes are half the same are told apart', () => {
       const bytes = Buffer.from(`${line}\n`);
       scan.load(bytes, 0);
       scan.read(0, bytes.length);
-      const other = known.get(numbers.hash);
+      const other = known.get(scanned.hash);
       if (other !== undefined) return [other, line];
-      known.set(numbers.hash, line);
+      known.set(scanned.hash, line);
     }
   };
   expect(agreed(pair()).series).toHaveLength(2);

@@ -1,19 +1,21 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  copyPart,
+  copySums,
+  createStory,
   fold,
   foldEnvelope,
   isFailure,
-  type Part,
   spanInterval,
 } from '../../src/correlate/story.ts';
 import { event, record, START_MS, span } from './records.ts';
 
-const partOf = (...messages: Parameters<typeof fold>[1][]) => {
-  const sums = { parts: new Map<string, Part>(), knownSpans: 0 };
+const sumsOf = (...messages: Parameters<typeof fold>[1][]) => {
+  const sums = createStory('j', START_MS);
   for (const message of messages) fold(sums, message);
-  return sums.parts.get('a')!;
+  return sums;
 };
+const partOf = (...messages: Parameters<typeof fold>[1][]) =>
+  sumsOf(...messages).parts.find(({ source }) => source === 'a')!;
 
 describe('folding', () => {
   test('sums up times, counts and what was said', () => {
@@ -43,20 +45,38 @@ describe('folding', () => {
 
   test('of the envelope alone does not look into the data', () => {
     const message = event(0, 'a', 'x', 'fatal');
-    const sums = { parts: new Map<string, Part>(), knownSpans: 0 };
+    const sums = sumsOf();
     foldEnvelope(sums, message);
     expect(message.parsed).toBeUndefined();
-    expect(sums.parts.get('a')).toMatchObject({ messages: 1, errors: 1, texts: [] });
+    expect(sums.parts[0]).toMatchObject({ messages: 1, errors: 1, texts: [] });
   });
 
   test('into a copy leaves the original alone', () => {
-    const part = partOf(span(5, 'a', 5, { id: 's' }), event(5, 'a', 'x'));
-    const copy = copyPart(part);
-    const sums = { parts: new Map([['a', copy]]), knownSpans: 1 };
-    fold(sums, span(50, 'a', 5, { id: 't' }));
-    fold(sums, event(50, 'a', 'y'));
+    const sums = sumsOf(span(5, 'a', 5, { id: 's' }), event(5, 'a', 'x'));
+    const copy = copySums(sums);
+    for (const message of [span(50, 'a', 5, { id: 't' }), event(50, 'a', 'y'), event(50, 'b', 'z')])
+      fold(copy, message);
+    expect(copy.parts.map(({ source, messages }) => [source, messages])).toEqual([
+      ['a', 4],
+      ['b', 1],
+    ]);
+    const [part, ...others] = sums.parts;
+    expect(others).toEqual([]);
     expect(part).toMatchObject({ messages: 2, texts: ['x'], lastMs: START_MS + 5, spans: 1 });
-    expect([part.spansById.size, part.intervals.length]).toEqual([1, 1]);
+    expect([part?.spansById.size, part?.intervals.length]).toEqual([1, 1]);
+  });
+
+  test('sums up 256 services, each once, and those of a copy', () => {
+    const names = Array.from({ length: 300 }, (_, n) => `s${n}`);
+    const messages = [...names, ...names].map((source) => event(1, source, 'x'));
+    const sums = sumsOf(...messages);
+    fold(copySums(sums), event(2, 's7', 'y'));
+    const copy = copySums(sums);
+    fold(copy, event(2, 's7', 'y'));
+    expect(sums.parts.map(({ source, messages }) => [source, messages])).toEqual(
+      names.slice(0, 256).map((name) => [name, 2]),
+    );
+    expect(copy.parts.find(({ source }) => source === 's7')?.messages).toBe(3);
   });
 });
 

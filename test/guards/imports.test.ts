@@ -13,10 +13,10 @@ const CORE = [
   'src/message.ts',
   'src/message-text.ts',
   'src/restored.ts',
+  'src/scanned.ts',
   'src/batch.ts',
   'src/context.ts',
   'src/members.ts',
-  'src/numbers.ts',
   'src/visible.ts',
 ];
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createScan } from '../../src/ingest/scan.ts';
 import type { JsonObject } from '../../src/message.ts';
-import { numbers } from '../../src/numbers.ts';
+import { scanned } from '../../src/scanned.ts';
 
 const scan = createScan(() => true);
 const unmeasured = createScan();
@@ -17,8 +17,8 @@ function readLine(line: string, by = scan) {
   by.load(bytes, NOW_MS);
   const record = by.read(0, bytes.length);
   expect(record).toBeDefined();
-  if (record?.ticket !== numbers.ticket) return undefined;
-  return { values: [...numbers.values.subarray(0, numbers.count)], hash: [numbers.hash, numbers.check] };
+  if (record?.ticket !== scanned.ticket || !scanned.isMeasured) return undefined;
+  return { values: [...scanned.values.subarray(0, scanned.count)], hash: [scanned.hash, scanned.check] };
 }
 const read = (data: string) => readLine(lineOf(data))?.values;
 const hashOf = (data: string) => readLine(lineOf(data))?.hash;

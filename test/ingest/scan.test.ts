@@ -16,6 +16,7 @@ const plain = (record: Canonical) => ({
   from: 0,
   to: 0,
   value: undefined,
+  ticket: undefined,
 });
 
 /** What the slow path makes of a line; `undefined` where it refuses or has to change something. */

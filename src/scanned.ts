@@ -1,0 +1,30 @@
+/**
+ * What the record that was scanned last has beside its fields. There is one, so that nothing is made a message: it is a
+ * message's while its `ticket` is the message's.
+ */
+export const scanned = {
+  ticket: 0,
+  /** Where its ids are in the scan's tables: the same id is most often in the same slot. Of an absent one, any number. */
+  traceSlot: 0,
+  jobSlot: 0,
+  /** Whether its numbers were read. */
+  isMeasured: false,
+  /**
+   * Its numbers: those of the members of `data`, in order, and a hash (64 bits, in two halves) of all that tells which
+   * series they are of: source, type, keys, and the texts of `name`, `unit`, `kind`, `per` and tags.
+   */
+  hash: 0,
+  check: 0,
+  values: new Float64Array(0),
+  count: 0,
+};
+
+/** The ticket of messages that were not scanned. */
+export const NO_TICKET = 0;
+const LAST_TICKET = 2 ** 30;
+
+/** Says that all of it is another message's now; whose ticket that is. */
+export function nextTicket(): number {
+  scanned.ticket = scanned.ticket === LAST_TICKET ? 1 : scanned.ticket + 1;
+  return scanned.ticket;
+}
