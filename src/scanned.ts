@@ -19,6 +19,12 @@ export const scanned = {
   count: 0,
 };
 
+/** The scan's largest tables have so many slots. */
+const SLOTS = 8192;
+
+/** For what is known by slot. Whole from the start: an array that is filled here and there becomes a dictionary. */
+export const emptySlots = <V>(): (V | undefined)[] => Array.from({ length: SLOTS }, () => undefined);
+
 /** The ticket of messages that were not scanned. */
 export const NO_TICKET = 0;
 const LAST_TICKET = 2 ** 30;

@@ -3,6 +3,7 @@ import { type Message, sentTextOf } from '../message.ts';
 import { scanned } from '../scanned.ts';
 import { measuresOf } from './measures.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
+import { createShapes, NONE } from './shapes.ts';
 import { createValueLog } from './value-log.ts';
 import { addValue, type Window } from './window.ts';
 
@@ -53,23 +54,11 @@ export interface Aggregation {
   stats(): AggregationStats;
 }
 
-/** What is known of records that look alike: which of their numbers belong to which series. */
-interface Shape {
-  /** The other half of the hash. */
-  readonly check: number;
-  /** By number: that of its series, or `NONE`. */
-  readonly series: readonly number[];
-  /** How many of the numbers are values of a series. */
-  readonly values: number;
-}
-
-const NONE = -1;
 /** The number of the series of all beyond the cap. */
 const OVERFLOW_NUMBER = 0;
 /** Values that are noted before they are put in their windows. */
 const LOG_SIZE = 4096;
-/** Past it all are forgotten, and learnt anew. */
-const MAX_SHAPES = 20_000;
+const MAX_SHAPES = 16_384;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const COARSE_MS = 300_000;
@@ -100,13 +89,11 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   /** Series by their numbers. */
   let list: Series[] = [overflowSeries];
   const log = createValueLog(LOG_SIZE);
-  /** Shapes by half of their hash; only to be faster, and emptied when they are many. */
-  let shapes = new Map<number, Shape>();
+  /** Only to be faster. */
+  const shapes = createShapes(MAX_SHAPES);
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
-  /** The time of the message that is looked at. */
-  let atMs = 0;
   /** The window that was found last. */
   let startMs = Number.NaN;
   let slot = 0;
@@ -130,12 +117,12 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     slot = Math.floor(timeMs / windowMs);
     startMs = slot * windowMs;
   };
-  /** Whether the window of a message's time is still open. */
-  const isInTime = ({ timeMs, receivedMs }: Message): boolean => {
+  /** When the values of a message count; NaN if that window is closed. */
+  const timeOf = ({ timeMs, receivedMs }: Message): number => {
     // A clock that is ahead: its values count now.
-    atMs = timeMs > receivedMs + options.graceMs ? receivedMs : timeMs;
+    const atMs = timeMs > receivedMs + options.graceMs ? receivedMs : timeMs;
     findWindow(atMs);
-    return startMs + options.windowMs + options.graceMs > receivedMs;
+    return startMs + options.windowMs + options.graceMs > receivedMs ? atMs : Number.NaN;
   };
   const addTo = (number: number, value: number, timeMs: number) => {
     const series = list[number] as Series;
@@ -145,8 +132,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   };
   /** Puts all values that were noted in their windows. */
   const settle = () => log.drain(addTo);
-  /** Notes a value at the time that was looked at last. */
-  const put = (number: number, value: number) => {
+  const put = (number: number, value: number, atMs: number) => {
     if (log.isFull()) settle();
     log.add(number, value, atMs);
     if (number === OVERFLOW_NUMBER) overflow++;
@@ -156,30 +142,32 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     const measures = measuresOf(message);
     const each = measures.map((measure) => ({ ...measure, series: seriesOf(message.source, measure) }));
     if (isRead) remember(message, each);
-    if (isInTime(message)) for (const { series, value } of each) put(series.number, value);
-    else late += each.length;
+    const atMs = timeOf(message);
+    if (Number.isNaN(atMs)) late += each.length;
+    else for (const { series, value } of each) put(series.number, value, atMs);
   };
   const remember = (message: Message, each: readonly { key: string; series: Series }[]) => {
     const series = numberKeys(message)?.map(
       (key) => each.find((one) => one.key === key)?.series.number ?? NONE,
     );
-    if (series === undefined) return;
-    if (shapes.size === MAX_SHAPES) shapes = new Map();
-    shapes.set(scanned.hash, { check: scanned.check, series, values: each.length });
+    if (series !== undefined) shapes.learn(scanned.hash, scanned.check, series);
   };
-  const addRead = (shape: Shape, message: Message) => {
-    if (!isInTime(message)) {
-      late += shape.values;
+  const addRead = (shape: number, message: Message) => {
+    const atMs = timeOf(message);
+    if (Number.isNaN(atMs)) {
+      late += shapes.values(shape);
       return;
     }
-    for (let at = 0; at < shape.series.length; at++) {
-      const number = shape.series[at] as number;
-      if (number !== NONE) put(number, scanned.values[at] as number);
+    const { values } = scanned;
+    const length = shapes.length(shape);
+    for (let nth = 0; nth < length; nth++) {
+      const number = shapes.series(shape, nth);
+      if (number !== NONE) put(number, values[nth] as number, atMs);
     }
   };
   const addMeasured = (message: Message, isRead: boolean) => {
-    const shape = isRead ? shapes.get(scanned.hash) : undefined;
-    if (shape?.check === scanned.check) addRead(shape, message);
+    const shape = isRead ? shapes.find(scanned.hash, scanned.check) : NONE;
+    if (shape !== NONE) addRead(shape, message);
     else addParsed(message, isRead);
   };
   const closeIn = (series: Series, isOver: (window: Window) => boolean, closed: Closed[]) => {
@@ -204,7 +192,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       if (open.length === 0 && lastMs < nowMs - DAY_MS) all.delete(key);
     }
     if (all.size === before) return;
-    shapes = new Map();
+    shapes.forgetAll();
     list = [overflowSeries, ...all.values()];
     for (const [number, series] of list.entries()) series.number = number;
   };

@@ -1,7 +1,7 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { linkMessage, type Message } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
-import { scanned } from '../scanned.ts';
+import { emptySlots, scanned } from '../scanned.ts';
 import { createStory, fold, foldEnvelope, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
@@ -59,7 +59,7 @@ const NO_SLOT = -1;
 
 const createStories = (max: number, onForget: (story: Story) => void): Stories => ({
   ...createRecentMap(max, onForget),
-  bySlot: [],
+  bySlot: emptySlots(),
 });
 
 /** The story of `id`, made if need be. Used now. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arenaBuffer, placeInput } from '../arena.ts';
 import { severityOf } from '../message.ts';
-import { nextTicket, scanned } from '../scanned.ts';
+import { emptySlots, nextTicket, scanned } from '../scanned.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
@@ -93,7 +93,7 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
 
   /** What is known of the values in a table: made once each, so that equal ones are the identical string. */
   const valuesOf = <V>(result: number, make: (text: string) => V) => {
-    const values: V[] = [];
+    const values = emptySlots<V>();
     return (): V => {
       const slot = results[result] as number;
       if (slot >= 0) return values[slot] as V;
