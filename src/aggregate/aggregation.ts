@@ -4,8 +4,8 @@ import { scanned } from '../scanned.ts';
 import { measuresOf } from './measures.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
 import { createShapes, NONE } from './shapes.ts';
-import { createValueLog } from './value-log.ts';
-import { addValue, type Window } from './window.ts';
+import { createTally } from './tally.ts';
+import { addRow, type Window } from './window.ts';
 
 /** What is kept of the metrics; durations in milliseconds. */
 export interface AggregationOptions {
@@ -56,8 +56,6 @@ export interface Aggregation {
 
 /** The number of the series of all beyond the cap. */
 const OVERFLOW_NUMBER = 0;
-/** Values that are noted before they are put in their windows. */
-const LOG_SIZE = 4096;
 const MAX_SHAPES = 16_384;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -88,15 +86,13 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   );
   /** Series by their numbers. */
   let list: Series[] = [overflowSeries];
-  const log = createValueLog(LOG_SIZE);
   /** Only to be faster. */
   const shapes = createShapes(MAX_SHAPES);
   let openWindows = 0;
   let late = 0;
   let overflow = 0;
-  /** The window that was found last. */
+  /** Start of the window that was found last. */
   let startMs = Number.NaN;
-  let slot = 0;
 
   const opened = () => {
     openWindows++;
@@ -114,8 +110,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
   const findWindow = (timeMs: number) => {
     const { windowMs } = options;
     if (timeMs >= startMs && timeMs < startMs + windowMs) return;
-    slot = Math.floor(timeMs / windowMs);
-    startMs = slot * windowMs;
+    startMs = Math.floor(timeMs / windowMs) * windowMs;
   };
   /** When the values of a message count; NaN if that window is closed. */
   const timeOf = ({ timeMs, receivedMs }: Message): number => {
@@ -124,17 +119,11 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     findWindow(atMs);
     return startMs + options.windowMs + options.graceMs > receivedMs ? atMs : Number.NaN;
   };
-  const addTo = (number: number, value: number, timeMs: number) => {
-    const series = list[number] as Series;
-    const { newest } = series;
-    findWindow(timeMs);
-    addValue(newest?.slot === slot ? newest : windowOf(series, startMs, slot, opened), value, timeMs);
-  };
-  /** Puts all values that were noted in their windows. */
-  const settle = () => log.drain(addTo);
+  const tally = createTally((number, startMs, row) =>
+    addRow(windowOf(list[number] as Series, startMs, opened), row),
+  );
   const put = (number: number, value: number, atMs: number) => {
-    if (log.isFull()) settle();
-    log.add(number, value, atMs);
+    tally.add(number, value, atMs, startMs);
     if (number === OVERFLOW_NUMBER) overflow++;
   };
   /** Parses the record; remembers the shape of one that the scan read. */
@@ -180,7 +169,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     }
   };
   const closeWhere = (isOver: (window: Window) => boolean) => {
-    settle();
+    tally.settle();
     const closed: Closed[] = [];
     for (const series of all.values()) closeIn(series, isOver, closed);
     closeIn(overflowSeries, isOver, closed);
@@ -211,9 +200,9 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       if (nowMs < Number.POSITIVE_INFINITY) forgetIdle(nowMs);
       return closed;
     },
-    hasOpen: () => openWindows > 0 || !log.isEmpty(),
+    hasOpen: () => openWindows > 0 || !tally.isEmpty(),
     dueMs() {
-      settle();
+      tally.settle();
       if (openWindows === 0) return undefined;
       let firstMs = overflowSeries.open[0]?.startMs ?? Number.POSITIVE_INFINITY;
       for (const { open } of all.values()) firstMs = Math.min(firstMs, open[0]?.startMs ?? firstMs);
@@ -228,7 +217,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
       return closed;
     },
     *series() {
-      settle();
+      tally.settle();
       for (const series of all.values()) {
         sumUpSeries(series);
         yield series;

@@ -86,12 +86,12 @@ export function createHistory({ finePoints, coarseMs, coarsePoints }: Depth): Hi
     coarseMs,
     add(window) {
       fine.add(window);
-      const slot = Math.floor(window.startMs / coarseMs);
-      if (open !== undefined && open.slot !== slot) {
+      const startMs = Math.floor(window.startMs / coarseMs) * coarseMs;
+      if (open !== undefined && open.startMs !== startMs) {
         coarse.add(open);
         open = undefined;
       }
-      open ??= createWindow(slot * coarseMs, slot);
+      open ??= createWindow(startMs);
       mergeWindow(open, window);
     },
   };

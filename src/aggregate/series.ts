@@ -1,6 +1,6 @@
 import { createHistory, type Depth, type History } from './history.ts';
 import type { Measure } from './measures.ts';
-import { createWindow, sumUp, type Window } from './window.ts';
+import { createWindow, type Window } from './window.ts';
 
 /** One metric of one source with one set of tags. */
 export interface Series {
@@ -16,12 +16,10 @@ export interface Series {
   readonly history: History;
   /** Open windows in order of their start; the newest is used most. */
   readonly open: Window[];
-  /** The last of them. */
-  newest: Window | undefined;
   /** Values in finished windows. */
   closedCount: number;
   closedSum: number;
-  /** All values since it began, in finished windows and open ones, once they were summed up. */
+  /** All values since it began, in finished windows and open ones, once it was summed up. */
   count: number;
   sum: number;
   /** The value that is the latest by its time, likewise. */
@@ -48,7 +46,6 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
     kind,
     history: createHistory(depth),
     open: [],
-    newest: undefined,
     closedCount: 0,
     closedSum: 0,
     count: 0,
@@ -59,28 +56,26 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
 }
 
 /** The open window of that start, made in its place if need be; `onOpen` is told of one that is new. */
-export function windowOf(series: Series, startMs: number, slot: number, onOpen: () => void): Window {
+export function windowOf(series: Series, startMs: number, onOpen: () => void): Window {
   const { open } = series;
   let at = open.length;
   while (at > 0) {
     const window = open[at - 1] as Window;
-    if (window.slot === slot) return window;
-    if (window.slot < slot) break;
+    if (window.startMs === startMs) return window;
+    if (window.startMs < startMs) break;
     at--;
   }
-  const added = createWindow(startMs, slot);
+  const added = createWindow(startMs);
   open.splice(at, 0, added);
-  series.newest = open.at(-1);
   onOpen();
   return added;
 }
 
-/** Brings the sums of a series and of its open windows up to date. */
+/** Brings the sums of a series up to date with its open windows. */
 export function sumUpSeries(series: Series): void {
   series.count = series.closedCount;
   series.sum = series.closedSum;
   for (const window of series.open) {
-    sumUp(window);
     series.count += window.count;
     series.sum += window.sum;
     if (window.lastMs < series.lastMs) continue;
@@ -92,7 +87,6 @@ export function sumUpSeries(series: Series): void {
 /** Closes the oldest open window of a series that is summed up. */
 export function closeOldest(series: Series): Window {
   const window = series.open.shift() as Window;
-  series.newest = series.open.at(-1);
   series.closedCount += window.count;
   series.closedSum += window.sum;
   series.history.add(window);

@@ -91,18 +91,19 @@ const NO_TEXTS: readonly string[] = [];
 /** An empty story of a job or a trace. */
 export function createStory(id: string, nowMs: number): Story {
   return {
+    // What each message needs comes first: it is one look at memory.
     id,
-    member: undefined,
     usedIn: UNUSED,
-    messages: [],
-    folded: 0,
-    approximate: false,
-    parts: NO_PARTS,
-    partsBySource: undefined,
-    knownSpans: 0,
-    links: NO_TEXTS,
     linked: undefined,
     lastMs: nowMs,
+    parts: NO_PARTS,
+    partsBySource: undefined,
+    folded: 0,
+    approximate: false,
+    member: undefined,
+    messages: [],
+    knownSpans: 0,
+    links: NO_TEXTS,
   };
 }
 
