@@ -102,6 +102,13 @@ export const DATA: readonly Clause[] = [
       demand(Number(ms) < world.most(5000, 5000), `a list that is shared widely held up a call for ${ms} ms`);
       await until(() => sidecar.records().length > contexts.length, 'the shared list did not arrive');
       equal(sidecar.records().at(-1).data.context, { _truncated: true }, 'a list that is shared widely');
+      // 38,400 bytes in MessagePack: more values than any record of JSON has.
+      const lists = Array.from({ length: 150 }, () => Array.from({ length: 256 }, () => 1));
+      const packed = await world.client(sidecar, {}, { MONITORING_PROTOCOL: 'msgpack' });
+      await packed.call('event', 'info', 'many', { lists });
+      await until(() => sidecar.records().length > contexts.length + 1, 'many values did not arrive');
+      const many = sidecar.records().at(-1).data.context;
+      if (many._truncated !== true) equal(many, { lists }, 'many values');
     },
   },
   {
