@@ -143,9 +143,16 @@ export const DATA: readonly Clause[] = [
         date: new Date(1760956245_000),
         bytes: Buffer.from([0, 255, 16]),
       };
-      const { contexts } = await sent(world, [value]);
+      const { contexts, adapter, sidecar } = await sent(world, [value]);
       const wanted = { ...value, date: '2025-10-20T10:30:45Z', bytes: 'base64:AP8Q' };
       for (const [key, one] of Object.entries(wanted)) equal(contexts[0][key], one, key);
+      for (const level of [null, '', SPECIAL.empty]) await adapter.call('event', level, 'default');
+      await until(() => sidecar.records().length >= 4, 'not all arrived');
+      const levels = sidecar
+        .records()
+        .slice(1)
+        .map(({ data }) => data.level);
+      equal(levels, ['info', 'info', 'info'], 'levels without text');
     },
   },
   {

@@ -122,6 +122,15 @@ class Wire(WithFake):
         self.assertEqual((env["MONITORING_JOB_ID"], env["MONITORING_PORT"]), ("job-9", str(self.fake.port)))
         self.assertNotIn("TRACEPARENT", os.environ)
 
+    def test_a_level_without_text_is_the_default_one(self):
+        class Empty:
+            def __str__(self):
+                return ""
+
+        for level in (None, "", 0, Empty()):
+            self.client.log_event(level, "which")
+        self.assertEqual([record["data"]["level"] for record in self.fake.wait(4)], ["info"] * 4)
+
     def test_before_send_edits_and_drops(self):
         def edit(record):
             if record["data"].get("message") == "secret":
