@@ -250,6 +250,19 @@ class Delivery(unittest.TestCase):
         client.close()
         again.close()
 
+    def test_a_sidecar_that_ends_its_half_gets_no_more_on_it(self):
+        fake = Fake()
+        client = Client("drained", "127.0.0.1", fake.port, quiet=True)
+        client.log_event("info", "before")
+        fake.wait(1)
+        fake.connections[0].shutdown(socket.SHUT_WR)
+        client.log_event("info", "after")
+        self.assertTrue(client.flush(10))
+        self.assertEqual(len(fake.wait(2)), 2)
+        self.assertEqual(client.stats()["connects"], 2)
+        client.close()
+        fake.close()
+
     def test_what_is_not_acknowledged_is_sent_again(self):
         port = free_port()
         def answers(upto):
