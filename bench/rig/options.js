@@ -2,46 +2,68 @@ import { parseArgs } from 'node:util';
 
 /**
  * Reads a script's options; prints the help and exits at `--help`, exits 2 with a reason at anything unknown.
- * `defaults` holds numbers, strings or booleans; an option's kind is its default's. `lines` explains each option.
- * @template {Record<string, number | string | boolean>} T
- * @param {{ usage: string, about: string, defaults: T, lines: Record<keyof T, string> }} spec
+ * `defaults` holds numbers, strings, booleans or lists of strings; an option's kind is its default's. A list is given
+ * as `--name a,b` or by several such options. `lines` explains each option, `choices` names all that a list may hold.
+ * `usage` is the script below `folder`.
+ * @template {Record<string, number | string | boolean | readonly string[]>} T
+ * @param {{
+ *   usage: string,
+ *   folder?: string,
+ *   about: string,
+ *   defaults: T,
+ *   lines: Record<keyof T, string>,
+ *   choices?: { readonly [K in keyof T]?: readonly string[] },
+ * }} spec
  * @param {string[]} [argv]
  * @returns {T}
  */
-export function readOptions({ usage, about, defaults, lines }, argv = process.argv.slice(2)) {
+export function readOptions(spec, argv = process.argv.slice(2)) {
+  const { defaults, choices = {} } = spec;
   const options = Object.fromEntries(
     Object.entries(defaults).map(([name, value]) => [
       toFlag(name),
-      { type: /** @type {'boolean' | 'string'} */ (typeof value === 'boolean' ? 'boolean' : 'string') },
+      {
+        type: /** @type {'boolean' | 'string'} */ (typeof value === 'boolean' ? 'boolean' : 'string'),
+        multiple: Array.isArray(value),
+      },
     ]),
   );
   try {
     const parsed = parseArgs({ args: argv, options: { ...options, help: { type: 'boolean' } } });
-    const values = /** @type {Record<string, string | boolean | undefined>} */ (parsed.values);
-    if (values.help) leave(0, helpText(usage, about, defaults, lines));
-    const read = ([name, value]) => [name, readValue(toFlag(name), values[toFlag(name)], value)];
+    const values = /** @type {Record<string, string | boolean | string[] | undefined>} */ (parsed.values);
+    if (values.help) leave(0, helpText(spec));
+    const read = ([name, value]) => [
+      name,
+      readValue(toFlag(name), values[toFlag(name)], value, choices[name]),
+    ];
     return /** @type {T} */ (Object.fromEntries(Object.entries(defaults).map(read)));
   } catch (error) {
-    return leave(2, `${/** @type {Error} */ (error).message}\nTry --help.`);
+    return leave(2, `${/** @type {Error} */ (error).message} (see --help)`);
   }
 }
 
 const toFlag = (name) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-function readValue(flag, given, fallback) {
+function readValue(flag, given, fallback, choices) {
   if (given === undefined) return fallback;
+  if (Array.isArray(fallback)) {
+    const items = given.flatMap((text) => text.split(','));
+    const unknown = choices === undefined ? undefined : items.find((item) => !choices.includes(item));
+    if (unknown === undefined) return items;
+    throw new Error(`--${flag} takes some of ${choices.join(', ')}, not "${unknown}"`);
+  }
   if (typeof fallback !== 'number') return given;
   const value = Number(given);
   if (given === '' || !(value >= 0)) throw new Error(`--${flag} takes a number from 0, not "${given}"`);
   return value;
 }
 
-function helpText(usage, about, defaults, lines) {
+function helpText({ usage, folder = 'bench', about, defaults, lines }) {
   const rows = Object.entries(defaults).map(([name, value]) => {
-    const shown = value === '' || value === false ? '' : ` (${value})`;
+    const shown = value === '' || value === false || Array.isArray(value) ? '' : ` (${value})`;
     return `  --${toFlag(name).padEnd(18)} ${lines[name]}${shown}`;
   });
-  return [`usage: node bench/${usage} [options]`, '', about, '', ...rows].join('\n');
+  return [`usage: node ${folder}/${usage} [options]`, '', about, '', ...rows].join('\n');
 }
 
 /** @returns {never} */

@@ -2,42 +2,48 @@
 // Runs the clauses of the SDK contract against the SDKs; see README.md.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { createJiti } from 'jiti';
+import { readOptions } from '../../bench/rig/options.js';
 
 const jiti = createJiti(import.meta.url);
+const { CLAUSES } = await jiti.import('./clauses.ts');
 const { run } = await jiti.import('./main.ts');
 const { LANGUAGES, TOOLS } = await jiti.import('./languages.ts');
 const { report } = await jiti.import('./report.ts');
-const { values } = parseArgs({
-  options: {
-    language: { type: 'string', multiple: true, default: [] },
-    clause: { type: 'string', multiple: true, default: [] },
-    under: { type: 'string', multiple: true, default: [] },
-    full: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
+const ids = CLAUSES.map(({ id }) => id);
+const {
+  language,
+  clause: clauses,
+  under,
+  full: isFull,
+  write,
+} = readOptions({
+  folder: 'sdks/conformance',
+  usage: 'run.js',
+  about: 'Holds the SDKs to the clauses of their contract; exits with 1 if one is broken.',
+  defaults: { language: [], clause: [], under: [], full: false, write: false },
+  lines: {
+    language: `some of ${LANGUAGES.join(', ')}; else all`,
+    clause: `some of ${ids[0]} to ${ids.at(-1)}; else all`,
+    under: `C's adapter in some of ${TOOLS.join(', ')}, instead of by itself`,
+    full: 'at full length, one clause at a time, times as the contract has them',
+    write: 'writes REPORT.md, or TOOLS.md, instead of stdout',
   },
+  choices: { language: LANGUAGES, clause: ids, under: TOOLS },
 });
-const split = (texts) => texts.flatMap((text) => text.split(','));
-const languages = LANGUAGES.filter(
-  (one) => values.language.length === 0 || split(values.language).includes(one),
-);
-const under = split(values.under);
-const unknown = under.find((tool) => !TOOLS.includes(tool));
-if (unknown !== undefined) throw new Error(`--under ${unknown}: one of ${TOOLS.join(', ')}`);
-const clauses = split(values.clause);
+const languages = LANGUAGES.filter((one) => language.length === 0 || language.includes(one));
 const results = await run({
   languages,
   clauses,
-  isFull: values.full,
+  isFull,
   under,
-  width: values.full ? 1 : 2,
+  width: isFull ? 1 : 2,
   onVerdict: (clause, column, { outcome, note }) =>
     process.stderr.write(`${clause} ${column}: ${outcome}  ${note}\n`),
 });
-const text = report(results, { languages, under, clauses, isFull: values.full });
+const text = report(results, { languages, under, clauses, isFull });
 const file = under.length === 0 ? 'REPORT.md' : 'TOOLS.md';
-if (values.write) writeFileSync(fileURLToPath(new URL(file, import.meta.url)), text);
+if (write) writeFileSync(fileURLToPath(new URL(file, import.meta.url)), text);
 else process.stdout.write(text);
 const verdicts = Object.values(results).flatMap((row) => Object.values(row));
 process.exitCode = verdicts.some(({ outcome }) => outcome === 'fail') ? 1 : 0;

@@ -1,7 +1,7 @@
 /** The adapters' line format: tokens between spaces, so that no language needs a parser beyond `split`. */
 
 /** What some languages can hold and JSON cannot; an adapter makes its language's own of each. */
-export type Special = 'cyclic' | 'throwing' | 'odd' | 'broken' | 'logging';
+export type Special = 'cyclic' | 'throwing' | 'odd' | 'broken' | 'logging' | 'empty';
 
 /** A value that an adapter builds before it calls its SDK. */
 export type Value =
@@ -32,13 +32,14 @@ class SpecialValue {
   }
 }
 
-/** A map that holds itself · an object whose text cannot be had · something no SDK expects · text with a half of a character · an object that logs while it is read. */
+/** A map that holds itself · an object whose text cannot be had · something no SDK expects · text with a half of a character · an object that logs while it is read · an object whose text is empty. */
 export const SPECIAL: Readonly<Record<Special, SpecialValue>> = {
   cyclic: new SpecialValue('c'),
   throwing: new SpecialValue('!'),
   odd: new SpecialValue('?'),
   broken: new SpecialValue('u'),
   logging: new SpecialValue('@'),
+  empty: new SpecialValue('e'),
 };
 
 /** A list of a hundred times the same list, and so on, four levels deep: 100,000,000 numbers, if written. */

@@ -43,6 +43,7 @@ public final class Adapter {
             throw new IllegalStateException("no text");
         }
     };
+    private static final Object EMPTY = new StringBuilder();
     private static final Object LOGGING = new Object() {
         @Override
         public String toString() {
@@ -97,6 +98,7 @@ public final class Adapter {
             case 'u': return "a\ud800b";
             case '!': return THROWING;
             case '@': return LOGGING;
+            case 'e': return EMPTY;
             case '?': return new Thread();
             case '*': {
                 Object shared = 1;

@@ -7,8 +7,10 @@ as.character.logging <- function(x, ...) {
   mon_event("info", "inner")
   "logged"
 }
+as.character.empty <- function(x, ...) ""
 registerS3method("as.character", "throwing", as.character.throwing)
 registerS3method("as.character", "logging", as.character.logging)
+registerS3method("as.character", "empty", as.character.empty)
 
 percent <- function(text) {
   bytes <- as.character(charToRaw(enc2utf8(as.character(text))))
@@ -50,7 +52,7 @@ value <- function(cursor) {
       cycle
     },
     "*" = Reduce(function(inner, level) rep(list(inner), 100L), 1:4, 1),
-    "!" = structure(list(1), class = "throwing"), "@" = structure("x", class = "logging"),
+    "!" = structure(list(1), class = "throwing"), "@" = structure("x", class = "logging"), e = structure(list(1), class = "empty"),
     "?" = quote(a + b), u = rawToChar(as.raw(c(0x61, 0xed, 0xa0, 0x80, 0x62)))
   )
 }

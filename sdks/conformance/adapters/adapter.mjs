@@ -44,6 +44,7 @@ const MAKE = {
   c: cyclic,
   '!': throwing,
   '@': logging,
+  e: () => ({ toString: () => '' }),
   '*': () => [1, 2, 3, 4].reduce((inner) => Array(100).fill(inner), 1),
   '?': () => Symbol('odd'),
   u: () => 'a\ud800b',

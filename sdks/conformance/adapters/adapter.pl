@@ -11,6 +11,7 @@ use Monitoring::SDK;
 
 package Throwing { use overload '""' => sub { die "no text\n" }, fallback => 1 }
 package Logging { use overload '""' => sub { $::M->log_event('info', 'inner'); 'logged' }, fallback => 1 }
+package Empty { use overload '""' => sub {''}, fallback => 1 }
 package Date { sub epoch { ${ $_[0] } } sub strftime { '' } }
 
 package main;
@@ -37,7 +38,7 @@ sub value {
     return $cycle->{self} = $cycle if $kind eq 'c';
     if ($kind eq '*') { my $shared = 1; $shared = [ ($shared) x 100 ] for 1 .. 4; return $shared }
     return bless \(my $epoch = $rest), 'Date' if $kind eq 'T';
-    return bless {}, $kind eq '!' ? 'Throwing' : 'Logging' if $kind =~ /[!\@]/;
+    return bless {}, { '!' => 'Throwing', '@' => 'Logging', e => 'Empty' }->{$kind} if $kind =~ /[!\@e]/;
     return $kind eq 'n' ? undef : $kind eq 't' ? \1 : $kind eq 'f' ? \0 : $kind eq 'u' ? "a\x{d800}b" : $kind eq '?' ? sub {1}
         : $kind eq 'i' ? ($rest =~ /\A-?\d{1,18}\z/ ? int $rest : $rest) : $kind eq 'd' ? 0 + $rest
         : $kind eq 's' ? text_of($rest) : 'base64:' . encode_base64(pack('H*', $rest), '');    # to Perl, bytes are text

@@ -28,6 +28,11 @@ class Throwing:
     __repr__ = __str__
 
 
+class Empty:
+    def __str__(self):
+        return ""
+
+
 class Logging:
     def __str__(self):
         m.log_event("info", "inner")
@@ -65,7 +70,7 @@ def value(tokens):
         return simple[kind]
     if kind == "T":
         return datetime.datetime.fromtimestamp(int(rest), datetime.timezone.utc)
-    make = {"i": int, "d": float, "s": text_of, "x": bytes.fromhex, "!": lambda _: Throwing(), "@": lambda _: Logging()}
+    make = {"i": int, "d": float, "s": text_of, "x": bytes.fromhex, "!": lambda _: Throwing(), "@": lambda _: Logging(), "e": lambda _: Empty()}
     return make[kind](rest)
 
 

@@ -102,6 +102,13 @@ export const DATA: readonly Clause[] = [
       demand(Number(ms) < world.most(5000, 5000), `a list that is shared widely held up a call for ${ms} ms`);
       await until(() => sidecar.records().length > contexts.length, 'the shared list did not arrive');
       equal(sidecar.records().at(-1).data.context, { _truncated: true }, 'a list that is shared widely');
+      // 38,400 bytes in MessagePack: more values than any record of JSON has.
+      const lists = Array.from({ length: 150 }, () => Array.from({ length: 256 }, () => 1));
+      const packed = await world.client(sidecar, {}, { MONITORING_PROTOCOL: 'msgpack' });
+      await packed.call('event', 'info', 'many', { lists });
+      await until(() => sidecar.records().length > contexts.length + 1, 'many values did not arrive');
+      const many = sidecar.records().at(-1).data.context;
+      if (many._truncated !== true) equal(many, { lists }, 'many values');
     },
   },
   {
@@ -136,9 +143,16 @@ export const DATA: readonly Clause[] = [
         date: new Date(1760956245_000),
         bytes: Buffer.from([0, 255, 16]),
       };
-      const { contexts } = await sent(world, [value]);
+      const { contexts, adapter, sidecar } = await sent(world, [value]);
       const wanted = { ...value, date: '2025-10-20T10:30:45Z', bytes: 'base64:AP8Q' };
       for (const [key, one] of Object.entries(wanted)) equal(contexts[0][key], one, key);
+      for (const level of [null, '', SPECIAL.empty]) await adapter.call('event', level, 'default');
+      await until(() => sidecar.records().length >= 4, 'not all arrived');
+      const levels = sidecar
+        .records()
+        .slice(1)
+        .map(({ data }) => data.level);
+      equal(levels, ['info', 'info', 'info'], 'levels without text');
     },
   },
   {

@@ -122,6 +122,15 @@ class Wire(WithFake):
         self.assertEqual((env["MONITORING_JOB_ID"], env["MONITORING_PORT"]), ("job-9", str(self.fake.port)))
         self.assertNotIn("TRACEPARENT", os.environ)
 
+    def test_a_level_without_text_is_the_default_one(self):
+        class Empty:
+            def __str__(self):
+                return ""
+
+        for level in (None, "", 0, Empty()):
+            self.client.log_event(level, "which")
+        self.assertEqual([record["data"]["level"] for record in self.fake.wait(4)], ["info"] * 4)
+
     def test_before_send_edits_and_drops(self):
         def edit(record):
             if record["data"].get("message") == "secret":
@@ -240,6 +249,19 @@ class Delivery(unittest.TestCase):
         self.assertEqual(again.wait(1)[-1]["data"]["message"], "after")
         client.close()
         again.close()
+
+    def test_a_sidecar_that_ends_its_half_gets_no_more_on_it(self):
+        fake = Fake()
+        client = Client("drained", "127.0.0.1", fake.port, quiet=True)
+        client.log_event("info", "before")
+        fake.wait(1)
+        fake.connections[0].shutdown(socket.SHUT_WR)
+        client.log_event("info", "after")
+        self.assertTrue(client.flush(10))
+        self.assertEqual(len(fake.wait(2)), 2)
+        self.assertEqual(client.stats()["connects"], 2)
+        client.close()
+        fake.close()
 
     def test_what_is_not_acknowledged_is_sent_again(self):
         port = free_port()

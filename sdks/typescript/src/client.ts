@@ -3,11 +3,12 @@ import { writeSync } from 'node:fs';
 import { type Dropped, noneDropped, type Reason } from './dropped.ts';
 import { type Fields, Frames, nowUs } from './frames.ts';
 import { Link } from './link.ts';
+import { resourceSampler } from './resources.ts';
+import { Scope } from './scope.ts';
 import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
-import { newId, type Place, parseTraceparent, type Span, Spans } from './spans.ts';
-import { cleanText, MAX_KEYS, MAX_RECORD_BYTES, type Plain, plain } from './values.ts';
+import { ending, newId, parseTraceparent, type Span, Spans } from './spans.ts';
+import { cleanText, type Plain, plain } from './values.ts';
 
-const MAX_CONTEXT_KEYS = 64;
 const WARN = 4;
 const CLOSE_MS = 1000;
 const ABSENT_MS = 200;
@@ -47,28 +48,21 @@ export class Client {
   readonly #link: Link | undefined;
   readonly #frames: Frames;
   readonly #spans = new Spans();
-  #context: Fields = {};
-  #jobId: string | undefined;
-  #isJobOver = false;
-  #traceId = '';
-  #inherited: Place;
-  #remote: Place;
+  readonly #scope: Scope;
   #unknownSpans = 0;
   #busy = false;
   #closed: Promise<boolean> | undefined;
   /** How many records there were when the process was about to end. */
   #triedAt = -1;
   #isOver = false;
-  #sampled: { cpuUs: number; atMs: number } | undefined;
+  readonly #sample = resourceSampler();
 
   constructor(options: Options = {}) {
     this.settings = readSettings(options);
     this.#frames = new Frames(this.settings);
-    const { host, port, bufferBytes, ack, token, disabled, debug, jobId, tags, unknown } = this.settings;
-    this.#jobId = jobId;
-    this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
+    const { host, port, bufferBytes, ack, token, disabled, debug, unknown } = this.settings;
+    this.#scope = new Scope(this.settings, this.#spans);
     if (disabled) return;
-    this.#context = plain(tags) as Fields;
     if (unknown.length > 0) this.#notice(`unknown option ${unknown.join(', ')}`);
     const hello = ack !== '' || token !== '' ? () => this.#frames.hello() : undefined;
     this.#link = new Link({ host, port, limitBytes: bufferBytes, notice: (text) => this.#notice(text), hello, debug, ack: ack !== '' });
@@ -101,11 +95,11 @@ export class Client {
   /** How far a job is, 0 to 100; `more`: message, current, total. */
   logProgress(jobId: string | undefined, percent: number, status?: string, more: Readonly<Record<string, unknown>> = {}): boolean {
     return this.#safely(() => {
-      const job = jobId == null ? this.#jobId : cleanText(jobId);
+      const job = jobId == null ? this.#scope.job : cleanText(jobId);
       const part = numberOf(percent);
       const core = { job_id: job ?? null, percent: part, status: plain(status), ...(plain(more) as Fields) };
       const final = (typeof part === 'number' && part >= 100) || FINAL.test(cleanText(status ?? ''));
-      return this.#record('progress', core, 'context', undefined, final, this.#ids(job));
+      return this.#record('progress', core, 'context', undefined, final, this.#scope.ids(job));
     }, false);
   }
 
@@ -121,14 +115,8 @@ export class Client {
   /** This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins to count. */
   sampleResources(): boolean {
     return this.#safely(() => {
-      const { user, system } = process.cpuUsage();
-      const [now, before] = [{ cpuUs: user + system, atMs: performance.now() }, this.#sampled];
-      this.#sampled = now;
-      if (before === undefined || now.atMs <= before.atMs) return true;
-      const cpu = (now.cpuUs - before.cpuUs) / (10 * (now.atMs - before.atMs));
-      const round = (number: number) => Math.round(number * 10) / 10;
-      const memory = process.memoryUsage.rss() / 2 ** 20;
-      return this.#record('resource', { cpu: round(cpu), memory: round(memory), per: 'process', pid: process.pid }, 'context');
+      const used = this.#sample();
+      return used === undefined || this.#record('resource', used, 'context');
     }, false);
   }
 
@@ -153,9 +141,8 @@ export class Client {
       const core: Fields = { phase: 'end', ...span.core, duration_us: us, status: cleanText(status ?? 'success') };
       if (message != null) core.status_message = cleanText(message);
       this.#spans.remove(span);
-      // A service's next span may start before setContext says for which job; its start must not name the last one.
-      this.#isJobOver = this.#spans.size === 0 && this.#jobId !== this.settings.jobId;
-      return this.#record('span', core, 'attributes', attributes, true, this.#ids(this.#jobId, { trace: span.trace, span: span.id }));
+      this.#scope.spanEnded();
+      return this.#record('span', core, 'attributes', attributes, true, this.#scope.ids(this.#scope.job, { trace: span.trace, span: span.id }));
     }, false);
   }
 
@@ -167,30 +154,7 @@ export class Client {
       if (error === undefined) this.endSpan(span.id, 'success', undefined, options.attributes);
       else this.endSpan(span.id, 'error', cleanText(error.cause), options.attributes);
     };
-    return this.#spans.run(span, () => {
-      let result: T;
-      try {
-        result = work(span?.id ?? NO_SPAN);
-      } catch (cause) {
-        end({ cause });
-        throw cause;
-      }
-      if (!(result instanceof Promise)) {
-        end();
-        return result;
-      }
-      const ended = result.then(
-        (value) => {
-          end();
-          return value;
-        },
-        (cause) => {
-          end({ cause });
-          throw cause;
-        },
-      );
-      return ended as T;
-    });
+    return this.#spans.run(span, () => ending(() => work(span?.id ?? NO_SPAN), end));
   }
 
   /** A span for `using`: it ends with the block. */
@@ -201,32 +165,17 @@ export class Client {
 
   /** What goes with every record from now on; null takes it out. `job_id` and `trace_id` are special. */
   setContext(key: string, value: unknown): boolean {
-    return this.#safely(() => {
-      const name = cleanText(key);
-      if (name === 'job_id') {
-        this.#jobId = value == null ? this.settings.jobId : cleanText(value);
-        this.#isJobOver = false;
-      } else if (name === 'trace_id') {
-        const trace = value == null ? '' : cleanText(value).replaceAll('-', '').toLowerCase();
-        if (value != null && !/^(?!0{32})[0-9a-f]{32}$/.test(trace)) return false;
-        this.#traceId = trace;
-      } else if (value == null) delete this.#context[name];
-      else if (!(name in this.#context) && Object.keys(this.#context).length >= MAX_CONTEXT_KEYS) return false;
-      else this.#context[name] = plain(value);
-      return true;
-    }, false);
+    return this.#safely(() => this.#scope.set(key, value), false);
   }
 
   /** Takes up a trace for what is outside of spans; without one it goes back to what the process inherited. */
   continueTrace(traceparent?: string): boolean {
-    const remote = traceparent == null ? this.#inherited : parseTraceparent(traceparent);
-    if (remote !== undefined) this.#remote = remote;
-    return remote !== undefined;
+    return this.#scope.continueTrace(traceparent);
   }
 
   /** W3C Trace Context of the open span, for queue items and headers; undefined outside of spans. */
   traceparent(): string | undefined {
-    const { trace, span } = this.#place();
+    const { trace, span } = this.#scope.place();
     return span === '' ? undefined : `00-${trace}-${span}-01`;
   }
 
@@ -238,7 +187,7 @@ export class Client {
     env.MONITORING_PORT = String(this.settings.port);
     const parent = this.traceparent();
     if (parent !== undefined) env.TRACEPARENT = parent;
-    if (this.#jobId !== undefined) env.MONITORING_JOB_ID = this.#jobId;
+    if (this.#scope.job !== undefined) env.MONITORING_JOB_ID = this.#scope.job;
     return env;
   }
 
@@ -327,30 +276,15 @@ export class Client {
     }
   }
 
-  /** That of the span open in this context, else of setContext, else what was inherited. */
-  #place(): Place {
-    const span = this.#spans.current();
-    if (span !== undefined) return { trace: span.trace, span: span.id };
-    return this.#traceId === '' ? this.#remote : { trace: this.#traceId, span: '' };
-  }
-
-  #ids(job: string | undefined, { trace, span }: Place = this.#place()): Fields {
-    const ids: Fields = {};
-    if (trace !== '') ids.trace_id = trace;
-    if (span !== '') ids.span_id = span;
-    if (job !== undefined) ids.job_id = job;
-    return ids;
-  }
-
   #start(name: string, { parent, traceparent }: SpanOptions): Span {
     const above = this.#spans.get(parent ?? '');
-    const place = above ? { trace: above.trace, span: above.id } : (parseTraceparent(traceparent) ?? this.#place());
+    const place = above ? { trace: above.trace, span: above.id } : (parseTraceparent(traceparent) ?? this.#scope.place());
     const core: Fields = { name: cleanText(name ?? '') };
     if (place.span !== '') core.parent_span_id = place.span;
     const trace = place.trace || newId(16);
     const id = newId(8);
-    const job = this.#isJobOver ? undefined : this.#jobId;
-    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, this.#ids(job, { trace, span: id }));
+    const ids = this.#scope.ids(this.#scope.jobOfNewSpan, { trace, span: id });
+    this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, ids);
     const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#spans.context() };
     this.#spans.add(span);
     return span;
@@ -359,13 +293,13 @@ export class Client {
   /** One frame: the envelope, the members of its type, and the context merged with what the call gave. */
   #record(type: string, core: Fields, slot: string, given?: unknown, important = false, ids?: Fields): boolean {
     if (this.#isOver) return this.#drop('closed');
-    let extra = this.#context;
+    let extra = this.#scope.fields;
     let own: Plain | undefined;
     if (given != null) {
       own = plain(given);
       const fields: Fields = typeof own === 'object' && own !== null && !Array.isArray(own) ? own : { value: own };
       extra = { ...extra, ...fields };
-      if (ids === undefined && fields.job_id != null) ids = this.#ids(cleanText(fields.job_id));
+      if (ids === undefined && fields.job_id != null) ids = this.#scope.ids(cleanText(fields.job_id));
     }
     const { beforeSend } = this.settings;
     if (beforeSend !== undefined) {
@@ -375,22 +309,14 @@ export class Client {
       core = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, plain(value)]));
       extra = plain(edits ?? {}) as Fields;
     }
-    return this.#offer(type, ids ?? this.#ids(this.#jobId), core, slot, extra, important);
+    return this.#offer(type, ids ?? this.#scope.ids(this.#scope.job), core, slot, extra, important);
   }
 
   #offer(type: string, ids: Fields, core: Fields, slot: string, extra: Fields, important: boolean): boolean {
     const link = this.#link as Link;
-    const data: Fields = { ...core };
-    const keys = Object.keys(extra);
-    if (keys.length > 0) data[slot] = Object.fromEntries(keys.sort().slice(0, MAX_KEYS).map((key) => [key, extra[key] as Plain]));
-    const record: Fields = { ...this.#frames.envelope(type), ...ids, data };
-    if (this.settings.ack !== '') record.seq = link.seq + 1;
-    let frame = this.#frames.encode(record);
-    if (Buffer.byteLength(frame) > MAX_RECORD_BYTES && keys.length > 0) {
-      data[slot] = { _truncated: true };
-      frame = this.#frames.encode(record);
-    }
-    if (Buffer.byteLength(frame) > MAX_RECORD_BYTES) return link.drop('oversize');
+    const seq = this.settings.ack === '' ? undefined : link.seq + 1;
+    const frame = this.#frames.record(type, ids, core, slot, extra, seq);
+    if (frame === undefined) return link.drop('oversize');
     const kept = link.offer(frame, important);
     const { loss } = link;
     link.loss = undefined;

@@ -1,7 +1,7 @@
 import { toMsgpack } from './msgpack.ts';
 import type { Settings } from './settings.ts';
 import { newId } from './spans.ts';
-import { type Plain, toJson } from './values.ts';
+import { MAX_KEYS, MAX_RECORD_BYTES, type Plain, toJson } from './values.ts';
 
 export const VERSION = '0.1.0';
 
@@ -35,6 +35,21 @@ export class Frames {
 
   encode(record: Fields): string | Uint8Array {
     return this.#settings.isMsgpack ? toMsgpack(record) : `${toJson(record)}\n`;
+  }
+
+  /** A record with `extra` as the member `slot` of its data, which is left out where the whole is too large; else undefined. */
+  record(type: string, ids: Fields, core: Fields, slot: string, extra: Fields, seq?: number): string | Uint8Array | undefined {
+    const data: Fields = { ...core };
+    const keys = Object.keys(extra);
+    if (keys.length > 0) data[slot] = Object.fromEntries(keys.sort().slice(0, MAX_KEYS).map((key) => [key, extra[key] as Plain]));
+    const record: Fields = { ...this.envelope(type), ...ids, data };
+    if (seq !== undefined) record.seq = seq;
+    let frame = this.encode(record);
+    if (Buffer.byteLength(frame) > MAX_RECORD_BYTES && keys.length > 0) {
+      data[slot] = { _truncated: true };
+      frame = this.encode(record);
+    }
+    return Buffer.byteLength(frame) > MAX_RECORD_BYTES ? undefined : frame;
   }
 
   /** `ping` or `bye`. */

@@ -75,6 +75,32 @@ export class Spans {
   }
 }
 
+/** Gives what `work` gives, a promise or an exception too, and calls `end` when that is there. */
+export function ending<T>(work: () => T, end: (error?: { readonly cause: unknown }) => void): T {
+  let result: T;
+  try {
+    result = work();
+  } catch (cause) {
+    end({ cause });
+    throw cause;
+  }
+  if (!(result instanceof Promise)) {
+    end();
+    return result;
+  }
+  const ended = result.then(
+    (value) => {
+      end();
+      return value;
+    },
+    (cause) => {
+      end({ cause });
+      throw cause;
+    },
+  );
+  return ended as T;
+}
+
 /** Undefined for what is no W3C Trace Context. */
 export function parseTraceparent(text: unknown): Place | undefined {
   const [, trace = '', span = ''] = (typeof text === 'string' && TRACEPARENT.exec(text.trim().toLowerCase())) || [];

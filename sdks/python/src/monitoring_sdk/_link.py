@@ -39,6 +39,7 @@ class Link:
         self.ack = ack
         self.debug = False
         self.sock: Optional[socket.socket] = None
+        self.poll = select.poll()  # of the socket: whether the sidecar said anything, or closed
         self.frames: Deque[bytes] = collections.deque()
         self.begin()
 
@@ -198,6 +199,8 @@ class Link:
         return self.connect()
 
     def _has_ended(self) -> bool:
+        if not self.poll.poll(0):  # a third of what recv takes to say that there is nothing
+            return False
         try:
             return self.sock.recv(1, socket.MSG_PEEK) == b""  # type: ignore[union-attr]
         except (BlockingIOError, InterruptedError):
@@ -232,6 +235,8 @@ class Link:
             sock.close()
             return None
         self.sock = sock
+        self.poll = select.poll()
+        self.poll.register(sock, select.POLLIN)
         self.offset = self.unsent = 0
         self.control = self.hello(self) if self.hello is not None else b""
         return sock

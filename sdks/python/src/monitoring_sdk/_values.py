@@ -17,6 +17,8 @@ MAX_ITEMS = 256
 MAX_DEPTH = 8
 MAX_INTEGER = 2**53
 
+_MAPPINGS = (dict, Mapping)  # the abstract one alone takes long to ask
+_CONTAINERS = (dict, list, tuple, set, frozenset, Mapping)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r'\\(?:["\\/nrtu]|([bf]))')
 _first = operator.itemgetter(0)
@@ -25,7 +27,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 
 def clean_text(value: Any) -> str:
     """Text of at most 8 KiB of UTF-8, cut at a character; lone surrogates become U+FFFD."""
-    if type(value) is not str:
+    if type(value) is str:
+        if len(value) <= MAX_TEXT_BYTES and value.isascii():
+            return value
+    else:
         try:
             value = str.__str__(value) if isinstance(value, str) else str(value)
         except Exception:
@@ -56,7 +61,7 @@ def plain(value: Any, depth: int = 0, within: Tuple[int, ...] = (), room: Option
         return value if -MAX_INTEGER <= value <= MAX_INTEGER else clean_text(value)
     if kind is float:
         return _plain_float(value)
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+    if isinstance(value, _CONTAINERS):
         if id(value) in within:
             return "<cyclic>"
         if depth >= MAX_DEPTH:
@@ -82,7 +87,7 @@ def _plain_float(value: float) -> Any:
 
 def _plain_container(value: Any, depth: int, within: Tuple[int, ...], room: List[int]) -> Any:
     try:
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             members = sorted(((_counted(clean_text(key), room), value[key]) for key in list(value)[:MAX_KEYS]), key=_first)
             room[0] -= len(members)
             return {text: plain(item, depth, within, room) for text, item in members}

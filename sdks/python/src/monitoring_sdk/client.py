@@ -275,7 +275,7 @@ class Client:
     # ---- records ------------------------------------------------------------------------------------------------
 
     def _event(self, level: Any, message: Any, context: Any) -> bool:
-        level = clean_text(level) if level else "info"
+        level = clean_text(level or "info") or "info"
         rank = rank_of(level)
         if rank < self.settings.rank:
             return True

@@ -27,7 +27,6 @@ import java.util.regex.Pattern;
 public final class Client implements AutoCloseable {
     /** The version that the sidecar is told. */
     public static final String VERSION = "0.1.0";
-    private static final int MAX_RECORD_BYTES = 65_536;
     private static final int MAX_CONTEXT_KEYS = 64;
     private static final int MAX_OPEN_SPANS = 1024;
     private static final int WARN = 4;
@@ -473,8 +472,8 @@ public final class Client implements AutoCloseable {
         synchronized (lock) {
             if (closed) return link.drop("closed");
             byte[] frame = frame(type, ids, core, slot, extra);
-            if (frame.length > MAX_RECORD_BYTES) frame = frame(type, ids, core, slot, fields("_truncated", true));
-            if (frame.length > MAX_RECORD_BYTES) return link.drop("oversize");
+            if (frame.length > Values.MAX_RECORD_BYTES) frame = frame(type, ids, core, slot, fields("_truncated", true));
+            if (frame.length > Values.MAX_RECORD_BYTES) return link.drop("oversize");
             kept = link.offer(frame, important);
             if (link.queued() > 0 && helper == null) startHelper();
             loss = link.loss;

@@ -16,12 +16,11 @@ import java.util.TreeMap;
 
 /** Java values as what JSON can say: bounded, never throwing, arguments left as they are. */
 final class Values {
+    static final int MAX_RECORD_BYTES = 65_536;
     static final int MAX_TEXT_BYTES = 8192;
     static final int MAX_KEYS = 128;
     private static final int MAX_ITEMS = 256;
     private static final int MAX_DEPTH = 8;
-    /** What has more values than this is no record: the shortest of them is two bytes on the wire. */
-    private static final int MAX_VALUES = 32_768;
     private static final long MAX_INTEGER = 1L << 53;
 
     private Values() {}
@@ -54,12 +53,15 @@ final class Values {
         return plain(value, 0, new Within(null, null));
     }
 
-    /** The containers that a value is in; the outermost counts the values in it, as what is shared counts often. */
+    /**
+     * The containers that a value is in; the outermost holds how many bytes it may still take, counted as no more than it
+     * does take: one that is cut off for them, as what is shared may be, makes no record.
+     */
     private static final class Within {
         final Object value;
         final Within outer;
         final Within all;
-        int count;
+        int room = MAX_RECORD_BYTES;
 
         Within(Object value, Within outer) {
             this.value = value;
@@ -67,23 +69,33 @@ final class Values {
             all = outer == null ? this : outer.all;
         }
 
-        boolean isTooMuch() {
-            return all.count > MAX_VALUES;
+        boolean isFull() {
+            return all.room <= 0;
+        }
+
+        /** Of an item that is in it, the one byte that each takes at least. */
+        Within more() {
+            all.room--;
+            return this;
+        }
+
+        String more(String text) {
+            all.room -= text.length();
+            return text;
         }
     }
 
     private static Object plain(Object value, int depth, Within within) {
-        within.all.count++;
         if (value == null || value instanceof Boolean) return value;
-        if (value instanceof String) return text(value);
+        if (value instanceof String) return within.more(text(value));
         if (value instanceof Number) return number((Number) value);
         try {
-            if (value instanceof byte[]) return "base64:" + base64((byte[]) value);
+            if (value instanceof byte[]) return within.more("base64:" + base64((byte[]) value));
             if (value instanceof Instant) return iso((Instant) value);
             if (value instanceof Date) return iso(((Date) value).toInstant());
             if (value instanceof Optional) return plain(((Optional<?>) value).orElse(null), depth, within);
             boolean isContainer = value instanceof Map || value instanceof Iterable || value.getClass().isArray();
-            if (!isContainer) return text(value);
+            if (!isContainer) return within.more(text(value));
             for (Within one = within; one != null; one = one.outer) if (one.value == value) return "<cyclic>";
             if (depth >= MAX_DEPTH) return "<depth>";
             return container(value, depth + 1, new Within(value, within));
@@ -97,20 +109,20 @@ final class Values {
             Map<String, Object> members = new TreeMap<>();
             int count = 0;
             for (Map.Entry<?, ?> entry : ((Map<?, ?>) value).entrySet()) {
-                if (count++ == MAX_KEYS || within.isTooMuch()) break;
-                members.put(text(entry.getKey()), plain(entry.getValue(), depth, within));
+                if (count++ == MAX_KEYS || within.isFull()) break;
+                members.put(within.more(text(entry.getKey())), plain(entry.getValue(), depth, within.more()));
             }
             return members;
         }
         List<Object> items = new ArrayList<>();
         if (value instanceof Iterable) {
             for (Object item : (Iterable<?>) value) {
-                if (items.size() == MAX_ITEMS || within.isTooMuch()) break;
-                items.add(plain(item, depth, within));
+                if (items.size() == MAX_ITEMS || within.isFull()) break;
+                items.add(plain(item, depth, within.more()));
             }
         } else {
             int length = Math.min(MAX_ITEMS, Array.getLength(value));
-            for (int at = 0; at < length && !within.isTooMuch(); at++) items.add(plain(Array.get(value, at), depth, within));
+            for (int at = 0; at < length && !within.isFull(); at++) items.add(plain(Array.get(value, at), depth, within.more()));
         }
         return items;
     }

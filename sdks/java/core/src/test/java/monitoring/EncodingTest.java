@@ -105,6 +105,14 @@ class EncodingTest {
     }
 
     @Test
+    void manySmallValuesAreSentWholeWhereTheyFit() throws IOException {
+        List<Object> lists = Collections.nCopies(150, Collections.nCopies(200, Optional.of(1)));
+        assertEquals(30_000, sent(lists).split(",").length, "as JSON");
+        String record = packed("m", Map.of("v", Collections.nCopies(200, Collections.nCopies(200, 1))));
+        assertEquals(40_000, record.substring(record.indexOf("\"v\":")).split(",").length, "as MessagePack");
+    }
+
+    @Test
     void whatCannotBeReadIsNoFault() {
         Object throwing = new Object() {
             @Override
@@ -177,10 +185,15 @@ class EncodingTest {
         context.put("mixed", Arrays.asList(0.5, true, false, null, Collections.nCopies(20, 1), Map.of("a", "😀")));
         client.logEvent("info", "both", context);
         List<String> wanted = sidecar.lines(1);
+        assertEquals(wanted, List.of(packed("both", context)));
+    }
+
+    /** How an event arrives in MessagePack, as JSON. */
+    private static String packed(String message, Map<String, Object> context) throws IOException {
         try (Sidecar other = new Sidecar(); Client packing = new Client(other.options().protocol("msgpack"))) {
-            packing.logEvent("info", "both", context);
+            packing.logEvent("info", message, context);
             Sidecar.until(() -> !unpacked(other).isEmpty(), () -> "nothing arrived");
-            assertEquals(wanted, List.of(Sidecar.masked(unpacked(other))));
+            return Sidecar.masked(unpacked(other));
         }
     }
 

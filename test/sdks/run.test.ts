@@ -1,0 +1,28 @@
+// What the conformance driver says of its options, before it judges anything.
+import { expect, jest, test } from '@jest/globals';
+import { ROOT } from '../processes.ts';
+import { outputOf } from './programs.ts';
+
+jest.setTimeout(60_000);
+
+const driver = (...options: readonly string[]) =>
+  outputOf(process.execPath, ['sdks/conformance/run.js', ...options], ROOT);
+
+test('the driver explains its options', async () => {
+  const help = await driver('--help');
+  expect(help).toMatch(/^usage: node sdks\/conformance\/run\.js /);
+  for (const option of ['language', 'clause', 'under', 'full', 'write']) expect(help).toMatch(`--${option} `);
+});
+
+test.each([
+  [['--fast'], /--fast/],
+  [['perl'], /perl/],
+  [['--language', 'perl,cobol'], /--language takes some of perl, .* not "cobol"/],
+  [['--clause', 'C1', '--clause', 'C99'], /--clause takes some of C1, .* not "C99"/],
+  [['--under', 'gdb'], /--under takes some of tsan, .* not "gdb"/],
+])('the driver refuses %j in one line', async (options, reason) => {
+  const error = await driver(...options).catch((thrown: Error) => thrown);
+  const [, verdict, ...said] = /^(.*)\n([^\n]*)\n$/.exec(String(error)) ?? [];
+  expect(verdict).toMatch(/exit code 2$/);
+  expect(said).toEqual([expect.stringMatching(reason)]);
+});
