@@ -35,7 +35,9 @@ export function createLock(
   processes: Processes,
 ): Lock {
   const path = join(dir, FILE);
-  let silence: { readonly touchedMs: number; readonly sinceMs: number } | undefined;
+  /** When the owner elsewhere had touched its lock, as it was seen last, and whether that was long ago. */
+  let touchedMs: number | undefined;
+  let isSilent = false;
   let held = false;
 
   const beat: Alarm = createAlarm(scheduler, () => {
@@ -44,11 +46,20 @@ export function createLock(
     beat.set(BEAT_MS);
   });
 
+  // A timer: clocks may be set.
+  const silence: Alarm = createAlarm(scheduler, () => {
+    isSilent = true;
+  });
+
   const create = async (self: string): Promise<boolean> => {
     try {
       const file = await disk.create(path);
       try {
         await file.write([Buffer.from(self)], 0);
+      } catch (error) {
+        // A file that names nobody would be taken for that of an owner elsewhere.
+        await disk.remove(path).catch(() => {});
+        throw error;
       } finally {
         await file.close();
       }
@@ -63,9 +74,13 @@ export function createLock(
     if (owner === self) return true;
     const alive = await processes.isAlive(owner);
     if (alive !== undefined) return !alive;
-    const touchedMs = await disk.touchedMs(path);
-    if (silence?.touchedMs !== touchedMs) silence = { touchedMs, sinceMs: scheduler.now() };
-    return scheduler.now() - silence.sinceMs >= SILENCE_MS;
+    const nowTouchedMs = await disk.touchedMs(path);
+    if (nowTouchedMs !== touchedMs) {
+      touchedMs = nowTouchedMs;
+      isSilent = false;
+      silence.set(SILENCE_MS);
+    }
+    return isSilent;
   };
 
   return {
@@ -81,10 +96,13 @@ export function createLock(
         if ((await disk.read(path, 0, 1000)).toString() !== self) return false;
       }
       held = true;
+      silence.clear();
       beat.set(BEAT_MS);
       return true;
     },
     release: async () => {
+      silence.clear();
+      touchedMs = undefined;
       if (!held) return;
       held = false;
       beat.clear();

@@ -60,6 +60,33 @@ describe('a folder belongs to one process at a time', () => {
     for (; !(await near.acquire()); waitedS++) time.advance(1000);
     expect(waitedS).toBe(15);
   });
+
+  test('how long it was silent is not told by clocks, which may be set', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    const file = await disk.create('/d/owner');
+    await file.write([Buffer.from('far')], 0);
+    let setByMs = 1_900_000;
+    const clock = Object.assign(Object.create(time), { now: () => time.now() + setByMs });
+    const near = createLock('/d', disk, clock, among('near', {}));
+    expect(await near.acquire()).toBe(false);
+    setByMs = 0;
+    time.advance(14_000);
+    expect(await near.acquire()).toBe(false);
+    setByMs = 1_900_000;
+    expect(await near.acquire()).toBe(false);
+    setByMs = 0;
+    time.advance(1000);
+    expect(await near.acquire()).toBe(true);
+  });
+
+  test('a full disk leaves no lock of nobody', async () => {
+    const disk = memoryDisk();
+    const lock = createLock('/d', disk, manualTime(), among('a', {}));
+    disk.fail('write', 1, 'ENOSPC');
+    await expect(lock.acquire()).rejects.toThrow();
+    expect(await lock.acquire()).toBe(true);
+  });
 });
 
 describe('processes of this system', () => {
