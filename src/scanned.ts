@@ -26,7 +26,7 @@ const SLOTS = 8192;
 export const emptySlots = <V>(): (V | undefined)[] => Array.from({ length: SLOTS }, () => undefined);
 
 /** The ticket of messages that were not scanned. */
-export const NO_TICKET = 0;
+export const NO_TICKET = -1;
 const LAST_TICKET = 2 ** 30;
 
 /** Says that all of it is another message's now; whose ticket that is. */
