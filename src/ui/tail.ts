@@ -35,10 +35,16 @@ interface Kept {
   readonly added: number;
 }
 
-/** Those that are not there yet, at the end, or before the others if they are older. */
+/** Those of `more` that are not there yet. */
+function freshOf(before: readonly LiveMessage[], more: readonly LiveMessage[]): readonly LiveMessage[] {
+  if (more.length === 0) return more;
+  const known = new Set(before.map(keyOf));
+  return more.filter((message) => !known.has(keyOf(message)));
+}
+
+/** With those that are not there yet, at the end, or before the others if they are older. */
 function merged(before: Kept, more: readonly LiveMessage[], isPast: boolean): Kept {
-  const known = new Set(before.messages.map(keyOf));
-  const fresh = more.filter((message) => !known.has(keyOf(message)));
+  const fresh = freshOf(before.messages, more);
   if (fresh.length === 0) return before;
   const all = isPast ? [...fresh, ...before.messages] : [...before.messages, ...fresh];
   const added = before.added + (isPast ? 0 : fresh.length);
@@ -97,7 +103,8 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
   return {
     messages: kept.query === query ? kept.messages : [],
     added: kept.added,
-    waiting: held.length,
+    // A message that the past has shown may come by the stream afterwards.
+    waiting: freshOf(kept.messages, held).length,
     paused,
     note,
     toggle: () => {

@@ -63,6 +63,28 @@ there('sources can be left out, which is in the URL', async () => {
   await until(async () => (await lines().count()) === 2, 'both lines');
 });
 
+there('what the past shows of a paused tail does not wait as well', async () => {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const past = '**/api/v1/messages?*';
+  await page.route(past, async (route) => {
+    await released;
+    await route.continue();
+  });
+  await openTail();
+  await page.keyboard.press('Space');
+  await sendAll(sidecar, [say('both', 'by stream and past')]);
+  await page.getByRole('button', { name: 'Resume (1)' }).waitFor();
+  release();
+  await page.getByText('by stream and past').waitFor();
+  await page.getByRole('button', { name: 'Resume (0)' }).waitFor();
+  await page.keyboard.press('Space');
+  expect(await page.getByText('by stream and past').count()).toBe(1);
+  await page.unroute(past);
+});
+
 there('a flood draws only the lines in sight, is sampled, and leaves the page its answers', async () => {
   await openTail();
   const flood = Array.from({ length: 10_000 }, (_, n) => say(`flood-${n % 3}`, `line ${n}`));

@@ -142,7 +142,9 @@ there('hostile text is shown as text', async () => {
 });
 
 there('the tail pauses and goes on', async () => {
+  const past = page.waitForResponse((response) => response.url().includes('/api/v1/messages?'));
   await open('/live');
+  await past;
   const say = (message: string) =>
     send(
       sidecar.port,
