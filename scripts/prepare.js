@@ -9,10 +9,10 @@ const INSTALLED = `${ROOT}/node_modules/.package-lock.json`;
 const STAMP = `${ROOT}/dist/.built`;
 /** Without its ending; the tests, which run from the sources, read it beside them. */
 const WASM = 'src/ingest/wasm/scan';
-/** No runtime: it allocates nothing. Its memory, 2 MiB, is laid out in the source. */
+/** No runtime: it allocates nothing. Its memory, 4 MiB, is laid out in the source. */
 const ASC_OPTIONS = [
   ...['--outFile', `${WASM}.wasm`, '--runtime', 'stub', '--enable', 'simd', '--enable', 'bulk-memory'],
-  ...['-O3', '--noAssert', '--memoryBase', '0x1f0000', '--initialMemory', '32'],
+  ...['-O3', '--noAssert', '--memoryBase', '0x3f0000', '--initialMemory', '64'],
 ];
 const SOURCES = ['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 

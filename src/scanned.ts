@@ -19,11 +19,14 @@ export const scanned = {
   count: 0,
 };
 
-/** The scan's largest tables have so many slots. */
+/** The scan's tables of ids have so many slots, and none but that of sources has more. */
 const SLOTS = 8192;
+/** V8 keeps an array of this size by itself, so that it costs more to fill: sources are not new every moment, ids are. */
+export const SOURCE_SLOTS = 16_384;
 
 /** For what is known by slot. Whole from the start: an array that is filled here and there becomes a dictionary. */
-export const emptySlots = <V>(): (V | undefined)[] => Array.from({ length: SLOTS }, () => undefined);
+export const emptySlots = <V>(slots = SLOTS): (V | undefined)[] =>
+  Array.from({ length: slots }, () => undefined);
 
 /** The ticket of messages that were not scanned. */
 export const NO_TICKET = -1;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arenaBuffer, placeInput } from '../arena.ts';
 import { severityOf } from '../message.ts';
-import { emptySlots, nextTicket, scanned } from '../scanned.ts';
+import { emptySlots, nextTicket, SOURCE_SLOTS, scanned } from '../scanned.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
@@ -92,8 +92,8 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   let headAt = input;
 
   /** What is known of the values in a table: made once each, so that equal ones are the identical string. */
-  const valuesOf = <V>(result: number, make: (text: string) => V) => {
-    const values = emptySlots<V>();
+  const valuesOf = <V>(result: number, make: (text: string) => V, slots?: number) => {
+    const values = emptySlots<V>(slots);
     return (): V => {
       const slot = results[result] as number;
       if (slot >= 0) return values[slot] as V;
@@ -106,7 +106,7 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   };
   /** '' stands for what is not canonical. */
   const where = (isValid: (text: string) => boolean) => (text: string) => (isValid(text) ? text : '');
-  const sourceOf = valuesOf(SOURCE, where(isSource));
+  const sourceOf = valuesOf(SOURCE, where(isSource), SOURCE_SLOTS);
   const typeOf = valuesOf(TYPE, where(isType));
   const traceIdOf = valuesOf(TRACE, where(TRACE_ID.test.bind(TRACE_ID)));
   const jobIdOf = valuesOf(JOB, (text) => text);

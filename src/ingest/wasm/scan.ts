@@ -68,7 +68,7 @@ export { MEMBERS } from './numbers';
 /** Tables of values that recur. */
 const SOURCES: i32 = 0x20000;
 const SOURCE_WIDTH: i32 = 128;
-const SOURCE_SLOTS: i32 = 2048;
+const SOURCE_SLOTS: i32 = 16384;
 const TYPES: i32 = SOURCES + SOURCE_SLOTS * (ENTRY_HEADER + SOURCE_WIDTH);
 const TYPE_WIDTH: i32 = 64;
 const TYPE_SLOTS: i32 = 1024;

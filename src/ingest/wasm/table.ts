@@ -1,5 +1,5 @@
 // AssemblyScript: tables of values that recur, by their bytes. A table has a power of two of slots, each of
-// `ENTRY_HEADER` bytes, with the length plus one in them, and its width of bytes. A collision replaces.
+// `ENTRY_HEADER` bytes, with the length plus one in them, and its width of bytes.
 import { word } from './json';
 
 /** Bytes of a slot before the value. */
@@ -25,11 +25,26 @@ function hashOf(start: i32, length: i32): u64 {
   return hash ^ (hash >> 32);
 }
 
-/** The slot of `length` bytes at `start`, at least one; the complement if they were not there before. */
+/** A value is in one of so many slots, from that of its hash on. */
+const WAYS: i32 = 4;
+
+/**
+ * The slot of `length` bytes at `start`, at least one; the complement if they were not there before. Where all of their
+ * slots have others, they replace the first.
+ */
 export function slotOf(start: i32, length: i32, table: i32, slots: i32, width: i32): i32 {
-  const slot = <i32>hashOf(start, length) & (slots - 1);
+  const first = <i32>hashOf(start, length) & (slots - 1);
+  let slot = first;
+  for (let way = 0; way < WAYS; way++) {
+    slot = (first + way) & (slots - 1);
+    const known = table + slot * (ENTRY_HEADER + width);
+    const size = load<i32>(known);
+    if (size === length + 1 && same(known + ENTRY_HEADER, start, length)) return slot;
+    // Slots are never emptied: it is in none behind a free one.
+    if (size === 0) break;
+    if (way === WAYS - 1) slot = first;
+  }
   const entry = table + slot * (ENTRY_HEADER + width);
-  if (load<i32>(entry) === length + 1 && same(entry + ENTRY_HEADER, start, length)) return slot;
   store<i32>(entry, length + 1);
   memory.copy(entry + ENTRY_HEADER, start, length);
   return ~slot;
