@@ -132,6 +132,11 @@ export function sentTextOf({ text, start, headBytes }: Message): string {
   return `${text.toString('utf8', start, start + headBytes)}}`;
 }
 
+/** Whether a pattern of ASCII is in the record's JSON text as its sender sent it; what is escaped there is not seen. */
+export function sentHas({ text, start, headBytes }: Message, pattern: RegExp): boolean {
+  return pattern.test(text.toString('latin1', start, start + headBytes));
+}
+
 /** `,"id":"`, `","received_at":"`, 24 characters of time, `"`. */
 const BEFORE_ID = 7;
 const AFTER_ID = 17 + 24 + 1;

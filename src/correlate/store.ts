@@ -145,19 +145,25 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
   const jobs = createStories(limits.maxTraces, evict);
   const traces = createStories(limits.maxTraces, evict);
 
-  const foldInto = (story: Story, message: Message) => {
-    const before = story.knownSpans;
-    fold(story, message);
-    bytes += (story.knownSpans - before) * SPAN_BYTES;
+  const foldInto = (stories: readonly (Story | undefined)[], message: Message) => {
+    const { parsed } = message;
+    for (const story of stories) {
+      if (story === undefined) continue;
+      const before = story.knownSpans;
+      fold(story, message);
+      bytes += (story.knownSpans - before) * SPAN_BYTES;
+      story.folded++;
+    }
+    // What was only looked at must not stay as long as the message does.
+    message.parsed = parsed;
   };
   /** Sums up the older half of a story that outgrew its share, so that the cost a message stays flat. */
   const foldOldest = (story: Story) => {
     const oldest = story.messages.splice(0, Math.ceil(story.messages.length / 2));
     for (const message of oldest) {
-      foldInto(story, message);
+      foldInto([story], message);
       forget(message);
     }
-    story.folded += oldest.length;
   };
 
   let secondMs = 0;
@@ -198,15 +204,8 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     makeRoom();
   };
   const foldIn = (job: Story | undefined, trace: Story | undefined, message: Message) => {
-    const { parsed } = message;
-    for (const story of [job, trace]) {
-      if (story === undefined) continue;
-      foldInto(story, message);
-      story.folded++;
-    }
+    foldInto([job, trace], message);
     makeRoom();
-    // What was only looked at must not stay with the message until its batch is sent.
-    message.parsed = parsed;
   };
   /** In a flood: the job's sums; what is in the data is not looked at. */
   const sumUp = (job: Story | undefined, trace: Story | undefined, message: Message) => {

@@ -1,5 +1,5 @@
 import { type Aged, UNUSED } from '../flow/recent-map.ts';
-import { dataOf, type JsonObject, type Message } from '../message.ts';
+import { dataOf, type JsonObject, type Message, sentHas } from '../message.ts';
 import { addInterval, type Interval } from './intervals.ts';
 
 /** One service's part of a story: what its messages say in sum. */
@@ -198,12 +198,22 @@ export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
 /** Adds one message, its data included, to the sums of its source. */
 export function fold(sums: Sums, message: Message): void {
   const part = foldEnvelope(sums, message);
-  if (part === undefined) return;
+  if (part === undefined || !isTelling(part, message)) return;
   if (part.parentJob === '') part.parentJob = parentJobOf(message);
   if (message.severity < 5 && isFailure(message)) part.errors++;
   if (message.type === 'span') foldSpan(sums, part, message);
   else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
   else if (message.type === 'progress') foldProgress(part, message);
+}
+
+/** What is looked for in the data of any record, or hides it. */
+const LOOKED_FOR = /status|parent_job_id|\\u/;
+
+/** Whether a message's data may say more than its envelope: to parse that of all costs as much as all else. */
+function isTelling({ texts }: Part, message: Message): boolean {
+  const { type, parsed } = message;
+  if (parsed !== undefined || type === 'span' || type === 'progress') return true;
+  return (type === 'event' && texts.length < MAX_TEXTS) || sentHas(message, LOOKED_FOR);
 }
 
 /** The job that a record says its job was started under. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { from, lastValueFrom, toArray } from 'rxjs';
 import { correlate } from '../../src/correlate/correlate.ts';
 import { partsOf, summarise } from '../../src/correlate/describe.ts';
 import { createTraceStore, type StoreLimits } from '../../src/correlate/store.ts';
 import { SPAN_BYTES } from '../../src/correlate/story.ts';
-import { jsonOf, type Message } from '../../src/message.ts';
+import { type JsonObject, jsonOf, type Message } from '../../src/message.ts';
 import { record, START_MS, span } from './records.ts';
 
 const LIMITS: StoreLimits = { maxTraces: 10, maxMessages: 1000, maxMessagesPerTrace: 100, maxBytes: 1e9 };
@@ -151,6 +152,41 @@ describe('the store', () => {
     expect(summarise(story, partsOf(story), 0)).toMatchObject({ messages: 10_000, percent: 99.99 });
     store.add(of('j', '', 5000));
     expect(store.job('j')?.messages).toHaveLength(2001);
+  });
+
+  test('what is summed up has all that the data says, whatever the type and however it is written', () => {
+    const data = fc.record(
+      {
+        message: fc.constantFrom(...'abcdefghijkl'),
+        status: fc.constantFrom('ok', 'failed', 'error', 7),
+        parent_job_id: fc.constantFrom('p', 'q', ''),
+        context: fc.constantFrom<JsonObject>({}, { parent_job_id: 'r' }),
+        value: fc.constant(1),
+      },
+      { requiredKeys: [] },
+    );
+    const type = fc.constantFrom('event', 'metric', 'resource', 'progress', 'span', 'other');
+    const list = fc.array(fc.tuple(type, data, fc.boolean()), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(list, (all) => {
+        const store = createTraceStore(LIMITS, { kept: 0, folded: 1000 });
+        for (const [kind, said, isEscaped] of all) {
+          const json = JSON.stringify({ source: 's', type: kind, data: said });
+          const head = (isEscaped ? json.replaceAll('a', '\\u0061') : json).slice(0, -1);
+          store.add(record(0, 's', kind, said, { jobId: 'j', head } as Partial<Message>));
+        }
+        const parents = all.map(([, said]) => said.parent_job_id ?? said.context?.parent_job_id ?? '');
+        const texts = all.flatMap(([kind, { message }]) => (kind === 'event' && message ? [message] : []));
+        expect(partsOf(store.job('j')!)).toMatchObject([
+          {
+            messages: all.length,
+            errors: all.filter(([, { status }]) => status === 'failed' || status === 'error').length,
+            parentJob: parents.find((id) => id !== '') ?? '',
+            texts: [...new Set(texts)].slice(0, 8),
+          },
+        ]);
+      }),
+    );
   });
 
   test('leaves nothing in a message that it only looked at', () => {
