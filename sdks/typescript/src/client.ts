@@ -1,46 +1,19 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { writeSync } from 'node:fs';
-import { type Dropped, noneDropped, type Reason } from './dropped.ts';
+import { noneDropped, type Reason, type Stats } from './dropped.ts';
 import { type Fields, Frames, nowUs } from './frames.ts';
 import { Link } from './link.ts';
+import { edited, progressOf, resourceOf } from './members.ts';
 import { resourceSampler } from './resources.ts';
 import { Scope } from './scope.ts';
 import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
-import { ending, newId, parseTraceparent, type Span, Spans } from './spans.ts';
+import { ending, newId, parseTraceparent, type Span, type SpanOptions, Spans } from './spans.ts';
 import { cleanText, type Plain, plain } from './values.ts';
 
 const WARN = 4;
 const CLOSE_MS = 1000;
 const ABSENT_MS = 200;
 const NO_SPAN = '0'.repeat(16);
-const FINAL = /^(completed?|done|finished|success|succeeded|fail(ed|ure)?|error|cancell?ed|aborted)$/i;
-
-/** What became of records: accepted = sent + queued + the sum of dropped. */
-export interface Stats {
-  readonly accepted: number;
-  readonly sent: number;
-  readonly queued: number;
-  readonly dropped: Dropped;
-  readonly queuedBytes: number;
-  readonly connected: boolean;
-  readonly connects: number;
-  readonly unknownSpans: number;
-}
-
-/** Options of a span. */
-export interface SpanOptions {
-  /** Id of the span that it is a child of; else the one that is open in this context. */
-  readonly parent?: string;
-  /** W3C Trace Context of a span in another process. */
-  readonly traceparent?: string;
-  readonly attributes?: unknown;
-}
-
-/** A number if it reads as one; else what was given. */
-function numberOf(value: unknown): Plain {
-  if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return plain(Number(value));
-  return plain(value);
-}
 
 /** Sends to one sidecar as one source. No method throws or waits, but those that return a promise, which never rejects. */
 export class Client {
@@ -96,20 +69,14 @@ export class Client {
   logProgress(jobId: string | undefined, percent: number, status?: string, more: Readonly<Record<string, unknown>> = {}): boolean {
     return this.#safely(() => {
       const job = jobId == null ? this.#scope.job : cleanText(jobId);
-      const part = numberOf(percent);
-      const core = { job_id: job ?? null, percent: part, status: plain(status), ...(plain(more) as Fields) };
-      const final = (typeof part === 'number' && part >= 100) || FINAL.test(cleanText(status ?? ''));
-      return this.#record('progress', core, 'context', undefined, final, this.#scope.ids(job));
+      const { core, isFinal } = progressOf(job, percent, status, more);
+      return this.#record('progress', core, 'context', undefined, isFinal, this.#scope.ids(job));
     }, false);
   }
 
   /** cpu in percent, memory in MB, disk and network in MB since the last record; any other numbers besides. */
   logResource(values: Readonly<Record<string, unknown>>): boolean {
-    return this.#safely(() => {
-      const entries = Object.entries(values).filter(([, value]) => value != null);
-      const core = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, numberOf(value)]));
-      return this.#record('resource', core, 'context');
-    }, false);
+    return this.#safely(() => this.#record('resource', resourceOf(values), 'context'), false);
   }
 
   /** This process's processor time in percent since it was last asked, and its memory in MB; the first time it only begins to count. */
@@ -303,11 +270,9 @@ export class Client {
     }
     const { beforeSend } = this.settings;
     if (beforeSend !== undefined) {
-      const edited = beforeSend({ type, data: { ...core, [slot]: { ...extra } } });
-      if (edited == null) return true;
-      const { [slot]: edits, ...rest } = edited.data;
-      core = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, plain(value)]));
-      extra = plain(edits ?? {}) as Fields;
+      const kept = edited(beforeSend, type, core, slot, extra);
+      if (kept === undefined) return true;
+      [core, extra] = kept;
     }
     return this.#offer(type, ids ?? this.#scope.ids(this.#scope.job), core, slot, extra, important);
   }

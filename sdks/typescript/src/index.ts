@@ -9,9 +9,11 @@
 import { Client } from './client.ts';
 import type { Options } from './settings.ts';
 
-export { Client, type SpanOptions, type Stats } from './client.ts';
+export { Client } from './client.ts';
+export type { Stats } from './dropped.ts';
 export { VERSION } from './frames.ts';
 export type { Options, OutgoingRecord } from './settings.ts';
+export type { SpanOptions } from './spans.ts';
 
 const clients = new Map<string, Client>();
 

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { Backlog } from './backlog.ts';
 import { type Dropped, noneDropped, type Reason } from './dropped.ts';
 
 const BACKOFF_MS = 100;
@@ -31,17 +32,12 @@ export class Link {
   accepted = 0;
   sent = 0;
   connects = 0;
-  queuedBytes = 0;
   seq = 0;
   up = false;
   dropped = noneDropped();
   loss: Dropped | undefined;
   readonly #options: LinkOptions;
-  #frames: (string | Uint8Array)[] = [];
-  /** How many of the frames are on this connection already; with `ack` alone. */
-  #unsent = 0;
-  /** How many bytes these have. */
-  #outBytes = 0;
+  readonly #backlog: Backlog;
   /** The connection, or the one before, that the first of the frames is being written to. */
   #writing: Socket | undefined;
   #losing: Dropped | undefined;
@@ -50,29 +46,28 @@ export class Link {
   #step = 0;
   #upMs = 0;
   #heard = '';
-  #window = 1000;
-  #windowBytes = 2 ** 20;
   #closed = false;
   #waiting: (() => void)[] = [];
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#backlog = new Backlog(options.limitBytes);
     this.#connect();
   }
 
   get queued(): number {
-    return this.#frames.length;
+    return this.#backlog.length;
   }
 
-  /** Sends the frame or queues it; false if it was dropped. The last fifth of the backlog is for what is important. */
+  get queuedBytes(): number {
+    return this.#backlog.bytes;
+  }
+
+  /** Sends the frame or queues it; false if it was dropped. */
   offer(frame: string | Uint8Array, important: boolean): boolean {
-    const bytes = Buffer.byteLength(frame);
-    const room = this.#options.limitBytes * (important ? 1 : 0.8) - this.queuedBytes;
-    if (this.#frames.length > 0 && bytes > room) return this.drop('full');
+    if (!this.#backlog.add(frame, important)) return this.drop('full');
     this.accepted++;
     this.seq++;
-    this.#frames.push(frame);
-    this.queuedBytes += bytes;
     this.#drain();
     return true;
   }
@@ -99,7 +94,7 @@ export class Link {
     if (!this.up) this.#retryNow();
     this.#socket?.ref();
     try {
-      while (this.#frames.length > 0 || (this.#socket?.writableLength ?? 0) > 0) {
+      while (this.queued > 0 || (this.#socket?.writableLength ?? 0) > 0) {
         const passedMs = performance.now() - startMs;
         if (passedMs >= ms || (!this.up && passedMs >= absentMs)) return false;
         await new Promise<void>((resolve) => {
@@ -126,7 +121,7 @@ export class Link {
   async end(): Promise<void> {
     const socket = this.#socket;
     if (socket === undefined || this.#writing !== socket) this.#writing = undefined;
-    this.#discard(this.#writing === undefined ? 0 : 1);
+    this.dropped.closed += this.#backlog.cut(this.#writing === undefined ? 0 : 1);
     this.#closed = true;
     clearTimeout(this.#retry);
     if (socket === undefined || !this.up) {
@@ -146,14 +141,7 @@ export class Link {
       socket.ref();
     });
     this.up = false;
-    this.#discard(0);
-  }
-
-  #discard(from: number): void {
-    for (const frame of this.#frames.splice(from)) {
-      this.dropped.closed++;
-      this.queuedBytes -= Buffer.byteLength(frame);
-    }
+    this.dropped.closed += this.#backlog.cut(0);
   }
 
   get #where(): string {
@@ -194,7 +182,7 @@ export class Link {
     this.#upMs = performance.now();
     this.connects++;
     if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
-    this.#unsent = this.#outBytes = 0;
+    this.#backlog.takeBack();
     const { hello } = this.#options;
     if (hello !== undefined) socket.write(hello(), () => this.#drain());
     this.#drain();
@@ -208,7 +196,7 @@ export class Link {
     if (this.up && this.#options.debug) this.#options.notice(`lost the connection to ${this.#where}`);
     this.up = false;
     this.#heard = '';
-    this.#unsent = this.#outBytes = 0;
+    this.#backlog.takeBack();
     if (this.#closed) return;
     const limitMs = this.#step === 0 ? 0 : Math.min(BACKOFF_MS * 2 ** (this.#step - 1), BACKOFF_MAX_MS);
     this.#step++;
@@ -223,27 +211,24 @@ export class Link {
   }
 
   #maySend(): boolean {
-    if (!this.up || this.#writing !== undefined || this.#unsent >= this.#frames.length) return false;
+    if (!this.up || this.#writing !== undefined) return false;
     const socket = this.#socket;
     // An error is told later, but what is written after it is gone.
     if (socket === undefined || socket.writableLength > 0 || socket.errored) return false;
-    return !this.#options.ack || (this.#unsent < this.#window && (this.#unsent === 0 || this.#outBytes < this.#windowBytes));
+    return !this.#options.ack || this.#backlog.hasWindow;
   }
 
   #drain(): void {
     const { ack } = this.#options;
-    while (this.#maySend()) {
+    for (let frame = this.#backlog.next(); frame !== undefined && this.#maySend(); frame = this.#backlog.next()) {
       const socket = this.#socket as Socket;
-      const frame = this.#frames[ack ? this.#unsent : 0] as string | Uint8Array;
       socket.write(frame, (error) => this.#written(socket, error));
-      if (ack) {
-        this.#unsent++;
-        this.#outBytes += Buffer.byteLength(frame);
-      } else if (socket.errored) break;
+      if (ack) this.#backlog.putOut(frame);
+      else if (socket.errored) break;
       else if (socket.writableLength > 0) this.#writing = socket;
       else this.#sent();
     }
-    if (this.#frames.length > 0) return;
+    if (this.queued > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
     const then = this.#losing;
     if (then === undefined) return;
@@ -266,16 +251,7 @@ export class Link {
 
   #sent(): void {
     this.sent++;
-    this.#take(1);
-  }
-
-  #take(count: number): void {
-    for (const [nth, frame] of this.#frames.splice(0, count).entries()) {
-      const bytes = Buffer.byteLength(frame);
-      this.queuedBytes -= bytes;
-      if (nth < this.#unsent) this.#outBytes -= bytes;
-    }
-    this.#unsent = Math.max(0, this.#unsent - count);
+    this.#backlog.remove(1);
   }
 
   /** Its messages are lines of compact JSON. */
@@ -295,17 +271,14 @@ export class Link {
 
   #understand({ type, data }: { type: string; data: Record<string, number> }, line: string): void {
     if (type === 'error') this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
-    if (type === 'welcome') {
-      this.#window = data.window ?? this.#window;
-      this.#windowBytes = data.window_bytes ?? this.#windowBytes;
-    }
+    if (type === 'welcome') this.#backlog.widen(data.window, data.window_bytes);
     if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;
-    const first = this.seq - this.#frames.length;
-    const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.#frames.length);
+    const first = this.seq - this.queued;
+    const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.queued);
     if (count <= 0) return;
     const refused = type === 'nack' ? 1 : 0;
     this.dropped.refused += refused;
     this.sent += count - refused;
-    this.#take(count);
+    this.#backlog.remove(count);
   }
 }

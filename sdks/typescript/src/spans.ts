@@ -11,6 +11,15 @@ export interface Place {
   readonly span: string;
 }
 
+/** Options of a span. */
+export interface SpanOptions {
+  /** Id of the span that it is a child of; else the one that is open in this context. */
+  readonly parent?: string;
+  /** W3C Trace Context of a span in another process. */
+  readonly traceparent?: string;
+  readonly attributes?: unknown;
+}
+
 export interface Span {
   readonly id: string;
   readonly trace: string;
