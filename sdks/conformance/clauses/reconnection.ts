@@ -1,7 +1,9 @@
 /** Connecting anew: how often, and what a restart of the sidecar costs. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { numbersOf, upTo } from '../load.ts';
+import type { Connection } from '../fake-sidecar.ts';
+import { fillUp, logUntil, numbersOf, upTo } from '../load.ts';
 import { type Clause, demand, equal, sizeOf, statsOf, until, type World } from '../suite.ts';
+import type { Value } from '../values.ts';
 
 /** With each more of them a machine that is busy is likelier to close a listener ahead of a connection. */
 const MOST_RESTARTS = 20;
@@ -35,6 +37,73 @@ async function restarted(world: World): Promise<string | undefined> {
   demand(hasAll(), `${numbersOf(busy).length} of ${count - full} arrived over ${restarts} restarts`);
   equal([new Set(numbersOf(busy)).size, busy.torn()], [count - full, []], 'distinct records');
   return `${count} records over ${restarts} restarts`;
+}
+
+/** Options of the ways to send, each of which has its own look at the connection. */
+const WAYS: readonly Readonly<Record<string, Value>>[] = [{}, { ack: 'memory' }];
+
+/** Sends on a connection that is too fresh to be idle, and that the sidecar has ended: the record goes to the next one. */
+async function noticedAtOnce({ fake, client }: World, options: (typeof WAYS)[number]): Promise<void> {
+  const sidecar = await fake({ hasSessions: true });
+  const adapter = await client(sidecar, options);
+  await adapter.call('event', 'info', 'before');
+  await until(() => sidecar.records().length === 1, 'the first record did not arrive');
+  await sidecar.stop('drain');
+  await sidecar.start();
+  await adapter.call('sleep', 0.1);
+  await adapter.call('event', 'info', 'after');
+  await adapter.call('flush', 5);
+  await until(() => sidecar.records().length === 2, 'the record behind the end did not arrive', 5000);
+  const [old] = sidecar.connections;
+  const how = JSON.stringify(options);
+  demand(
+    old?.bytes().includes('after') === false,
+    `a record went to a connection that the sidecar had ended ${how}`,
+  );
+}
+
+/** A program that never rests leaves a connection that the sidecar has ended. */
+async function noticedAtWork({ fake, client }: World, options: (typeof WAYS)[number]): Promise<void> {
+  const sidecar = await fake({ hasSessions: true });
+  const worker = await client(sidecar, { ...options, quiet: true });
+  let isOver = false;
+  const work = async () => {
+    while (!isOver) await worker.calls(Array.from({ length: 50 }, () => ['event', 'info', 'busy'] as const));
+  };
+  const restart = async () => {
+    await until(() => sidecar.records().length > 0, 'nothing arrived');
+    const old = sidecar.connections.length;
+    await sidecar.stop('drain');
+    await sidecar.start();
+    const hasLeft = () =>
+      sidecar.connections.length > old && sidecar.connections.slice(0, old).every(({ isEnded }) => isEnded);
+    await until(hasLeft, `goes on with a connection that the sidecar has ended ${JSON.stringify(options)}`);
+  };
+  const restarting = restart().finally(() => {
+    isOver = true;
+  });
+  await Promise.all([work(), restarting]);
+}
+
+/** A connection that is full when the sidecar ends it gets no other record once it is read; what waits goes to the next one. */
+async function noticedWhileFull({ fake, client }: World): Promise<void> {
+  const sidecar = await fake({ reading: 'none' });
+  const adapter = await client(sidecar, { quiet: true });
+  const { count } = await fillUp(adapter);
+  await sidecar.stop('drain');
+  await sidecar.start();
+  sidecar.read('all');
+  const old = sidecar.connections[0] as Connection;
+  const hasAll = () => new Set(numbersOf(sidecar)).size === count;
+  await logUntil(
+    adapter,
+    () => hasAll() && old.isEnded,
+    'what waited at the end of a connection never arrived',
+  );
+  demand(
+    !old.bytes().includes(`"n":${count - 2}`),
+    'what waited went to the connection that the sidecar had ended',
+  );
 }
 
 export const RECONNECTION: readonly Clause[] = [
@@ -71,6 +140,11 @@ export const RECONNECTION: readonly Clause[] = [
       await sleeper.call('event', 'info', 'after');
       await sleeper.call('flush', 5);
       await until(() => idle.records().length === 2, 'the record after the restart did not arrive', 5000);
+      for (const options of WAYS) {
+        await noticedAtOnce(world, options);
+        await noticedAtWork(world, options);
+      }
+      await noticedWhileFull(world);
       for (let attempt = 1; ; attempt++) {
         const found = await restarted(world);
         if (found !== undefined) return found;
