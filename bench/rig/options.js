@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 /**
  * Reads a script's options; prints the help and exits at `--help`, exits 2 with a reason at anything unknown.
  * `defaults` holds numbers, strings, booleans or lists of strings; an option's kind is its default's. A list is given
- * as `--name a,b` or by several such options. `lines` explains each option, `choices` names all that a list may hold.
- * `usage` is the script below `folder`.
+ * as `--name a,b` or by several such options. `lines` explains each option, `choices` names all that a list may hold,
+ * `refusal` says why options do not go together, if so. `usage` is the script below `folder`.
  * @template {Record<string, number | string | boolean | readonly string[]>} T
  * @param {{
  *   usage: string,
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
  *   defaults: T,
  *   lines: Record<keyof T, string>,
  *   choices?: { readonly [K in keyof T]?: readonly string[] },
+ *   refusal?: (options: T) => string | undefined,
  * }} spec
  * @param {string[]} [argv]
  * @returns {T}
@@ -32,11 +33,14 @@ export function readOptions(spec, argv = process.argv.slice(2)) {
     const parsed = parseArgs({ args: argv, options: { ...options, help: { type: 'boolean' } } });
     const values = /** @type {Record<string, string | boolean | string[] | undefined>} */ (parsed.values);
     if (values.help) leave(0, helpText(spec));
-    const read = ([name, value]) => [
+    const readOne = ([name, value]) => [
       name,
       readValue(toFlag(name), values[toFlag(name)], value, choices[name]),
     ];
-    return /** @type {T} */ (Object.fromEntries(Object.entries(defaults).map(read)));
+    const read = /** @type {T} */ (Object.fromEntries(Object.entries(defaults).map(readOne)));
+    const reason = spec.refusal?.(read);
+    if (reason !== undefined) throw new Error(reason);
+    return read;
   } catch (error) {
     return leave(2, `${/** @type {Error} */ (error).message} (see --help)`);
   }
@@ -49,7 +53,7 @@ function readValue(flag, given, fallback, choices) {
   if (Array.isArray(fallback)) {
     const items = given.flatMap((text) => text.split(','));
     const unknown = choices === undefined ? undefined : items.find((item) => !choices.includes(item));
-    if (unknown === undefined) return items;
+    if (unknown === undefined) return [...new Set(items)];
     throw new Error(`--${flag} takes some of ${choices.join(', ')}, not "${unknown}"`);
   }
   if (typeof fallback !== 'number') return given;

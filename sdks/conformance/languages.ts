@@ -41,9 +41,12 @@ export const COST_US: Readonly<Record<Language, number>> = {
   r: 600,
 };
 
-/** What a program can be run under that sees its faults of memory and threads; today C's. */
+/** What a program can be run under that sees its faults of memory and threads. */
 export const TOOLS = ['tsan', 'asan', 'valgrind'] as const;
 export type Tool = (typeof TOOLS)[number];
+
+/** Whether a language's adapter can be run under them. */
+export const hasTools = (language: Language): boolean => language === 'c';
 
 /** A command line and what its environment needs. */
 export interface Command {
@@ -157,6 +160,7 @@ const BUILD: Readonly<Record<Language, (folder: string, tool?: Tool) => Promise<
 
 /** Builds what a language's adapter needs, below `folder`, to be run under `tool`, if any; how to start it. */
 export function prepare(language: Language, folder: string, tool?: Tool): Promise<Command> {
-  if (tool !== undefined && language !== 'c') throw new Error(`${NAMES[language]} cannot run under ${tool}`);
+  if (tool !== undefined && !hasTools(language))
+    throw new Error(`${NAMES[language]} cannot run under ${tool}`);
   return BUILD[language](folder, tool);
 }

@@ -8,9 +8,10 @@ import { readOptions } from '../../bench/rig/options.js';
 const jiti = createJiti(import.meta.url);
 const { CLAUSES } = await jiti.import('./clauses.ts');
 const { run } = await jiti.import('./main.ts');
-const { LANGUAGES, TOOLS } = await jiti.import('./languages.ts');
+const { hasTools, LANGUAGES, TOOLS } = await jiti.import('./languages.ts');
 const { report } = await jiti.import('./report.ts');
 const ids = CLAUSES.map(({ id }) => id);
+const chosen = (language) => LANGUAGES.filter((one) => language.length === 0 || language.includes(one));
 const {
   language,
   clause: clauses,
@@ -25,13 +26,18 @@ const {
   lines: {
     language: `some of ${LANGUAGES.join(', ')}; else all`,
     clause: `some of ${ids[0]} to ${ids.at(-1)}; else all`,
-    under: `C's adapter in some of ${TOOLS.join(', ')}, instead of by itself`,
+    under: `the adapter in some of ${TOOLS.join(', ')}, instead of by itself; with --language ${LANGUAGES.filter(hasTools).join(',')}`,
     full: 'at full length, one clause at a time, times as the contract has them',
     write: 'writes REPORT.md, or TOOLS.md, instead of stdout',
   },
   choices: { language: LANGUAGES, clause: ids, under: TOOLS },
+  refusal: ({ language, under }) => {
+    const others = under.length === 0 ? [] : chosen(language).filter((one) => !hasTools(one));
+    if (others.length === 0) return undefined;
+    return `--under needs --language ${LANGUAGES.filter(hasTools).join(',')}: no tool is for ${others.join(', ')}`;
+  },
 });
-const languages = LANGUAGES.filter((one) => language.length === 0 || language.includes(one));
+const languages = chosen(language);
 const results = await run({
   languages,
   clauses,

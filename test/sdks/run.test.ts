@@ -20,9 +20,15 @@ test.each([
   [['--language', 'perl,cobol'], /--language takes some of perl, .* not "cobol"/],
   [['--clause', 'C1', '--clause', 'C99'], /--clause takes some of C1, .* not "C99"/],
   [['--under', 'gdb'], /--under takes some of tsan, .* not "gdb"/],
+  [['--under', 'tsan'], /--under needs --language c: no tool is for perl, python, r, java, typescript/],
+  [['--language', 'c,perl', '--under', 'asan'], /--under needs --language c: no tool is for perl/],
 ])('the driver refuses %j in one line', async (options, reason) => {
-  const error = await driver(...options).catch((thrown: Error) => thrown);
+  await refused(driver(...options), reason);
+});
+
+async function refused(output: Promise<string>, reason: RegExp): Promise<void> {
+  const error = await output.catch((thrown: Error) => thrown);
   const [, verdict, ...said] = /^(.*)\n([^\n]*)\n$/.exec(String(error)) ?? [];
   expect(verdict).toMatch(/exit code 2$/);
   expect(said).toEqual([expect.stringMatching(reason)]);
-});
+}
