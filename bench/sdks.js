@@ -12,17 +12,22 @@ import { machineLine } from './rig/proc.js';
 import { configPath, startSidecar } from './rig/sidecar.js';
 import { isMain, printReport } from './rig/table.js';
 
+const jiti = createJiti(import.meta.url);
+const { COST_US, LANGUAGES, NAMES, prepare } = await jiti.import('../sdks/conformance/languages.ts');
+const { startAdapter } = await jiti.import('../sdks/conformance/adapter.ts');
+
 const SPEC = {
   usage: 'sdks.js',
   about:
     'A log_event with three fields to a running sidecar, its encoding alone, memory and start-up, by language.',
-  defaults: { calls: 20_000, rounds: 3, scripts: 1000, language: '' },
+  defaults: { calls: 20_000, rounds: 3, scripts: 1000, language: /** @type {string[]} */ ([]) },
   lines: {
     calls: 'events of a round; a tenth of them in R',
     rounds: 'rounds; the median of their quantiles is shown',
     scripts: 'Perl scripts, one after the other, each with and without the SDK',
-    language: 'one language alone',
+    language: `some of ${LANGUAGES.join(', ')}; else all`,
   },
+  choices: { language: LANGUAGES },
 };
 
 /** A port where nothing listens. */
@@ -35,16 +40,14 @@ const SDKS = fileURLToPath(new URL('../sdks', import.meta.url));
  * @param {typeof SPEC.defaults} options
  * @param {(text: string) => void} say
  */
-export async function run({ calls, rounds, scripts, language: only }, say) {
-  const jiti = createJiti(import.meta.url);
-  const { COST_US, LANGUAGES, NAMES, prepare } = await jiti.import('../sdks/conformance/languages.ts');
-  const { startAdapter } = await jiti.import('../sdks/conformance/adapter.ts');
+export async function run({ calls, rounds, scripts, language: chosen }, say) {
+  const languages = LANGUAGES.filter((one) => chosen.length === 0 || chosen.includes(one));
   const folder = mkdtempSync(join(tmpdir(), 'bench-sdks-'));
   const sidecar = await startSidecar({ config: configPath('throughput.yaml'), folder });
   const [host, port] = sidecar.tcp.split(':');
   const rows = [];
   try {
-    for (const language of LANGUAGES.filter((one) => only === '' || one === only)) {
+    for (const language of languages) {
       const command = await prepare(language, folder);
       const count = language === 'r' ? Math.ceil(calls / 10) : calls;
       const target = { host, port: Number(port) };
@@ -61,7 +64,7 @@ export async function run({ calls, rounds, scripts, language: only }, say) {
         note: `p99.9 ${written.p999.toFixed(0)} µs, max ${written.max.toFixed(0)} µs; without the socket p50 ${encoded.p50.toFixed(1)} µs; start ${written.startMs.toFixed(0)} ms, ${(written.rssBytes / 1e6).toFixed(0)} MB`,
       });
     }
-    if (only === '' || only === 'perl') rows.push(await shortScripts(sidecar, scripts, say));
+    if (languages.includes('perl')) rows.push(await shortScripts(sidecar, scripts, say));
     return { rows };
   } finally {
     await sidecar.stop();

@@ -1,4 +1,4 @@
-// What the conformance driver says of its options, before it judges anything.
+// What the conformance driver and the benchmark of the SDKs say of their options, before they judge or measure anything.
 import { expect, jest, test } from '@jest/globals';
 import { ROOT } from '../processes.ts';
 import { outputOf } from './programs.ts';
@@ -24,6 +24,13 @@ test.each([
   [['--language', 'c,perl', '--under', 'asan'], /--under needs --language c: no tool is for perl/],
 ])('the driver refuses %j in one line', async (options, reason) => {
   await refused(driver(...options), reason);
+});
+
+test.each([
+  ['cobol', /--language takes some of perl, .*typescript, not "cobol"/],
+  ['c,', /--language takes some of perl, .*typescript, not ""/],
+])('the benchmark refuses the language %j in one line', async (language, reason) => {
+  await refused(outputOf(process.execPath, ['bench/sdks.js', '--language', language], ROOT), reason);
 });
 
 async function refused(output: Promise<string>, reason: RegExp): Promise<void> {
