@@ -5,10 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, install, ROOT } from './prepare.js';
 
-/** Where moto_server is installed; the tests look there too. */
-const MOTO = 'node_modules/.cache/moto';
-/** What of moto answers for S3 and CloudWatch Logs; `moto[server]` would bring three times as much. */
-const MOTO_PACKAGES = ['moto[s3]==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5'];
+/** Where Python's programs are installed; the tests look there too. */
+const PYTHON = 'node_modules/.cache/python';
+/**
+ * What of moto answers for S3 and CloudWatch Logs (`moto[server]` would bring three times as much), and what tells which
+ * Python a source needs.
+ */
+const PYTHON_PACKAGES = ['moto[s3]==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5', 'vermin==1.9.2'];
+
+/** How programs are had that are Python's. */
+const OF_PYTHON = {
+  // What pyenv puts in their place can be started without being there.
+  mustSucceed: true,
+  package: 'python3-venv',
+  install: installPython,
+  hint: `python3 -m venv ${PYTHON} && ${PYTHON}/bin/pip install ${PYTHON_PACKAGES.map((name) => `'${name}'`).join(' ')}`,
+};
 
 /** Programs that tests run beside Node, the Debian packages that have them or what they need, and other ways to them. */
 const PROGRAMS = [
@@ -42,21 +54,14 @@ const PROGRAMS = [
   { name: 'valgrind', probe: ['valgrind', ['--version']], package: 'valgrind' },
   { name: 'chromium', probe: ['chromium', ['--version']], package: 'chromium' },
   { name: 'nc', probe: ['nc', ['-h']], package: 'netcat-openbsd' },
-  {
-    name: 'moto_server',
-    // What pyenv puts in its place can be started without being there.
-    probe: ['moto_server', ['-h']],
-    mustSucceed: true,
-    package: 'python3-venv',
-    install: installMoto,
-    hint: `python3 -m venv ${MOTO} && ${MOTO}/bin/pip install ${MOTO_PACKAGES.map((name) => `'${name}'`).join(' ')}`,
-  },
+  { name: 'moto_server', probe: ['moto_server', ['-h']], ...OF_PYTHON },
+  { name: 'vermin', probe: ['vermin', ['--version']], ...OF_PYTHON },
 ];
 
 /** What probes and tests find programs by; the AWS clients' word on the version of Node is none on the tests. */
 const env = {
   ...process.env,
-  PATH: `${ROOT}/${MOTO}/bin:${process.env.PATH}`,
+  PATH: `${ROOT}/${PYTHON}/bin:${process.env.PATH}`,
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
 };
 const tried = (command, args) => spawnSync(command, args, { stdio: 'ignore', cwd: ROOT, env });
@@ -83,19 +88,19 @@ function installPrograms() {
 
 /** Installs in their own way what is missing and has one. */
 function installOwn() {
-  for (const { install: ownWay } of missing()) ownWay?.();
+  for (const ownWay of new Set(missing().map((program) => program.install))) ownWay?.();
 }
 
-/** Installs moto_server beside the packages, if Python and its index are there. */
-function installMoto() {
+/** Installs Python's programs beside the packages, if Python and its index are there. */
+function installPython() {
   if (!succeeds('python3', ['-c', 'import venv, ensurepip'])) return;
-  console.error('Installing moto_server (pip) …');
-  if (!succeeds('python3', ['-m', 'venv', '--clear', MOTO])) return;
-  succeeds(`${ROOT}/${MOTO}/bin/pip`, [
+  console.error('Installing moto_server, vermin (pip) …');
+  if (!succeeds('python3', ['-m', 'venv', '--clear', PYTHON])) return;
+  succeeds(`${ROOT}/${PYTHON}/bin/pip`, [
     'install',
     '--quiet',
     '--disable-pip-version-check',
-    ...MOTO_PACKAGES,
+    ...PYTHON_PACKAGES,
   ]);
 }
 

@@ -1,13 +1,11 @@
 // A real moto_server: Amazon S3 and CloudWatch Logs on a port of their own, in memory, empty at the start.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe } from '@jest/globals';
-import { ROOT } from './processes.ts';
+import { PYTHON_PROGRAMS } from './processes.ts';
 
-/** Where `npm test` installs it if the system has none. */
-const INSTALLED = join(ROOT, 'node_modules', '.cache', 'moto', 'bin');
 /** How long Python may take to load it on a slow, loaded machine. */
 const PATIENCE_MS = 120_000;
 
@@ -36,7 +34,7 @@ export async function startMoto(): Promise<Moto> {
   const child = spawn('moto_server', ['-H', '127.0.0.1', '-p', '0'], {
     env: {
       ...process.env,
-      PATH: [INSTALLED, process.env.PATH].join(delimiter),
+      PATH: [PYTHON_PROGRAMS, process.env.PATH].join(delimiter),
       PYTHONUNBUFFERED: '1',
       PYTHONDONTWRITEBYTECODE: '1',
     },

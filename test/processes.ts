@@ -19,6 +19,9 @@ import { fileURLToPath } from 'node:url';
 /** The package's folder. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
+/** Where `npm test` installs what it needs of Python's programs and the system has not. */
+export const PYTHON_PROGRAMS = join(ROOT, 'node_modules', '.cache', 'python', 'bin');
+
 /** The program as the package ships it. */
 export const BINARY = join(ROOT, 'bin', 'sidecar');
 /** How long a condition may take to come true on a slow, loaded machine. */

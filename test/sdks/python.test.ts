@@ -1,7 +1,17 @@
 // The Python SDK: its own tests, its installation, and programs with a real sidecar.
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { closeAll, createFolder, linesOf, ONE_FILE, ROOT, startSidecar, until } from '../processes.ts';
+import {
+  closeAll,
+  createFolder,
+  linesOf,
+  ONE_FILE,
+  PYTHON_PROGRAMS,
+  ROOT,
+  startSidecar,
+  until,
+} from '../processes.ts';
 import { outputOf } from './programs.ts';
 
 const SDK = join(ROOT, 'sdks', 'python');
@@ -19,6 +29,19 @@ testPython('its own tests pass', async () => {
   expect(await runs('python3', ['-W', 'ignore', '-m', 'unittest', 'discover', '-s', 'tests'])).toContain(
     'OK',
   );
+});
+
+(absent.includes('vermin') ? test.skip : test)('it needs no newer Python than it says', async () => {
+  const [, oldest] =
+    /^requires-python = ">=(.+)"$/m.exec(readFileSync(join(SDK, 'pyproject.toml'), 'utf8')) ?? [];
+  const found = await runs(
+    'vermin',
+    [`-t=${oldest}-`, '--violations', '--eval-annotations', 'src', 'examples'],
+    {
+      PATH: [PYTHON_PROGRAMS, process.env.PATH].join(delimiter),
+    },
+  );
+  expect(found).toMatch(/^Minimum required versions: 3/m);
 });
 
 interface Delivered {
