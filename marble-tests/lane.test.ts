@@ -333,7 +333,7 @@ describe('permanent errors', () => {
 
   const refusing =
     (...poison: number[]) =>
-    (sent: { messages: readonly Parameters<typeof numbersOf>[0][number][] }) =>
+    (sent: { messages: Parameters<typeof numbersOf>[0] }) =>
       numbersOf(sent.messages).some((n) => poison.includes(n))
         ? throwError(() => new Permanent('bad value'))
         : EMPTY;

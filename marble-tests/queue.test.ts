@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Job } from '../src/deliver/job.ts';
 import { createQueue, type Queue, type QueueOptions } from '../src/deliver/queue.ts';
 import { BUSY_BYTES } from '../src/deliver/sink.ts';
-import type { Message } from '../src/message.ts';
+import type { Messages } from '../src/message.ts';
 import { type DeliveryFields, delivery, message, numberOf, numbersOf } from '../test/deliver/fixtures.ts';
 import { createModel, gaugesOf } from '../test/deliver/queue-model.ts';
 
@@ -29,7 +29,7 @@ function drain(queue: Queue, nowMs = 0): number[][] {
 
 function shedAll(queue: Queue, bytes: number, critical = false): number[] {
   const shed: number[] = [];
-  const onShed = (_job: Job, messages: readonly Message[]) => shed.push(...numbersOf(messages));
+  const onShed = (_job: Job, messages: Messages) => shed.push(...numbersOf(messages));
   if (critical) queue.shedCritical(bytes, 0, onShed);
   else queue.shed(bytes, 0, onShed);
   return shed;

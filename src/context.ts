@@ -1,5 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
-import type { Message } from './message.ts';
+import type { Message, Messages } from './message.ts';
 
 /** Structured log: fields first, then one human sentence. A pino logger fits. */
 export interface Log {
@@ -53,7 +53,7 @@ export type Step =
 /** Remembers what happened to messages, for whoever asks about one; what it does not keep costs it nanoseconds. */
 export interface Journal {
   /** Never throws; keeps neither the array nor what it does not need of the messages. */
-  note(step: Step, messages: readonly Message[]): void;
+  note(step: Step, messages: Messages): void;
   /** Is told once what lists the messages of all open batches, which are noted when these close. */
   batching(waiting: () => readonly Message[]): void;
 }
@@ -65,13 +65,13 @@ export interface Journal {
  */
 export interface Receipts {
   /** They go so many ways, of which all that is told below is one. */
-  routed(messages: readonly Message[], ways: number): void;
+  routed(messages: Messages, ways: number): void;
   /** They are in a lane, or their way ended before. */
-  admitted(messages: readonly Message[]): void;
+  admitted(messages: Messages): void;
   /** They would survive a power cut, or their way ended before. */
-  safe(messages: readonly Message[]): void;
+  safe(messages: Messages): void;
   /** Whether a sender waits until they are safe. */
-  isAwaited(messages: readonly Message[]): boolean;
+  isAwaited(messages: Messages): boolean;
 }
 
 /** Everything impure that a stage may touch; a test replaces all of it. */

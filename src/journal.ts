@@ -1,7 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Journal, Step } from './context.ts';
 import { createSampling } from './journal/sampling.ts';
-import type { Message } from './message.ts';
+import type { Message, Messages } from './message.ts';
 import { ownCopyOf } from './message-text.ts';
 
 /** What is remembered, at most. */
@@ -83,15 +83,15 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     return ends.messages <= ENDS_PER_SECOND;
   };
 
-  const note = (step: Step, all: readonly Message[]) => {
-    const [oldest] = all;
-    const newest = all[all.length - 1];
+  const note = (step: Step, all: Messages) => {
+    const oldest = all.at(0);
+    const newest = all.at(-1);
     if (limits.maxMessages === 0 || oldest === undefined || newest === undefined) return;
     const isBad = step.kind === 'ended' && (step.ending === 'shed' || step.ending === 'dead_lettered');
-    // All that most batches cost at full rate.
-    if (!isBad && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const atMs = now();
     const isAny = isBad && mayKeepEnd(atMs, all.length);
+    // All that most batches cost at full rate.
+    if (!isAny && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const messages = isAny ? all : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
     if (messages.length === 0) return;
     if (step.kind === 'batched') sampling.kept(newest.receivedMs, messages.length);

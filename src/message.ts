@@ -53,6 +53,18 @@ export interface Message {
   ownCopy: Message | undefined;
 }
 
+/**
+ * Messages in order: an array of them, or what makes them once somebody looks, and may do so only until it is told
+ * that they are gone. To ask for `length`, or for one by `at`, does not make them all.
+ */
+export interface Messages extends Iterable<Message> {
+  readonly length: number;
+  at(position: number): Message | undefined;
+  filter(matches: (message: Message) => boolean): Message[];
+  map<T>(of: (message: Message) => T): T[];
+  some(matches: (message: Message) => boolean): boolean;
+}
+
 /** What is known of a message beside its text. */
 export type Envelope = Omit<
   Message,

@@ -76,6 +76,6 @@ function shed(lane: LaneState, nowMs: number): void {
   });
   if (ownBytes(lane) <= queueMaxBytes * RESERVE) return;
   lane.queue.shedCritical(ownBytes(lane) - queueMaxBytes * RESERVE_RELIEF, nowMs, (job, messages) =>
-    bury(lane, job, 'queue_full', `the queue held more than ${RESERVE} times its bound`, messages),
+    bury(lane, job, 'queue_full', `the queue held more than ${RESERVE} times its bound`, [...messages]),
   );
 }

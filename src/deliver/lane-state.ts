@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import type { Context } from '../context.ts';
 import type { Alarm } from '../flow/alarm.ts';
 import type { Broadcast, BroadcastState } from '../flow/broadcast.ts';
-import type { Message } from '../message.ts';
+import type { Message, Messages } from '../message.ts';
 import type { Breaker, BreakerOptions } from './breaker.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { ended, type Job } from './job.ts';
@@ -118,7 +118,7 @@ export function emit(
   lane: LaneState,
   ending: Ending,
   reason: string,
-  messages: readonly Message[],
+  messages: Messages,
   stored: boolean | undefined,
 ): void {
   lane.outcome.next(outcome(ending, lane.backend, reason, messages));

@@ -92,7 +92,7 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
 
   const bury = (dead: Outcome, error: string, target: string): Outcome => {
     const { backend, reason, messages } = dead;
-    const letter = { backend, reason, error, attempts: 0, config: '', target, messages };
+    const letter = { backend, reason, error, attempts: 0, config: '', target, messages: [...messages] };
     return context.deadLetters.write(letter) ? dead : { ...dead, reason: unwritten(reason) };
   };
 

@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.ts';
-import type { Message } from '../message.ts';
+import type { Messages } from '../message.ts';
 import type { Target } from './sink.ts';
 
 /** How a message's way to one backend ended. */
@@ -12,7 +12,8 @@ export interface Outcome {
   readonly backend: string;
   /** From a small fixed set, e.g. `ok`, `not_routed`, `filter`, `queue_full`, `permanent`, `operator:<name>`. */
   readonly reason: string;
-  readonly messages: readonly Message[];
+  /** Who keeps some has to make a list of them first. */
+  readonly messages: Messages;
   /** How many more there were, which cannot be named: they were on disk, and were not read. */
   readonly unread?: number;
 }
@@ -33,11 +34,6 @@ export interface Delivery {
 export type Routed = Delivery | Outcome;
 
 /** Builds an outcome. */
-export function outcome(
-  ending: Ending,
-  backend: string,
-  reason: string,
-  messages: readonly Message[],
-): Outcome {
+export function outcome(ending: Ending, backend: string, reason: string, messages: Messages): Outcome {
   return { kind: 'outcome', ending, backend, reason, messages };
 }

@@ -1,4 +1,4 @@
-import { type Message, messageIn } from '../message.ts';
+import { type Message, type Messages, messageIn } from '../message.ts';
 import { bytesOf, copyLines } from '../message-text.ts';
 import type { Slab } from './slab.ts';
 
@@ -74,22 +74,64 @@ function idsOf(messages: readonly Message[]): string[] {
   return ids;
 }
 
-/** The messages that were packed, in memory of their own, and their lines. Throws RangeError if these are none. */
-export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Packed, 'free'>) {
-  const rowBytes = count * ROW_BYTES;
-  // Numbers must lie at multiples of their size.
-  const rows = packed.buffer.slice(packed.byteOffset, packed.byteOffset + rowBytes);
-  const { doubles, words, bytes } = viewsOf(rows, 0, count);
+/** Messages that were packed, made once somebody looks, in memory of their own. */
+export interface PackedMessages extends Messages {
+  /** Frees what they were packed in: those that nobody looked at are gone. */
+  end(): void;
+}
+
+/** The messages that were packed; none is made before somebody looks. */
+export function unpackLater(packed: Packed): PackedMessages {
+  let left: Packed | undefined = packed;
+  let all: readonly Message[] | undefined;
+  const { count } = packed;
+  const make = (from: number, to: number) => {
+    if (left === undefined) throw new Error('these messages were given up, and can be looked at no more');
+    return unpack(left, from, to).messages;
+  };
+  const list = () => {
+    all ??= make(0, count);
+    return all;
+  };
+  return {
+    length: count,
+    at(position) {
+      const nth = position < 0 ? count + position : position;
+      if (nth < 0 || nth >= count) return undefined;
+      return all === undefined ? make(nth, nth + 1)[0] : all[nth];
+    },
+    filter: (matches) => list().filter(matches),
+    map: (of) => list().map(of),
+    some: (matches) => list().some(matches),
+    [Symbol.iterator]: () => list()[Symbol.iterator](),
+    end() {
+      left?.free();
+      left = undefined;
+    },
+  };
+}
+
+/** The messages that were packed, or some of them, in memory of their own, and their lines. Throws RangeError if these are none. */
+export function unpack(
+  { count, sources, seqs, types, bytes: packed }: Omit<Packed, 'free'>,
+  from = 0,
+  to = count,
+) {
+  const { doubles, words, bytes } = rowsIn(packed, count);
   const messages: Message[] = [];
-  let idAt = rowBytes;
+  const idBytes = (first: number, last: number) =>
+    sumOf(words, 2 * count + first, 2 * count + last) +
+    sumOf(words, 3 * count + first, 3 * count + last) +
+    sumOf(words, 4 * count + first, 4 * count + last);
+  let idAt = count * ROW_BYTES + idBytes(0, from);
   const nextId = (length = 0) => {
     idAt += length;
     return length === 0 ? '' : packed.toString('utf8', idAt - length, idAt);
   };
-  const idBytes = words.subarray(2 * count, 5 * count).reduce((sum, length) => sum + length, 0);
-  const lines = Buffer.from(packed.subarray(rowBytes + idBytes));
+  const linesAt = idAt + idBytes(from, count) + sumOf(words, 0, from);
+  const lines = Buffer.from(packed.subarray(linesAt, linesAt + sumOf(words, from, to)));
   let at = 0;
-  for (let n = 0; n < count; n++) {
+  for (let n = from; n < to; n++) {
     const end = at + (words[n] as number);
     messages.push(
       messageIn(lines, at, end, words[count + n] as number, {
@@ -107,6 +149,18 @@ export function unpack({ count, sources, seqs, types, bytes: packed }: Omit<Pack
     at = end;
   }
   return { messages, lines };
+}
+
+function sumOf(words: Uint32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let at = from; at < to; at++) sum += words[at] as number;
+  return sum;
+}
+
+/** The rows of what was packed. Numbers must lie at multiples of their size. */
+function rowsIn({ buffer, byteOffset }: Buffer, count: number) {
+  if (byteOffset % 8 === 0) return viewsOf(buffer, byteOffset, count);
+  return viewsOf(buffer.slice(byteOffset, byteOffset + count * ROW_BYTES), 0, count);
 }
 
 function viewsOf(buffer: ArrayBufferLike, at: number, count: number) {

@@ -1,4 +1,4 @@
-import type { Message } from '../message.ts';
+import type { Message, Messages } from '../message.ts';
 import { type Job, jobOf, mergeJobs } from './job.ts';
 import type { Entry } from './line.ts';
 import { createLines } from './lines.ts';
@@ -49,9 +49,9 @@ export interface Queue {
   /** Makes every retry due. */
   retryNow(nowMs: number): void;
   /** Sheds what may be shed, in its order, until `bytes` are free or nothing is left. O(what is shed), amortised. */
-  shed(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
+  shed(bytes: number, nowMs: number, onShed: (job: Job, messages: Messages) => void): void;
   /** The same of critical messages, which `shed` leaves alone. */
-  shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: readonly Message[]) => void): void;
+  shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: Messages) => void): void;
   /** Takes out everything, due or not, oldest first. */
   clear(): Job[];
   /** Takes out what matches, oldest first. */

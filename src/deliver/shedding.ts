@@ -1,8 +1,8 @@
-import type { Message } from '../message.ts';
+import type { Message, Messages } from '../message.ts';
 import { append, type Chain, createChain, prepend, unlink } from './chain.ts';
 import { type Job, partOf } from './job.ts';
 import type { Entry, Part, Parts } from './line.ts';
-import { pack, unpack } from './packing.ts';
+import { type PackedMessages, pack, unpack, unpackLater } from './packing.ts';
 import { createSlab, type Slab } from './slab.ts';
 
 /** What is shed first has the lowest rank; a type the sidecar does not know ranks as an event. */
@@ -26,8 +26,8 @@ interface Level {
   readonly slabs: readonly Slab[];
 }
 
-/** Says that these messages of the entry were shed; its counts say what is left. */
-export type OnShed = (entry: Entry, messages: readonly Message[], bytes: number) => void;
+/** Says that these messages of the entry were shed; its counts say what is left. Who looks at them does so at once. */
+export type OnShed = (entry: Entry, messages: Messages, bytes: number) => void;
 
 /** Who is shed first: the highest priority number, then by type, then the oldest. */
 export interface ShedOrder {
@@ -107,6 +107,7 @@ export function createShedOrder(isCritical: (message: Message) => boolean): Shed
       entry.bytes -= before - part.bytes;
       if (entry.messages === 0) remove(entry);
       onShed(entry, messages, before - part.bytes);
+      if ('end' in messages) messages.end();
       freed += before - part.bytes;
     }
     return freed;
@@ -149,7 +150,14 @@ function leaveRank(level: Level, rank: number, part: Part | undefined): void {
 }
 
 /** Takes the first messages out of a part, until `bytes` are free or it is empty. */
-function shedFrom(part: Part, bytes: number): readonly Message[] {
+function shedFrom(part: Part, bytes: number): Messages | PackedMessages {
+  if (part.bytes <= bytes && !Array.isArray(part.messages)) {
+    const messages = unpackLater(part.messages);
+    part.messages = [];
+    part.bytes = 0;
+    part.shed += messages.length;
+    return messages;
+  }
   const messages = takeAll(part);
   let freed = 0;
   let count = 0;

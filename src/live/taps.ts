@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Journal, Step } from '../context.ts';
 import { broadcastState } from '../flow/broadcast.ts';
-import type { Message } from '../message.ts';
+import type { Message, Messages } from '../message.ts';
 import type { Tail } from './tail.ts';
 import type { Place } from './view.ts';
 
@@ -33,7 +33,7 @@ export function createTaps(): Taps {
     });
   };
 
-  const note = (step: Step, messages: readonly Message[]) => {
+  const note = (step: Step, messages: Messages) => {
     if (step.kind === 'matched' && routed.length > 0) {
       const { backend, rule } = step;
       for (const tail of routed) for (const message of messages) tail.take(message, { backend, rule });

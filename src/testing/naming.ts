@@ -1,5 +1,5 @@
 import type { TraceStore } from '../correlate/store.ts';
-import type { Message } from '../message.ts';
+import type { Messages } from '../message.ts';
 import { MADE } from './names.ts';
 
 /** Which message is which, whatever becomes of it on its way. */
@@ -9,7 +9,7 @@ export interface Naming {
   current(): string;
   /** Names messages as they arrive at the store: the first place that they reach with an id, which copies keep. */
   watch(traces: TraceStore): void;
-  of(messages: readonly Message[]): readonly string[];
+  of(messages: Messages): readonly string[];
 }
 
 export function createNaming(): Naming {

@@ -5,7 +5,7 @@ import { type DeadLetters, memoryDeadLetters } from '../../src/deliver/dead-lett
 import type { DeliverContext, LaneOptions } from '../../src/deliver/lane.ts';
 import type { Delivery, Outcome } from '../../src/deliver/outcome.ts';
 import type { MergeLimits, Sink, Target } from '../../src/deliver/sink.ts';
-import { createMessage, type Message } from '../../src/message.ts';
+import { createMessage, type Message, type Messages } from '../../src/message.ts';
 
 const made = new Map<string, Message>();
 
@@ -58,7 +58,7 @@ const EMPTY_FIELDS = {
 /** The number a message was made with. */
 export const numberOf = ({ id }: Message): number => Number(id.slice(24));
 
-export const numbersOf = (messages: readonly Message[]): number[] => messages.map(numberOf);
+export const numbersOf = (messages: Messages): number[] => messages.map(numberOf);
 
 export function batch(messages: readonly Message[], reason: BatchReason = 'count'): Batch {
   return createBatch(

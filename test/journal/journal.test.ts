@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Step } from '../../src/context.ts';
+import { pack, unpackLater } from '../../src/deliver/packing.ts';
+import { createSlab } from '../../src/deliver/slab.ts';
 import { createWhy } from '../../src/journal/story.ts';
 import { createJournal, type JournalLimits, MESSAGES_PER_SECOND } from '../../src/journal.ts';
 import type { Message } from '../../src/message.ts';
@@ -212,5 +214,29 @@ describe('bounds', () => {
       backends: [{ state: 'dead_lettered' }],
     });
     expect(why.memory()).toContain('above 2000 messages a second it is a part of them');
+  });
+
+  test('of messages that end badly in a flood most are not even made', () => {
+    const { journal, note } = open({ maxMessages: 100_000, maxBytes: 1e9 });
+    for (let n = 0; n < MESSAGES_PER_SECOND; n++) note(batched(1), at(n));
+    const late = Array.from({ length: 10 }, (_, n) => at(n, { receivedMs: SECOND + 900 }));
+    const slab = createSlab();
+    let looks = 0;
+    const shed = () => {
+      const later = unpackLater(pack(late, slab));
+      const looking = <T>(look: T) => {
+        looks++;
+        return look;
+      };
+      journal.note(ended('shed', 'queue_full'), {
+        ...later,
+        map: (of) => looking(later.map(of)),
+        filter: (matches) => looking(later.filter(matches)),
+      });
+      later.end();
+    };
+    for (let n = 0; n < 1000; n++) shed();
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThan(200);
   });
 });

@@ -9,6 +9,7 @@ import {
   type JsonObject,
   type Message,
   type MessageFields,
+  type Messages,
   severityOf,
 } from '../../src/message.ts';
 import { type Chain, type ChainOperator, createChain } from '../../src/route/chain.ts';
@@ -49,7 +50,7 @@ export const batchOf = (messages: readonly Message[], reason: BatchReason = 'cou
 export const letters = (text: string, source = 's') =>
   batchOf([...text].map((name) => messageOf(name, { source })));
 
-export const namesOf = (messages: readonly Message[]) => messages.map(({ id }) => id).join('');
+export const namesOf = (messages: Messages) => messages.map(({ id }) => id).join('');
 
 export interface Recording extends Context {
   /** What was logged, `level: message`. */

@@ -1,7 +1,7 @@
 import { type Observable, Subject } from 'rxjs';
 import type { Context, Receipts } from '../../context.ts';
 import { createAlarm } from '../../flow/alarm.ts';
-import type { Message } from '../../message.ts';
+import type { Messages } from '../../message.ts';
 import { type Absence, createAbsence } from './absence.ts';
 import type { AckLevel } from './hello.ts';
 import type { Mark, Marks } from './marks.ts';
@@ -100,7 +100,7 @@ export async function openSessions(
     if (change(session, seq, ways)) openRecords--;
     if (session.mark > before) tell(session, isUrgent(session));
   };
-  const each = (messages: readonly Message[], level: AckLevel | undefined, ways: number) => {
+  const each = (messages: Messages, level: AckLevel | undefined, ways: number) => {
     if (openRecords === 0) return;
     for (const { id } of messages) {
       const session = isOfSession(id) ? sessions.get(prefixIn(id)) : undefined;
