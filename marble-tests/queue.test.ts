@@ -287,6 +287,18 @@ describe('shedding', () => {
     expect(batch.id).toBe(`${batch.messages[0]?.id}-2`);
   });
 
+  test('what has waited through a shedding is gone once it is shed, unless somebody looked', () => {
+    const queue = queueOf();
+    queue.add(delivery([typed(0, 'metric'), event(1), event(2), typed(3, 'metric')]), 0);
+    const looked: number[][] = [];
+    const unseen: Messages[] = [];
+    queue.shed(200, 0, (_job, messages) => looked.push(numbersOf(messages)));
+    queue.shed(200, 0, (_job, messages) => unseen.push(messages));
+    expect(looked).toEqual([[0, 3]]);
+    expect(unseen.map(({ length }) => length)).toEqual([2]);
+    expect(() => numbersOf(unseen[0]!)).toThrow('given up');
+  });
+
   test('what is shed bit by bit of one batch is the oldest each time', () => {
     const queue = queueOf();
     queue.add(delivery([typed(0, 'metric'), event(1), event(2), event(3), event(4), event(5)]), 0);
