@@ -5,6 +5,8 @@ import { renderPool, renew } from './pool.js';
 import { createRandom, sourceNames } from './records.js';
 
 const CHUNK_BYTES = 65_536;
+const POOL_CHUNKS = 16;
+const LINES_PER_CHUNK = 1000;
 
 const load = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 const ignore = () => {};
@@ -105,23 +107,27 @@ function parseOnly(chunk$) {
   });
 }
 
-/** CPU ns a message of one pass over the pool's bytes, as they would come from one socket. */
-async function pass(stage, bytes, lines, messages) {
+/** CPU ns a message of passes over the pool's bytes, of the present each time, as they would come from one socket. */
+async function pass(stage, pool, messages) {
   const chunk$ = new Subject();
-  const before = process.cpuUsage();
   const subscription = stage(chunk$).subscribe();
   let sent = 0;
-  for (; sent < messages; sent += lines) {
+  let us = 0;
+  for (; sent < messages; sent += POOL_CHUNKS * LINES_PER_CHUNK) {
+    for (const chunk of pool) renew(chunk, Date.now() * 1000);
+    const bytes = Buffer.concat(pool.map(({ buffer }) => buffer));
+    const before = process.cpuUsage();
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       // A copy: a socket hands out new memory each time.
       chunk$.next(Buffer.from(bytes.subarray(at, at + CHUNK_BYTES)));
     }
     await new Promise(setImmediate);
+    const { user, system } = process.cpuUsage(before);
+    us += user + system;
   }
   chunk$.complete();
   subscription.unsubscribe();
-  const { user, system } = process.cpuUsage(before);
-  return ((user + system) * 1000) / sent;
+  return (us * 1000) / sent;
 }
 
 const [rounds = 5, messages = 500_000] = process.argv.slice(2).map(Number);
@@ -130,20 +136,18 @@ async function measure() {
   const random = createRandom(1);
   const sources = sourceNames(4);
   const pool = renderPool({
-    count: 16,
-    linesPerChunk: 1000,
+    count: POOL_CHUNKS,
+    linesPerChunk: LINES_PER_CHUNK,
     sources,
     random,
     stamped: false,
     criticalEvery: 1000,
   });
-  for (const chunk of pool) renew(chunk, Date.now() * 1000);
-  const bytes = Buffer.concat(pool.map(({ buffer }) => buffer));
   const stages = { 'split and JSON.parse': parseOnly, ...(await createStages()) };
   const costs = Object.fromEntries(Object.keys(stages).map((name) => [name, /** @type {number[]} */ ([])]));
   for (let round = 0; round <= rounds; round++) {
     for (const [name, stage] of Object.entries(stages)) {
-      const cost = await pass(stage, bytes, 16_000, messages);
+      const cost = await pass(stage, pool, messages);
       if (round > 0) costs[name]?.push(cost); // the first round warms up
     }
   }
