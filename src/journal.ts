@@ -84,9 +84,10 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
   };
 
   const note = (step: Step, all: Messages) => {
+    if (limits.maxMessages === 0) return;
     const oldest = all.at(0);
     const newest = all.at(-1);
-    if (limits.maxMessages === 0 || oldest === undefined || newest === undefined) return;
+    if (oldest === undefined || newest === undefined) return;
     const isBad = step.kind === 'ended' && (step.ending === 'shed' || step.ending === 'dead_lettered');
     const atMs = now();
     const isAny = isBad && mayKeepEnd(atMs, all.length);
