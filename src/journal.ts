@@ -89,8 +89,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     const newest = all.at(-1);
     if (oldest === undefined || newest === undefined) return;
     const isBad = step.kind === 'ended' && (step.ending === 'shed' || step.ending === 'dead_lettered');
-    const atMs = now();
-    const isAny = isBad && mayKeepEnd(atMs, all.length);
+    const isAny = isBad && mayKeepEnd(now(), all.length);
     // All that most batches cost at full rate.
     if (!isAny && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const messages = isAny ? all : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
@@ -99,7 +98,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     const isFirst = step.kind === 'batched' || isAny;
     // Copies: a few messages of a batch must not keep all of its text in memory.
     const kept = isFirst ? messages.map(ownCopyOf) : undefined;
-    add({ atMs, step, ids: messages.map(({ id }) => id), messages: kept });
+    add({ atMs: now(), step, ids: messages.map(({ id }) => id), messages: kept });
   };
 
   return {

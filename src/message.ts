@@ -54,8 +54,8 @@ export interface Message {
 }
 
 /**
- * Messages in order: an array of them, or what makes them once somebody looks, and may do so only until it is told
- * that they are gone. To ask for `length`, or for one by `at`, does not make them all.
+ * Messages in order: an array of them, or what makes them once somebody looks, which may be possible only at once.
+ * To ask for `length`, or for one by `at`, does not make them all.
  */
 export interface Messages extends Iterable<Message> {
   readonly length: number;

@@ -209,7 +209,7 @@ export function fold(sums: Sums, message: Message): void {
 /** What is looked for in the data of any record, or hides it. */
 const LOOKED_FOR = /status|parent_job_id|\\u/;
 
-/** Whether a message's data may say more than its envelope: to parse that of all costs as much as all else. */
+/** Whether a message's data, which has to be parsed for it, may say more than its envelope. */
 function isTelling({ texts }: Part, message: Message): boolean {
   const { type, parsed } = message;
   if (parsed !== undefined || type === 'span' || type === 'progress') return true;
