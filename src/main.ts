@@ -7,6 +7,7 @@ import { addDlq } from './commands/program/dlq.ts';
 import { addDoctor, addTap, addTop } from './commands/program/live.ts';
 import { FORMAT_OPTION, TOKEN_OPTION, URL_OPTION } from './commands/program/options.ts';
 import type { Format, Surroundings } from './commands/program/surroundings.ts';
+import { slowCompilers } from './compilers.ts';
 import type { Override } from './config/overrides.ts';
 import { createLog, type OwnLog } from './log.ts';
 
@@ -108,6 +109,7 @@ program
   .option('--set <key=value>', 'a setting that takes the place of the file’s; repeatable', collectSetting, [])
   .addOption(FORMAT_OPTION)
   .action(async (options) => {
+    if (process.execArgv.includes('--single-threaded-gc')) slowCompilers();
     const { run } = await import('./commands/run.ts');
     const host = createHost(options.format);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { closeAll, createFolder, freePort, ROOT, until } from '../processes.ts';
+import { closeAll, createFolder, freePort, ROOT, start, until } from '../processes.ts';
 
 jest.setTimeout(120_000);
 afterEach(closeAll);
@@ -39,4 +41,28 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('what npm start began ends with npm, 
   shell.kill(signal);
   await once(shell, 'exit');
   await until(async () => !(await isOpen(port)), 'the sidecar has ended');
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+/** The niceness of a process's threads, in the order in which they were started; proc_pid_stat(5), field 19. */
+function nicenessOf(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+  });
+}
+
+onLinux.each([
+  ['as it is shipped, what compiles gives way to what delivers', ['sh', '-c', 'shift; exec "$@"', 'sh'], 15],
+  ['so that collections are of the same threads, nothing gives way', [], 0],
+])('started %s', async (_, through, nicer) => {
+  const args = ['run', '--set', 'tcp.port=0', '--set', 'http.port=0', '--data-dir', createFolder()];
+  const program = start(args, { cwd: createFolder(), through });
+  await until(() => program.stdout().includes('listening'), 'it runs', program.stderr);
+  const own = getPriority();
+  const [main, ...others] = nicenessOf(program.pid);
+  expect(main).toBe(own);
+  expect(others.slice(0, 5)).toEqual(Array(5).fill(Math.min(own + nicer, 19)));
+  expect(new Set(others.slice(5))).toEqual(new Set([own]));
 });
