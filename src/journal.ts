@@ -1,6 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Journal, Step } from './context.ts';
 import { createSampling } from './journal/sampling.ts';
+import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from './kept.ts';
 import type { Message, Messages } from './message.ts';
 import { ownCopyOf } from './message-text.ts';
 
@@ -32,18 +33,27 @@ export interface ReadableJournal extends Journal {
   sinceMs(): number | undefined;
 }
 
-/** Up to this rate every message is remembered; above, those that come first in each second. */
-export const MESSAGES_PER_SECOND = 2000;
 /** Of messages whose way ends badly so many a second are remembered besides. */
 const ENDS_PER_SECOND = 500;
 /** Steps of a message that are remembered, on average. */
 const STEPS = 12;
 /** What the array of facts may have in front of the first that counts, before it is cut. */
 const SLACK = 1024;
+/** Stands there for facts that were forgotten, so that nothing of them is kept. */
+const FORGOTTEN: Fact = {
+  atMs: 0,
+  step: { kind: 'matched', backend: '', rule: '' },
+  ids: [],
+  messages: undefined,
+};
 
 /** A ring: what is new drives out what is old. */
 export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLike, 'now'>): ReadableJournal {
-  const sampling = createSampling(MESSAGES_PER_SECOND);
+  const sampling = createSampling({
+    kept: KEPT_PER_SECOND,
+    flood: FLOOD_PER_SECOND,
+    keptInFlood: KEPT_IN_FLOOD,
+  });
   let limits = initial;
   let facts: Fact[] = [];
   let waiting: () => readonly Message[] = () => [];
@@ -67,7 +77,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     count(fact, 1);
     for (let oldest = facts[first]; oldest !== undefined && isOver(); oldest = facts[first]) {
       count(oldest, -1);
-      first++;
+      facts[first++] = FORGOTTEN;
     }
     if (first < SLACK || first < facts.length / 2) return;
     facts = facts.slice(first);
@@ -88,14 +98,16 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
     const oldest = all.at(0);
     const newest = all.at(-1);
     if (oldest === undefined || newest === undefined) return;
+    const isNew = step.kind === 'batched';
+    if (isNew) sampling.seen(newest.receivedMs, all.length);
     const isBad = step.kind === 'ended' && (step.ending === 'shed' || step.ending === 'dead_lettered');
     const isAny = isBad && mayKeepEnd(now(), all.length);
     // All that most batches cost at full rate.
     if (!isAny && !sampling.covers(oldest.receivedMs) && !sampling.covers(newest.receivedMs)) return;
     const messages = isAny ? all : all.filter(({ receivedMs }) => sampling.covers(receivedMs));
     if (messages.length === 0) return;
-    if (step.kind === 'batched') sampling.kept(newest.receivedMs, messages.length);
-    const isFirst = step.kind === 'batched' || isAny;
+    if (isNew) sampling.kept(newest.receivedMs, messages.length);
+    const isFirst = isNew || isAny;
     // Copies: a few messages of a batch must not keep all of its text in memory.
     const kept = isFirst ? messages.map(ownCopyOf) : undefined;
     add({ atMs: now(), step, ids: messages.map(({ id }) => id), messages: kept });

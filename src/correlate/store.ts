@@ -1,4 +1,5 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
+import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
 import { linkMessage, type Message } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
 import { emptySlots, scanned } from '../scanned.ts';
@@ -41,13 +42,6 @@ export interface TraceStore {
 }
 
 const MAX_LINKS = 64;
-/** Messages a second that are kept in full. More would be replaced within seconds, and cost more to collect than all else. */
-const KEPT_PER_SECOND = 2_000;
-/** Messages a second whose data is looked at; of a flood of more, only what the envelopes say of jobs is summed up. */
-const FOLDED_PER_SECOND = 10_000;
-/** Messages that are kept, and no more looked at, in a second after a flood: what is kept longer tells more. */
-const KEPT_IN_FLOOD = 500;
-
 /** The stories of jobs, or of traces. */
 interface Stories extends RecentMap<Story> {
   /** By slot of the scan's table of their ids: the one that was found there last, most often the one that is wanted. */
@@ -113,13 +107,13 @@ function memberOf(story: Story, name: 'job_id' | 'trace_id'): Buffer {
   return story.member;
 }
 
-/** How much a second is kept in full, and looked at. */
+/** Messages of a second that are kept in full, and those whose data is looked at; of others the envelopes are summed up. */
 export interface StoreRates {
   readonly kept: number;
   readonly folded: number;
 }
 
-const LIVE: StoreRates = { kept: KEPT_PER_SECOND, folded: FOLDED_PER_SECOND };
+const LIVE: StoreRates = { kept: KEPT_PER_SECOND, folded: FLOOD_PER_SECOND };
 
 export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore {
   let limits = initial;
@@ -176,7 +170,7 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
       const isFlood = seen > rates.folded;
       keptAtMost = isFlood ? KEPT_IN_FLOOD : rates.kept;
       foldedAtMost = isFlood ? KEPT_IN_FLOOD : rates.folded;
-      secondMs = nowMs;
+      secondMs = nowMs - (nowMs % 1000);
       seen = 0;
     }
     return ++seen;
@@ -191,7 +185,9 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
   };
 
   const keep = (story: Story, message: Message) => {
-    story.messages.push(message);
+    // Most keep one: an array that is pushed to takes room for seventeen.
+    if (story.messages.length === 0) story.messages = [message];
+    else story.messages.push(message);
     messages++;
     bytes += message.bytes;
     if (story.messages.length > limits.maxMessagesPerTrace) foldOldest(story);

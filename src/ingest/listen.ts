@@ -49,8 +49,11 @@ const SOCKETS: ServerOpts = {
   noDelay: true,
   keepAlive: true,
   keepAliveInitialDelay: 60_000,
-  highWaterMark: TURN_BYTES,
 };
+/** One chunk of at most 64 KiB is taken from the kernel at a time: several that wait would be copied into one. */
+const PLAIN_SOCKETS: ServerOpts = { ...SOCKETS, highWaterMark: 1 };
+/** A record of TLS has at most 16 KiB. */
+const TLS_SOCKETS: ServerOpts = { ...SOCKETS, highWaterMark: TURN_BYTES };
 
 /**
  * Opens a port or Unix socket. While the latest `pause$` is true no connection is read, so that clients wait.
@@ -61,7 +64,7 @@ export async function openListener(
   pause$: Observable<boolean>,
   context: Context,
 ): Promise<Listener> {
-  const server = options.tls ? createTlsServer(options.tls, SOCKETS) : createServer(SOCKETS);
+  const server = options.tls ? createTlsServer(options.tls, TLS_SOCKETS) : createServer(PLAIN_SOCKETS);
   server.maxConnections = options.maxConnections;
   const turns = createTurns(pause$, context.scheduler);
   const clients = acceptClients(server, turns, context);

@@ -1,6 +1,6 @@
 import type { BatchReason } from '../context.ts';
 import type { Fact, ReadableJournal } from '../journal.ts';
-import { MESSAGES_PER_SECOND } from '../journal.ts';
+import { KEPT_PER_SECOND } from '../kept.ts';
 import { isoTime, type Message } from '../message.ts';
 import type { BackendStory, MessageView, Why, WhyMatches, WhyState, WhyView } from './view.ts';
 
@@ -21,7 +21,7 @@ export function createWhy(journal: ReadableJournal): Why {
     memory: () => {
       const sinceMs = journal.sinceMs();
       if (sinceMs === undefined) return 'nothing is remembered yet';
-      return `what is remembered begins ${isoTime(sinceMs)}; above ${MESSAGES_PER_SECOND} messages a second it is a part of them, and what was shed or became a dead letter`;
+      return `what is remembered begins ${isoTime(sinceMs)}; above ${KEPT_PER_SECOND} messages a second it is a part of them, and what was shed or became a dead letter`;
     },
   };
 }

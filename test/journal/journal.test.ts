@@ -3,9 +3,12 @@ import type { Step } from '../../src/context.ts';
 import { pack, unpackLater } from '../../src/deliver/packing.ts';
 import { createSlab } from '../../src/deliver/slab.ts';
 import { createWhy } from '../../src/journal/story.ts';
-import { createJournal, type JournalLimits, MESSAGES_PER_SECOND } from '../../src/journal.ts';
+import { createJournal, type JournalLimits } from '../../src/journal.ts';
+import { KEPT_PER_SECOND } from '../../src/kept.ts';
 import type { Message } from '../../src/message.ts';
-import { message } from '../deliver/fixtures.ts';
+import { ownCopyOf } from '../../src/message-text.ts';
+import { freshMessage, message } from '../deliver/fixtures.ts';
+import { collectGarbage } from '../deliver/garbage.ts';
 
 const SECOND = 1_700_000_000_000;
 
@@ -188,9 +191,24 @@ describe('bounds', () => {
     expect(journal.messages()).toEqual([]);
   });
 
+  test('what is forgotten takes no memory, and it answers as before', async () => {
+    const { journal, note } = open({ maxMessages: 10 });
+    const copies: WeakRef<object>[] = [];
+    for (let n = 0; n < 30; n++) {
+      const one = freshMessage(n, { receivedMs: SECOND });
+      copies.push(new WeakRef(ownCopyOf(one)));
+      note(batched(1), one);
+    }
+    const kept = () => copies.filter((copy) => copy.deref() !== undefined);
+    await collectGarbage(() => kept().length <= 10);
+    expect(kept()).toEqual(copies.slice(-10));
+    expect(journal.messages()).toHaveLength(10);
+    expect(journal.sinceMs()).toBe(SECOND + 21);
+  });
+
   test('above the rate a part is remembered, with all of its steps, and every bad end', () => {
     const { why, journal, note } = open({ maxMessages: 100_000, maxBytes: 1e9 });
-    const count = 3 * MESSAGES_PER_SECOND;
+    const count = 3 * KEPT_PER_SECOND;
     const all = Array.from({ length: count }, (_, n) =>
       at(n, { receivedMs: SECOND + Math.floor((n * 1000) / count) }),
     );
@@ -201,8 +219,8 @@ describe('bounds', () => {
       note(ended('delivered', 'ok'), ...part);
     }
     const kept = journal.messages().length;
-    expect(kept).toBeGreaterThanOrEqual(MESSAGES_PER_SECOND);
-    expect(kept).toBeLessThan(1.2 * MESSAGES_PER_SECOND);
+    expect(kept).toBeGreaterThanOrEqual(KEPT_PER_SECOND);
+    expect(kept).toBeLessThan(1.2 * KEPT_PER_SECOND);
     for (const { id } of journal.messages()) {
       expect(why.find(id)).toMatchObject({ backends: [{ backend: 'db', state: 'delivered' }] });
     }
@@ -218,7 +236,7 @@ describe('bounds', () => {
 
   test('of messages that end badly in a flood most are not even made', () => {
     const { journal, note } = open({ maxMessages: 100_000, maxBytes: 1e9 });
-    for (let n = 0; n < MESSAGES_PER_SECOND; n++) note(batched(1), at(n));
+    for (let n = 0; n < KEPT_PER_SECOND; n++) note(batched(1), at(n));
     const late = Array.from({ length: 10 }, (_, n) => at(n, { receivedMs: SECOND + 900 }));
     const slab = createSlab();
     let looks = 0;
