@@ -10,6 +10,7 @@ const STAGES = ['ingest', 'correlate', 'route', 'deliver'];
 const CONTRACTS = ['src/deliver/sink.ts', 'src/deliver/outcome.ts', 'src/route/operator.ts'];
 const CORE = [
   'src/arena.ts',
+  'src/kept.ts',
   'src/message.ts',
   'src/message-text.ts',
   'src/restored.ts',

@@ -84,6 +84,7 @@ describe('a connection', () => {
     await until(() => served.listener.connections() === 1, 'the connection');
     await new Promise((resolve) => setTimeout(resolve, 50));
     socket.resetAndDestroy();
+    served.pause$.next(false);
     await until(() => served.listener.connections() === 0, 'the reset is seen');
     expect(numbers(served)).toEqual([0, 1, 2]);
   });
