@@ -12,7 +12,6 @@ export {
   jsonOf,
   type Message,
   recordOf,
-  severityOf,
   withData,
   withRecord,
 } from './message.ts';
@@ -21,3 +20,4 @@ export { type FieldPlace, fieldGlobs } from './route/field-globs.ts';
 export { fractionOf } from './route/filter.ts';
 export type { Operator, OperatorContext } from './route/operator.ts';
 export { hasShadowedMembers } from './route/shadowed.ts';
+export { severityOf } from './severity.ts';

@@ -10,6 +10,7 @@ import {
   startLine,
 } from './arena.ts';
 import { NO_TICKET } from './scanned.ts';
+import { UNBOXED } from './unboxed.ts';
 
 /** Parsed JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -125,6 +126,25 @@ export function messageOf(
     ownCopy: undefined,
   };
 }
+
+// Before all others.
+messageOf(
+  {
+    source: '',
+    type: '',
+    timeMs: UNBOXED,
+    receivedMs: UNBOXED,
+    traceId: '',
+    spanId: '',
+    jobId: '',
+    seq: UNBOXED,
+    severity: 0,
+  },
+  '',
+  0,
+  0,
+  undefined,
+);
 
 const NO_DATA: JsonObject = Object.freeze({});
 
@@ -253,29 +273,4 @@ export function isoTime(ms: number): string {
     lastMs = ms;
   }
   return lastIso;
-}
-
-const LEVELS: Readonly<Record<string, number>> = Object.assign(Object.create(null), {
-  trace: 1,
-  verbose: 1,
-  debug: 2,
-  info: 3,
-  information: 3,
-  notice: 3,
-  warn: 4,
-  warning: 4,
-  error: 5,
-  err: 5,
-  fatal: 6,
-  critical: 6,
-  crit: 6,
-  alert: 6,
-  emerg: 6,
-  emergency: 6,
-  panic: 6,
-});
-
-/** Rank of a level or one of its aliases (any case): 1 trace … 6 fatal, 0 unknown. */
-export function severityOf(level: string): number {
-  return LEVELS[level] ?? LEVELS[level.toLowerCase()] ?? 0;
 }

@@ -1,4 +1,5 @@
-import { createMessage, isoTime, type JsonObject, type Message, severityOf } from './message.ts';
+import { createMessage, isoTime, type JsonObject, type Message } from './message.ts';
+import { severityOf } from './severity.ts';
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 

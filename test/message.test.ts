@@ -1,15 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  dataOf,
-  isoTime,
-  jsonOf,
-  linkMessage,
-  recordOf,
-  severityOf,
-  withData,
-  withRecord,
-} from '../src/message.ts';
+import { dataOf, isoTime, jsonOf, linkMessage, recordOf, withData, withRecord } from '../src/message.ts';
 import { gatherLines, ownCopyOf } from '../src/message-text.ts';
+import { severityOf } from '../src/severity.ts';
 import { messageOf } from './route/support.ts';
 
 const ID = '00000000-0001-7000-8000-000000000000';

@@ -1,7 +1,7 @@
 import type { Context as Call } from 'hono';
 import { parseDuration } from '../config/units.ts';
 import type { LiveFilter } from '../live/filter.ts';
-import { severityOf } from '../message.ts';
+import { severityOf } from '../severity.ts';
 import type { Problem } from './answer.ts';
 
 /** A question that cannot be answered; what the answer says of it. */

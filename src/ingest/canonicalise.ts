@@ -1,6 +1,7 @@
 import { type Member, members } from '../members.ts';
-import { isoTime, type Json, type JsonObject, severityOf } from '../message.ts';
+import { isoTime, type Json, type JsonObject } from '../message.ts';
 import { NO_TICKET } from '../scanned.ts';
+import { severityOf } from '../severity.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, jobIdOf, spanIdOf, traceIdOf } from './envelope.ts';
 import type { ParsedFrame } from './record.ts';

@@ -19,7 +19,8 @@ export const DIGITS_AT = 20;
  */
 export function createIds(random: () => number): Ids {
   const node = Array.from({ length: 4 }, () => HEX3[Math.floor(random() * 4096)]).join('');
-  const tail = `-${node}`;
+  /** By the digits: one piece less for each id to be made of. */
+  const ends = HEX3.map((digits) => `${digits}-${node}`);
   let timeMs = Number.NEGATIVE_INFINITY;
   let counter = 0;
   let time = '';
@@ -40,7 +41,7 @@ export function createIds(random: () => number): Ids {
         // join makes a flat string, which is copied faster than one that is still in pieces.
         head = [time, HEX3[counter >>> 12], '-8'].join('');
       }
-      return head + HEX3[counter & 4095] + tail;
+      return head + ends[counter & 4095];
     },
     stretch: () => stretch,
     digits: () => counter & 4095,

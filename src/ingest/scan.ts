@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { arenaBuffer, placeInput } from '../arena.ts';
-import { severityOf } from '../message.ts';
 import { emptySlots, nextTicket, SOURCE_SLOTS, scanned } from '../scanned.ts';
+import { severityOf } from '../severity.ts';
+import { UNBOXED } from '../unboxed.ts';
 import type { Canonical } from './canonical.ts';
 import { isSource, isType, TRACE_ID } from './envelope.ts';
 import { CANONICAL_LENGTH, canonicalMs } from './timestamp.ts';
@@ -57,6 +58,28 @@ const MINUTE_LENGTH = 16;
 const MINUTE_IN_MS = 60_000;
 
 let compiled: WebAssembly.Module | undefined;
+
+/** The first of all records: those that are read have the same members in the same order. */
+void ({
+  source: '',
+  type: '',
+  timeMs: UNBOXED,
+  receivedMs: UNBOXED,
+  traceId: '',
+  spanId: '',
+  jobId: '',
+  jobIdLifted: false,
+  seq: UNBOXED,
+  severity: 0,
+  hasHost: false,
+  hasTags: false,
+  head: '',
+  from: 0,
+  to: 0,
+  value: undefined,
+  flags: '',
+  ticket: 0,
+} satisfies Canonical);
 
 /** Each scan has a memory of its own. Throws where WebAssembly has no SIMD. */
 function instantiate(): Program {

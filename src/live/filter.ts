@@ -1,5 +1,6 @@
 import picomatch from 'picomatch';
-import { type Message, severityOf } from '../message.ts';
+import type { Message } from '../message.ts';
+import { severityOf } from '../severity.ts';
 
 /** Which messages are wanted; what is absent does not matter. */
 export interface LiveFilter {

@@ -1,6 +1,7 @@
 import picomatch from 'picomatch';
 import type { Context } from '../context.ts';
-import { dataOf, type Json, type Message, recordOf, severityOf } from '../message.ts';
+import { dataOf, type Json, type Message, recordOf } from '../message.ts';
+import { severityOf } from '../severity.ts';
 
 /** A rule's conditions; all given ones must hold. */
 export interface Filter {

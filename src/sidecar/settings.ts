@@ -11,8 +11,9 @@ import type { DecodeOptions } from '../ingest/detect.ts';
 import type { ListenOptions } from '../ingest/listen.ts';
 import type { NormaliseOptions } from '../ingest/normalise.ts';
 import type { JournalLimits } from '../journal.ts';
-import { type Message, severityOf } from '../message.ts';
+import type { Message } from '../message.ts';
 import { compileFilter } from '../route/filter.ts';
+import { severityOf } from '../severity.ts';
 import { pipelinesOf } from './draft.ts';
 
 /** Bound of all open batches together: what waits for its batch to fill, over all sources. */

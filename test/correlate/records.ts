@@ -1,4 +1,5 @@
-import { createMessage, type JsonObject, type Message, severityOf } from '../../src/message.ts';
+import { createMessage, type JsonObject, type Message } from '../../src/message.ts';
+import { severityOf } from '../../src/severity.ts';
 
 /** The start of every story: 2025-10-20T10:30:45.000Z. */
 export const START_MS = Date.parse('2025-10-20T10:30:45.000Z');

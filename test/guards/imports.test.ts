@@ -11,6 +11,8 @@ const CONTRACTS = ['src/deliver/sink.ts', 'src/deliver/outcome.ts', 'src/route/o
 const CORE = [
   'src/arena.ts',
   'src/kept.ts',
+  'src/severity.ts',
+  'src/unboxed.ts',
   'src/message.ts',
   'src/message-text.ts',
   'src/restored.ts',

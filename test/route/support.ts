@@ -10,10 +10,10 @@ import {
   type Message,
   type MessageFields,
   type Messages,
-  severityOf,
 } from '../../src/message.ts';
 import { type Chain, type ChainOperator, createChain } from '../../src/route/chain.ts';
 import type { Operator, OperatorContext } from '../../src/route/operator.ts';
+import { severityOf } from '../../src/severity.ts';
 
 /** A message as the normaliser makes it of `record`; `name` is its id. */
 export function messageOf(name: string, record: JsonObject = {}, over: Partial<MessageFields> = {}): Message {

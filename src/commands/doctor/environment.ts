@@ -1,4 +1,4 @@
-import { severityOf } from '../../message.ts';
+import { severityOf } from '../../severity.ts';
 
 /** What an SDK would take from its environment, as it would take it. */
 export interface Environment {
