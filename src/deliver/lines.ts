@@ -17,6 +17,12 @@ import { BUSY_BYTES } from './sink.ts';
 /** What of a queue's options is about sending. */
 export type LinesOptions = Omit<QueueOptions, 'isCritical'>;
 
+/**
+ * So many keys are kept though nothing of them waits. A map that gains and loses a key with each send leaves a trail of
+ * old tables, and V8 keeps what was in them until its next full collection.
+ */
+const KEPT_KEYS = 64;
+
 /** In which order jobs are sent. */
 export interface Lines {
   append(entry: Entry, nowMs: number): void;
@@ -46,7 +52,7 @@ export interface Lines {
  * more than `perTarget` of one key are out at once. O(log lines) an operation, O(1) with one target.
  *
  * States of a line: ready (in heap `ready`) → taken (in no heap while its key is busy) → ready, or later (in heap
- * `later`, waiting for company or for a retry's time) → ready. A line without entries is forgotten. `limitsOf` says
+ * `later`, waiting for company or for a retry's time) → ready. A line without entries is forgotten if there are many. `limitsOf` says
  * anew with every job that joins a line what one send of it may carry; until then `merge` holds.
  */
 export function createLines({
@@ -105,7 +111,8 @@ export function createLines({
   };
 
   const forgetIfEmpty = (line: Line) => {
-    if (line.entries.first === undefined) levels.get(line.priority)?.delete(line.key);
+    const level = levels.get(line.priority);
+    if (line.entries.first === undefined && (level?.size ?? 0) > KEPT_KEYS) level?.delete(line.key);
   };
 
   /** Makes lines due whose time has come; all retries if the clock was set back, as it no longer tells theirs. */
@@ -178,7 +185,7 @@ export function createLines({
     },
     release: (key, nowMs) => {
       const left = (out.get(key) ?? 1) - 1;
-      if (left === 0) out.delete(key);
+      if (left === 0 && out.size > KEPT_KEYS) out.delete(key);
       else out.set(key, left);
       for (const level of levels.values()) {
         const line = level.get(key);

@@ -101,7 +101,8 @@ function open(settings: Options, context: SinkContext): Sink {
   };
 
   const send: Sink['send'] = ({ messages }, target) =>
-    abortable(async (signal) => {
+    abortable(async (abort) => {
+      const signal = abort.signal();
       const api = await load();
       const place = placeOf(target);
       await creation.settle(api, place);

@@ -55,7 +55,7 @@ export function openScreen(settings: Options, screen: Screen, { scheduler }: Sin
   return {
     merge: { maxMessages: 1_000, maxBytes: 2 ** 20 },
     address: () => ({ perMessage: false, target: () => TARGET }),
-    send: (batch) => abortable((signal) => write(encode(batch), signal)),
+    send: (batch) => abortable((abort) => write(encode(batch), abort)),
     close: () => EMPTY,
   };
 }

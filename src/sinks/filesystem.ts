@@ -97,8 +97,8 @@ function open(settings: Options, context: SinkContext): Sink {
       busyAgeMs: BUSY_MERGE_AGE_MS,
     },
     address: (config) => compilePath(base, overrides.parse(config).path ?? settings.path),
-    send: (batch, target) => abortable((signal) => files.append(target.key, [...linesOf(batch)], signal)),
-    recent: (query) => abortable((signal) => readRecent(base, query, signal)).pipe(keepDefined()),
+    send: (batch, target) => abortable((abort) => files.append(target.key, [...linesOf(batch)], abort)),
+    recent: (query) => abortable((abort) => readRecent(base, query, abort.signal())).pipe(keepDefined()),
     close: () => defer(() => files.close()).pipe(ignoreElements()),
   };
 }

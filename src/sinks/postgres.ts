@@ -148,7 +148,8 @@ function open(settings: Options, context: SinkContext): Sink {
       named.add(target.key);
       return { perMessage: false, target: () => target };
     },
-    send: ({ messages }, { key }) => abortable((signal) => writer.write(tableOf(key), messages, signal)),
+    send: ({ messages }, { key }) =>
+      abortable((abort) => writer.write(tableOf(key), messages, abort.signal())),
     close: () =>
       defer(() => {
         writer.close();

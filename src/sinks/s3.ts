@@ -150,7 +150,7 @@ function open(settings: Options): Sink {
     limits: ({ key }, joining) => sizing.limits(key, joining),
     address: (config) => addressOf(settings, overrides.parse(config)),
     stallAfterMs: STALL_AFTER_MS,
-    send: (batch, target) => abortable((signal, onProgress) => put(batch, target, signal, onProgress)),
+    send: (batch, target) => abortable((abort, onProgress) => put(batch, target, abort.signal(), onProgress)),
     close: () => defer(() => store.close()).pipe(ignoreElements()),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import { firstValueFrom, merge, take, toArray } from 'rxjs';
-import { abortable } from '../../src/sinks/tasks/abortable.ts';
+import { type Abort, abortable } from '../../src/sinks/tasks/abortable.ts';
 import { turns } from '../../src/sinks/tasks/turns.ts';
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -97,27 +97,29 @@ describe('abortable', () => {
 
   test('unsubscribing aborts, and what comes after is not heard', async () => {
     const heard = jest.fn();
-    let signal: AbortSignal | undefined;
+    let abort: Abort | undefined;
     const { run, end } = manual(0);
     const subscription = abortable((given) => {
-      signal = given;
+      abort = given;
       return run();
     }).subscribe({ complete: heard, error: heard });
-    expect(signal?.aborted).toBe(false);
+    const early = abort?.signal();
+    expect([abort?.aborted, early?.aborted]).toEqual([false, false]);
     subscription.unsubscribe();
-    expect(signal?.aborted).toBe(true);
+    expect([abort?.aborted, early?.aborted]).toEqual([true, true]);
     end(new Error('too late'));
     await tick();
     expect(heard).not.toHaveBeenCalled();
   });
 
   test('an operator that ends early aborts too', async () => {
-    let signal: AbortSignal | undefined;
+    let abort: Abort | undefined;
     const never$ = abortable((given) => {
-      signal = given;
+      abort = given;
       return new Promise(() => {});
     });
     await firstValueFrom(merge(Promise.resolve(1), never$).pipe(take(1)));
-    expect(signal?.aborted).toBe(true);
+    // Whoever asks for the signal only now is told as well.
+    expect([abort?.aborted, abort?.signal().aborted]).toEqual([true, true]);
   });
 });

@@ -71,7 +71,8 @@ export function removeIfConsumed(state: SpoolState, segment: Segment): void {
   state.segments = state.segments.filter((one) => one !== segment);
   if (state.loaded?.segment === segment) state.loaded = undefined;
   // If it stays, the cursor says that nothing in it is needed, or it is delivered once more.
-  state.disk.remove(segment.path).catch(() => {});
+  const removed = state.disk.remove(segment.path).catch(() => {});
+  state.removing = Promise.all([state.removing, removed]).then(() => {});
 }
 
 /** A disk that refuses holds up nobody who was not promised that it is written first. */

@@ -104,10 +104,12 @@ export function openSpool(
     return entered;
   };
   const flush = async () => {
+    state.flushing = true;
     do {
       state.blocked = false;
       await work(state);
     } while (hasWork(state) && !state.failing && !state.blocked);
+    state.flushing = false;
     await state.active?.file.sync().catch(() => {});
     return !hasWork(state) && !state.failing;
   };
@@ -151,6 +153,7 @@ export function openSpool(
       state.phase = 'closed';
       stop(state);
       await seal(state);
+      await state.removing;
       if (wasOpen && state.segments.length > 0) await saveCursor(state);
       await lock.release().catch(() => {});
       return left;

@@ -13,7 +13,7 @@ export interface SpoolOptions {
   readonly maxAgeMs: number;
   /** Whether an item can be taken only once it would survive a power cut, not just the end of the process. */
   readonly durable: boolean;
-  /** How long an item waits for others to share its sync. Default 2. */
+  /** How long an item that is synced waits for others to share that; what nobody is told of waits five times as long. Default 2. */
   readonly groupMs?: number;
   /** Size at which a new segment is started. Default 8 MiB. */
   readonly segmentBytes?: number;
@@ -87,10 +87,14 @@ export interface SpoolState {
   loaded: Loaded | undefined;
   loading: Promise<void> | undefined;
   working: Promise<void> | undefined;
+  /** Until no segment is being removed. */
+  removing: Promise<unknown>;
   /** The disk refuses; `retryAlarm` is set. */
   failing: boolean;
   /** At its bound, and nothing may be dropped. */
   blocked: boolean;
+  /** Somebody waits until all is written. */
+  flushing: boolean;
   savingCursor: Promise<void> | undefined;
   readonly retryAlarm: Alarm;
   /** Set while a read that failed waits to be repeated. */
@@ -155,8 +159,10 @@ export function createSpoolState(
     loaded: undefined,
     loading: undefined,
     working: undefined,
+    removing: Promise.resolve(),
     failing: false,
     blocked: false,
+    flushing: false,
     savingCursor: undefined,
     retryAlarm: createAlarm(scheduler, on.retry),
     readAlarm: createAlarm(scheduler, fixed.events.changed),
@@ -164,4 +170,14 @@ export function createSpoolState(
     tidyAlarm: createAlarm(scheduler, on.retry),
     expiryAlarm: createAlarm(scheduler, on.retry),
   };
+}
+
+/** How many times longer a write waits for others that nobody is told of. */
+const LAZINESS = 5;
+
+/** How long what waits for the disk may wait for company. */
+export function groupMsOf({ options: { durable, groupMs }, pending, flushing }: SpoolState): number {
+  if (durable) return groupMs;
+  if (flushing) return 0;
+  return pending.some(({ awaited }) => awaited !== undefined) ? groupMs : groupMs * LAZINESS;
 }

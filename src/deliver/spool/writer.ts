@@ -6,11 +6,11 @@ import { type FrameFacts, frameOf } from './frame.ts';
 import { encodeItem, type PackedItem } from './item.ts';
 import { giveUp, removeIfConsumed } from './reader.ts';
 import { addFrame, createSegment, isConsumed, recoverSegments, type Segment, seqBehind } from './segment.ts';
-import { countPending, hasWork, type Pending, type SpoolState, usedBytes } from './state.ts';
+import { countPending, groupMsOf, hasWork, type Pending, type SpoolState, usedBytes } from './state.ts';
 
-const MIB = 2 ** 20;
 /** One write and one sync carry about so much. */
-const GROUP_BYTES = MIB;
+const GROUP_BYTES = 2 ** 20;
+const MAX_CURSOR_BYTES = 2 ** 20;
 const RETRY_MS = 1000;
 const MIN_EXPIRY_MS = 1000;
 const CURSOR_FILE = 'cursor';
@@ -73,7 +73,9 @@ function failed(state: SpoolState, error: unknown): void {
 async function recover(state: SpoolState): Promise<void> {
   const { dir, disk, context, lock } = state;
   if (!(await lock.acquire())) throw new Error(HELD);
-  const cursor = await disk.read(join(dir, CURSOR_FILE), 0, MIB).then(decodeCursor, () => new Map());
+  const cursor = await disk
+    .read(join(dir, CURSOR_FILE), 0, MAX_CURSOR_BYTES)
+    .then(decodeCursor, () => new Map());
   const { segments, damagedBytes, lastSeq } = await recoverSegments(dir, cursor, disk, context.log);
   state.segments = segments;
   state.lastSeq = lastSeq;
@@ -131,8 +133,9 @@ function groupOf({ pending }: SpoolState): Pending[] {
 }
 
 async function writeGroup(state: SpoolState): Promise<void> {
-  const { durable, groupMs, segmentBytes } = state.options;
-  if (durable && groupMs > 0 && state.pendingBytes < GROUP_BYTES) await pause(state, groupMs);
+  const { segmentBytes } = state.options;
+  const waitMs = groupMsOf(state);
+  if (waitMs > 0 && state.pendingBytes < GROUP_BYTES) await pause(state, waitMs);
   if (state.active && state.active.segment.size >= segmentBytes) await seal(state);
   const active =
     state.active ?? (await open(state, createSegment(state.dir, nextSeq(state), state.context.random)));
@@ -142,7 +145,7 @@ async function writeGroup(state: SpoolState): Promise<void> {
   }
   const group = groupOf(state);
   state.writing = group.length;
-  const isSynced = durable || group.some(({ awaited }) => awaited !== undefined);
+  const isSynced = state.options.durable || group.some(({ awaited }) => awaited !== undefined);
   const ends = await write(state, active, group, isSynced)
     .catch(async (error: unknown) => {
       // What reached the disk all the same is of no use, and would be there a second time after a restart.
@@ -270,9 +273,8 @@ export async function seal(state: SpoolState): Promise<void> {
   await active.file.close().catch(() => {});
 }
 
-async function sealIfActive(state: SpoolState, segment: Segment): Promise<void> {
-  if (state.active?.segment === segment) await seal(state);
-}
+const sealIfActive = async (state: SpoolState, segment: Segment) =>
+  state.active?.segment === segment ? seal(state) : undefined;
 
 /** Saves how far all is acknowledged, unless that fails: then some of it is delivered again after a restart. */
 export async function saveCursor(state: SpoolState): Promise<void> {

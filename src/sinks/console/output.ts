@@ -2,6 +2,7 @@ import { write } from 'node:fs';
 import { promisify } from 'node:util';
 import { firstValueFrom, type SchedulerLike, timer } from 'rxjs';
 import { Permanent } from '../../deliver/sink.ts';
+import type { Abort } from '../tasks/abortable.ts';
 import { turns } from '../tasks/turns.ts';
 
 const writeTo = promisify(write);
@@ -16,7 +17,7 @@ const FULL_PIPE_MS = 20;
 export function output(
   fd: number,
   scheduler: SchedulerLike,
-): (bytes: Buffer, signal: AbortSignal) => Promise<void> {
+): (bytes: Buffer, abort: Pick<Abort, 'aborted'>) => Promise<void> {
   const mine = turns(1);
 
   const writeAll = async (bytes: Buffer) => {
@@ -35,5 +36,5 @@ export function output(
     }
   };
 
-  return (bytes, signal) => mine.run(async () => (signal.aborted ? undefined : writeAll(bytes)));
+  return (bytes, abort) => mine.run(async () => (abort.aborted ? undefined : writeAll(bytes)));
 }

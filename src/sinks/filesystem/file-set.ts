@@ -1,4 +1,5 @@
 import type { Receipt, SinkContext } from '../../deliver/sink.ts';
+import type { Abort } from '../tasks/abortable.ts';
 import { turns } from '../tasks/turns.ts';
 import { type LogFile, logFile, type Surroundings } from './log-file.ts';
 import type { Rotation } from './rotation.ts';
@@ -18,9 +19,15 @@ export interface FileSetOptions {
 /** The files of a backend. */
 export interface FileSet {
   /** As `LogFile.append`, to the file at an absolute path. */
-  append(path: string, lines: readonly Buffer[], signal: AbortSignal): Promise<Receipt | undefined>;
+  append(path: string, lines: readonly Buffer[], abort: Pick<Abort, 'aborted'>): Promise<Receipt | undefined>;
   /** Waits for all that runs, then closes all. */
   close(): Promise<void>;
+}
+
+interface Used {
+  readonly file: LogFile;
+  /** Which of all uses was its last. */
+  nth: number;
 }
 
 /** A hanging NFS mount keeps the threads of its calls; other backends and the spool need some of Node's four. */
@@ -28,7 +35,8 @@ const MAX_DISK_CALLS = 2;
 
 /** Files are opened when they are needed; of those that are idle the least recently used are closed. */
 export function fileSet(options: FileSetOptions, context: SinkContext): FileSet {
-  const files = new Map<string, LogFile>();
+  const files = new Map<string, Used>();
+  let uses = 0;
   const closing = new Set<Promise<void>>();
   const surroundings = surroundingsOf(options, context);
 
@@ -38,29 +46,31 @@ export function fileSet(options: FileSetOptions, context: SinkContext): FileSet 
     closing.add(closed);
   };
 
+  /** A map that is reordered by each use would leave its old tables, and all that was young then, to a full collection. */
   const use = (path: string): LogFile => {
-    const file = files.get(path) ?? logFile(path, surroundings);
-    files.delete(path);
-    files.set(path, file);
-    return file;
+    let used = files.get(path);
+    if (used === undefined) {
+      used = { file: logFile(path, surroundings), nth: 0 };
+      files.set(path, used);
+    }
+    used.nth = ++uses;
+    return used.file;
   };
 
   const closeIdle = () => {
     if (files.size <= options.max_open_files) return;
-    for (const [path, file] of files) {
-      if (file.idle()) close(path, file);
-      if (files.size <= options.max_open_files) return;
-    }
+    const idle = [...files].filter(([, { file }]) => file.idle()).sort(([, a], [, b]) => a.nth - b.nth);
+    for (const [path, { file }] of idle.slice(0, files.size - options.max_open_files)) close(path, file);
   };
 
   return {
-    append: (path, lines, signal) => {
-      const appended = use(path).append(lines, signal);
+    append: (path, lines, abort) => {
+      const appended = use(path).append(lines, abort);
       closeIdle();
       return appended;
     },
     close: async () => {
-      for (const [path, file] of files) close(path, file);
+      for (const [path, { file }] of files) close(path, file);
       await Promise.all(closing);
       await surroundings.upkeep?.close();
     },

@@ -1,5 +1,6 @@
 import type { Subscription } from 'rxjs';
 import type { Receipt, SinkContext } from '../../deliver/sink.ts';
+import type { Abort } from '../tasks/abortable.ts';
 import { type Turns, turns } from '../tasks/turns.ts';
 import { failure } from './failure.ts';
 import { holder } from './holder.ts';
@@ -15,7 +16,7 @@ export interface LogFile {
    * with `Permanent` or a transient error. Aborting stops before the next step and then resolves; what is being
    * written at that moment is still written, before the next append starts. The receipt says where the file was then.
    */
-  append(lines: readonly Buffer[], signal: AbortSignal): Promise<Receipt | undefined>;
+  append(lines: readonly Buffer[], abort: Pick<Abort, 'aborted'>): Promise<Receipt | undefined>;
   /** Nothing runs or waits. */
   idle(): boolean;
   /** Waits for all appends, brings what an interval left unsynced to the disk, closes. */
@@ -84,12 +85,12 @@ export function logFile(path: string, { policy, context, disk, upkeep }: Surroun
     else if (fsync !== 'never') unsynced ??= scheduler.schedule(() => void turn(syncNow), fsync);
   };
 
-  const append = async (lines: readonly Buffer[], signal: AbortSignal) => {
-    if (signal.aborted) return undefined;
+  const append = async (lines: readonly Buffer[], abort: Pick<Abort, 'aborted'>) => {
+    if (abort.aborted) return undefined;
     try {
       const file = await held.current();
       const target = isDue(file, sizeOf(lines)) ? await rotate(file) : file;
-      if (signal.aborted) return undefined;
+      if (abort.aborted) return undefined;
       await write(target, lines);
       return { place: `${target.path} from byte ${target.size}` };
     } catch (error) {
@@ -104,7 +105,7 @@ export function logFile(path: string, { policy, context, disk, upkeep }: Surroun
   };
 
   return {
-    append: (lines, signal) => turn(() => append(lines, signal)),
+    append: (lines, abort) => turn(() => append(lines, abort)),
     idle: mine.idle,
     close: () => turn(close),
   };

@@ -30,13 +30,13 @@ export type Reader = Required<Pick<Sink, 'recent'>> & { readonly stored: Stored 
 /** Reads the tables over a pool that is opened by its first use. A table that is not there has no rows. */
 export function createReader(pool: () => Promise<Pool>, tables: () => readonly Table[]): Reader {
   const read = <T>(task: (session: Session, from: string) => Promise<T>, none: T): Observable<T> =>
-    abortable(async (signal) => {
+    abortable(async (abort) => {
       try {
         const open = await pool();
         return await open.run(async (session) => {
           const from = await sourceOf(session, tables());
           return from === undefined ? none : task(session, from);
-        }, signal);
+        }, abort.signal());
       } catch (error) {
         throw failureOf(error);
       }

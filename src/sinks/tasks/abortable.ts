@@ -1,20 +1,35 @@
 import { Observable } from 'rxjs';
 
+/** Whether a task is to stop. */
+export interface Abort {
+  readonly aborted: boolean;
+  /** The same for whoever takes a signal; made when it is asked for, as each outlives the young collections. */
+  signal(): AbortSignal;
+}
+
 /**
  * Runs a task on subscription; emits whenever it calls `onProgress`, and what the task resolves with, if anything; completes or errors
- * with it. Unsubscribing aborts its signal and hears no more.
+ * with it. Unsubscribing aborts it and hears no more.
  */
 export function abortable<T>(
-  task: (signal: AbortSignal, onProgress: () => void) => Promise<T>,
+  task: (abort: Abort, onProgress: () => void) => Promise<T>,
 ): Observable<T | undefined> {
   return new Observable((subscriber) => {
-    const abort = new AbortController();
+    let controller: AbortController | undefined;
     let settled = false;
     const settle = (tell: () => void) => {
       settled = true;
       tell();
     };
-    task(abort.signal, () => subscriber.next(undefined)).then(
+    const abort = {
+      aborted: false,
+      signal: () => {
+        controller ??= new AbortController();
+        if (abort.aborted) controller.abort();
+        return controller.signal;
+      },
+    };
+    task(abort, () => subscriber.next(undefined)).then(
       (result) =>
         settle(() => {
           if (result !== undefined) subscriber.next(result);
@@ -22,9 +37,11 @@ export function abortable<T>(
         }),
       (error: unknown) => settle(() => subscriber.error(error)),
     );
-    // Aborting what is done would still make an error with a stack, and outlive young collections.
+    // Aborting what is done would still make an error with a stack.
     return () => {
-      if (!settled) abort.abort();
+      if (settled) return;
+      abort.aborted = true;
+      controller?.abort();
     };
   });
 }
