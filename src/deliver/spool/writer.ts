@@ -273,8 +273,9 @@ export async function seal(state: SpoolState): Promise<void> {
   await active.file.close().catch(() => {});
 }
 
-const sealIfActive = async (state: SpoolState, segment: Segment) =>
-  state.active?.segment === segment ? seal(state) : undefined;
+async function sealIfActive(state: SpoolState, segment: Segment): Promise<void> {
+  if (state.active?.segment === segment) await seal(state);
+}
 
 /** Saves how far all is acknowledged, unless that fails: then some of it is delivered again after a restart. */
 export async function saveCursor(state: SpoolState): Promise<void> {

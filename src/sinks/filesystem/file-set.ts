@@ -24,19 +24,12 @@ export interface FileSet {
   close(): Promise<void>;
 }
 
-interface Used {
-  readonly file: LogFile;
-  /** Which of all uses was its last. */
-  nth: number;
-}
-
 /** A hanging NFS mount keeps the threads of its calls; other backends and the spool need some of Node's four. */
 const MAX_DISK_CALLS = 2;
 
 /** Files are opened when they are needed; of those that are idle the least recently used are closed. */
 export function fileSet(options: FileSetOptions, context: SinkContext): FileSet {
-  const files = new Map<string, Used>();
-  let uses = 0;
+  const files = new Map<string, LogFile>();
   const closing = new Set<Promise<void>>();
   const surroundings = surroundingsOf(options, context);
 
@@ -46,21 +39,21 @@ export function fileSet(options: FileSetOptions, context: SinkContext): FileSet 
     closing.add(closed);
   };
 
-  /** A map that is reordered by each use would leave its old tables, and all that was young then, to a full collection. */
   const use = (path: string): LogFile => {
-    let used = files.get(path);
-    if (used === undefined) {
-      used = { file: logFile(path, surroundings), nth: 0 };
-      files.set(path, used);
-    }
-    used.nth = ++uses;
-    return used.file;
+    const file = files.get(path) ?? logFile(path, surroundings);
+    // The order counts only where files have to be closed. A map that is reordered by each use leaves a trail of old
+    // tables, and V8 keeps what was in them until its next full collection.
+    if (files.size >= options.max_open_files) files.delete(path);
+    files.set(path, file);
+    return file;
   };
 
   const closeIdle = () => {
     if (files.size <= options.max_open_files) return;
-    const idle = [...files].filter(([, { file }]) => file.idle()).sort(([, a], [, b]) => a.nth - b.nth);
-    for (const [path, { file }] of idle.slice(0, files.size - options.max_open_files)) close(path, file);
+    for (const [path, file] of files) {
+      if (file.idle()) close(path, file);
+      if (files.size <= options.max_open_files) return;
+    }
   };
 
   return {
@@ -70,7 +63,7 @@ export function fileSet(options: FileSetOptions, context: SinkContext): FileSet 
       return appended;
     },
     close: async () => {
-      for (const [path, { file }] of files) close(path, file);
+      for (const [path, file] of files) close(path, file);
       await Promise.all(closing);
       await surroundings.upkeep?.close();
     },
