@@ -27,10 +27,10 @@ test('rings once, after its time', () => {
 test('is set while it has not rung', () => {
   const states: boolean[] = [];
   rings((alarm, at) => {
-    states.push(alarm.isSet);
+    states.push(alarm.isSet());
     alarm.set(5);
-    at(4, () => states.push(alarm.isSet));
-    at(6, () => states.push(alarm.isSet));
+    at(4, () => states.push(alarm.isSet()));
+    at(6, () => states.push(alarm.isSet()));
   });
   expect(states).toEqual([false, true, false]);
 });
@@ -51,7 +51,7 @@ test('cleared, it does not ring; clearing twice is fine', () => {
     at(4, () => {
       alarm.clear();
       alarm.clear();
-      states.push(alarm.isSet);
+      states.push(alarm.isSet());
     });
   });
   expect([rung, states]).toEqual([[], [false]]);

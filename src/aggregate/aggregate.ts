@@ -53,7 +53,7 @@ export const aggregate =
         message$.subscribe({
           next: (message) => {
             aggregation.add(message);
-            if (!alarm.isSet && aggregation.hasOpen()) arm(scheduler.now());
+            if (!alarm.isSet() && aggregation.hasOpen()) arm(scheduler.now());
             subscriber.next(message);
           },
           error: (error) => subscriber.error(error),

@@ -37,7 +37,7 @@ function expectsMore({ spool, breaker }: LaneState): boolean {
 
 /** Whether nothing more can be sent before the deadline: a backend known to be dead is not waited for. */
 function isHopeless({ breaker, pauseAlarm, pauseEndsMs }: LaneState, deadlineMs: number): boolean {
-  return breaker.state === 'open' || (pauseAlarm.isSet && pauseEndsMs >= deadlineMs);
+  return breaker.state === 'open' || (pauseAlarm.isSet() && pauseEndsMs >= deadlineMs);
 }
 
 /** The one place where messages are given up at shutdown, unless there is a spool for them. */

@@ -30,7 +30,7 @@ export function pump(lane: LaneState): void {
 function maySend(lane: LaneState): boolean {
   return (
     lane.sending.length < lane.options.concurrency &&
-    !lane.pauseAlarm.isSet &&
+    !lane.pauseAlarm.isSet() &&
     !lane.closed &&
     lane.breaker.permits()
   );
@@ -40,7 +40,7 @@ function setDueAlarm(lane: LaneState): void {
   const dueMs = maySend(lane) ? lane.queue.dueMs() : undefined;
   if (dueMs === undefined) {
     lane.dueAlarm.clear();
-  } else if (!lane.dueAlarm.isSet || lane.dueMs !== dueMs) {
+  } else if (!lane.dueAlarm.isSet() || lane.dueMs !== dueMs) {
     lane.dueMs = dueMs;
     lane.dueAlarm.set(dueMs - lane.context.scheduler.now());
   }
@@ -129,7 +129,7 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
 
 /** The backend asked for it: nothing new is sent meanwhile. Of several pauses the longest holds. */
 function pause(lane: LaneState, pauseMs: number, nowMs: number): void {
-  if (lane.pauseAlarm.isSet && lane.pauseEndsMs >= nowMs + pauseMs) return;
+  if (lane.pauseAlarm.isSet() && lane.pauseEndsMs >= nowMs + pauseMs) return;
   lane.pauseEndsMs = nowMs + pauseMs;
   lane.pauseAlarm.set(pauseMs);
 }

@@ -2,7 +2,8 @@ import type { SchedulerLike, Subscription } from 'rxjs';
 
 /** One timer that is set, moved and cleared; it rings once for a setting. */
 export interface Alarm {
-  readonly isSet: boolean;
+  /** Not a getter: one in an object that is made once each is looked up with every call. */
+  isSet(): boolean;
   /** Rings after `delayMs`, in place of the setting before. Longer than 24 days rings after 24 days. */
   set(delayMs: number): void;
   clear(): void;
@@ -18,9 +19,7 @@ export function createAlarm(scheduler: SchedulerLike, ring: () => void): Alarm {
     ring();
   };
   return {
-    get isSet() {
-      return timer !== undefined;
-    },
+    isSet: () => timer !== undefined,
     set: (delayMs) => {
       timer?.unsubscribe();
       timer = scheduler.schedule(onRing, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS));

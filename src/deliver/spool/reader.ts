@@ -133,14 +133,14 @@ function taken(state: SpoolState, segment: Segment, end: number, item: Item): Ta
   if (end >= segment.size && segment.unread > 0) giveUp(state, segment, 'spool_corrupt');
   const done = () => {
     acknowledge(segment, frame);
-    if (!state.cursorAlarm.isSet) state.cursorAlarm.set(CURSOR_MS);
+    if (!state.cursorAlarm.isSet()) state.cursorAlarm.set(CURSOR_MS);
     removeIfConsumed(state, segment);
   };
   return { item, done, onDisk: true };
 }
 
 function load(state: SpoolState, segment: Segment, resume: () => void): void {
-  if (state.loading !== undefined || state.readAlarm.isSet) return;
+  if (state.loading !== undefined || state.readAlarm.isSet()) return;
   const { readOffset: from, size: to } = segment;
   const read = async () => {
     let bytes: Buffer;

@@ -110,7 +110,7 @@ function setExpiry({ segments, options, context, expiryAlarm }: SpoolState): voi
 /** An empty spool leaves no file behind. */
 async function tidy(state: SpoolState): Promise<void> {
   const segment = state.active?.segment;
-  if (segment && segment.size > 0 && isConsumed(segment) && !state.tidyAlarm.isSet) await seal(state);
+  if (segment && segment.size > 0 && isConsumed(segment) && !state.tidyAlarm.isSet()) await seal(state);
 }
 
 /** False if the bound is reached and nothing may be dropped. */

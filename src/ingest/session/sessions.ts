@@ -72,7 +72,7 @@ export async function openSessions(
     due.add(session);
     session.usedMs = scheduler.now();
     if (now) void flush();
-    else if (!alarm.isSet) alarm.set(ACK_MS);
+    else if (!alarm.isSet()) alarm.set(ACK_MS);
   };
   /** The mark is saved first, so that a client never knows more than the next process. */
   const run = async () => {
@@ -89,7 +89,7 @@ export async function openSessions(
     saving ??= run().finally(() => {
       saving = undefined;
       if ([...due].some(isUrgent)) void flush();
-      else if (due.size > 0 && !alarm.isSet) alarm.set(ACK_MS);
+      else if (due.size > 0 && !alarm.isSet()) alarm.set(ACK_MS);
     });
     return saving;
   };
