@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import type { SchedulerLike } from 'rxjs';
 import { type Balance, balancesOf, type Gauges, lanesOf, type SpoolGauge } from './metrics/balance.ts';
@@ -39,7 +40,10 @@ export interface Metrics extends Recorder {
   /** What the process itself uses. */
   usage(): Usage;
   readonly contentType: string;
-  /** The Prometheus text exposition, version 0.0.4. Rejects when a gauge throws. */
+  /**
+   * The Prometheus text exposition, version 0.0.4: what the sidecar counts as of one moment, then what programs sent, a
+   * metric a turn of the event loop. Rejects when a gauge throws.
+   */
   text(): Promise<string>;
   /** Stops sampling the event loop. */
   close(): void;
@@ -60,11 +64,12 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
   const counts = createCounts(options.maxSources ?? 1000);
   const lag = createEventLoopLag(scheduler);
   const registry = new Registry();
+  const ofPrograms = new Registry();
   let gauges = NO_GAUGES;
   exposeFlow(registry, counts, () => gauges);
   exposeLanes(registry, () => gauges);
   exposeMemory(registry, () => gauges);
-  exposeSeries(registry, () => gauges.series());
+  exposeSeries(ofPrograms, () => gauges.series());
   exposeSidecar(registry, counts, options.version);
   exposeGauge(registry, {
     name: 'sidecar_event_loop_lag_seconds',
@@ -86,7 +91,15 @@ export function createMetrics(options: MetricsOptions, scheduler: SchedulerLike)
     }),
     usage: () => usageOf(lag),
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: async () => {
+      const texts = [await registry.metrics()];
+      for (const { name } of ofPrograms.getMetricsAsArray()) {
+        // There may be thousands of values, and messages come meanwhile.
+        await nextTurn();
+        texts.push(`${await ofPrograms.getSingleMetricAsString(name)}\n`);
+      }
+      return texts.join('\n');
+    },
     close: lag.close,
   };
 }

@@ -1,7 +1,6 @@
 import type { Registry } from 'prom-client';
-import { exposeCounter, exposeGauge } from './exposition.ts';
+import { exposeCounter, exposeGauge, exposeSamples, type Sample } from './exposition.ts';
 import { labelOf } from './label.ts';
-import type { Row } from './tally.ts';
 
 /** What is shown of one series. */
 export interface ExposedSeries {
@@ -39,31 +38,40 @@ const QUANTILES = [
 
 /** Exposes the metrics that programs sent, by source, name, tags (`k=v,…`) and unit. */
 export function exposeSeries(registry: Registry, gauge: () => SeriesGauge): void {
-  const rowsOf = (of: (series: ExposedSeries) => number): Row[] =>
-    distinct(Array.from(gauge().all, (series): Row => [labelsOf(series), of(series)]));
-  exposeGauge(registry, {
-    name: 'sidecar_metric_last',
-    help: 'The last value that a program sent of a metric, of its resource use or its progress.',
-    labels: LABELS,
-    read: () => rowsOf(({ last }) => last),
-  });
-  exposeCounter(registry, {
-    name: 'sidecar_metric_values_total',
-    help: 'Values that programs sent, by series; those of series beyond the cap are of _other.',
-    labels: LABELS,
-    read: () => rowsOf(({ count }) => count),
-  });
-  exposeGauge(registry, {
-    name: 'sidecar_metric_sum',
-    help: 'Sum of the values that programs sent, by series.',
-    labels: LABELS,
-    read: () => rowsOf(({ sum }) => sum),
-  });
-  exposeGauge(registry, {
+  const exposeEach = (
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    of: (one: ExposedSeries) => number,
+  ) =>
+    exposeSamples(registry, {
+      ...{ type, name, help, labels: LABELS },
+      samples: () => samplesOf(gauge().all, (series) => [{ labels: {}, value: of(series) }]),
+    });
+  exposeEach(
+    'gauge',
+    'sidecar_metric_last',
+    'The last value that a program sent of a metric, of its resource use or its progress.',
+    ({ last }) => last,
+  );
+  exposeEach(
+    'counter',
+    'sidecar_metric_values_total',
+    'Values that programs sent, by series; those of series beyond the cap are of _other.',
+    ({ count }) => count,
+  );
+  exposeEach(
+    'gauge',
+    'sidecar_metric_sum',
+    'Sum of the values that programs sent, by series.',
+    ({ sum }) => sum,
+  );
+  exposeSamples(registry, {
+    type: 'gauge',
     name: 'sidecar_metric_quantile',
     help: 'Quantiles of the values of the last finished window, by series.',
     labels: [...LABELS, 'quantile'],
-    read: () => distinct(Array.from(gauge().all).flatMap(quantileRows)),
+    samples: () => samplesOf(gauge().all, quantilesOf),
   });
   exposeCounter(registry, {
     name: 'sidecar_metric_values_late_total',
@@ -85,21 +93,46 @@ export function exposeSeries(registry: Registry, gauge: () => SeriesGauge): void
   });
 }
 
-/** Labels are shortened, and a scrape with the same ones twice is refused whole: the first row stands. */
-const distinct = (rows: readonly Row[]): Row[] => [
-  ...new Map([...rows].reverse().map((row) => [JSON.stringify(row[0]), row])).values(),
-];
+/** The samples of each series. Labels are shortened, and a scrape with the same ones twice is refused whole: the first series stands. */
+function* samplesOf(
+  all: Iterable<ExposedSeries>,
+  each: (series: ExposedSeries) => readonly Sample[],
+): Generator<Sample> {
+  const seen = new Set<string>();
+  for (const series of all) {
+    const { key, labels } = labelsOf(series);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    for (const sample of each(series)) yield { ...sample, sharedLabels: labels };
+  }
+}
 
-const labelsOf = ({ source, name, tags, unit }: ExposedSeries): string[] => [
-  labelOf(source),
-  labelOf(name),
-  labelOf(tags.map(([key, value]) => `${key}=${value}`).join(',')),
-  labelOf(unit),
-];
+interface SeriesLabels {
+  readonly key: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
-function quantileRows(series: ExposedSeries): Row[] {
-  const latest = series.history.fine.latest();
+/** Of series that were shown: with a thousand of them, their labels were most of what a scrape cost. */
+const known = new WeakMap<ExposedSeries, SeriesLabels>();
+
+function labelsOf(series: ExposedSeries): SeriesLabels {
+  const found = known.get(series);
+  if (found !== undefined) return found;
+  const { source, name, tags, unit } = series;
+  const joined = tags.map(([key, value]) => `${key}=${value}`).join(',');
+  const labels = {
+    source: labelOf(source),
+    name: labelOf(name),
+    tags: labelOf(joined),
+    unit: labelOf(unit),
+  };
+  const made = { key: JSON.stringify(Object.values(labels)), labels };
+  known.set(series, made);
+  return made;
+}
+
+function quantilesOf({ history }: ExposedSeries): readonly Sample[] {
+  const latest = history.fine.latest();
   if (latest === undefined) return [];
-  const labels = labelsOf(series);
-  return QUANTILES.map(([quantile, key]): Row => [[...labels, quantile], latest[key]]);
+  return QUANTILES.map(([quantile, key]) => ({ labels: { quantile }, value: latest[key] }));
 }

@@ -88,3 +88,23 @@ test('names that are shortened to the same one are shown once: the page stays re
   expect(last[0]?.at(-1)).toBe(1);
   expect(await shown('sidecar_metric_quantile')).toHaveLength(3);
 });
+
+test('messages are taken while a scrape goes on, and it shows each series as it is when its turn comes', async () => {
+  add('rows', 1);
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns++;
+    add('rows', 1);
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const text = await metrics.text();
+  isOver = true;
+  // Of the seven metrics of series each has a turn.
+  expect(turns).toBeGreaterThanOrEqual(6);
+  const [last] = samplesOf(text, 'sidecar_metric_last');
+  const [sum] = samplesOf(text, 'sidecar_metric_sum');
+  expect(last?.value).toBe(1);
+  expect(sum?.value).toBeGreaterThan(1);
+});
