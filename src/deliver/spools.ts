@@ -190,7 +190,7 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
       return spool.pendingBytes;
     },
     get isEmpty() {
-      return spool.waiting + shared.returned.length === 0 && (!shared.isUnknown || spool.isFailing);
+      return spool.isEmpty && shared.returned.length === 0 && (!shared.isUnknown || spool.isFailing);
     },
     get isShort() {
       return users[0] === use && users.length === 1 && !spool.isFailing && spool.stats().isInMemory;

@@ -22,10 +22,21 @@ type Head = Omit<PackedItem, 'bytes' | 'packed'> & PackedFacts;
 const LENGTH_BYTES = 4;
 
 /** Packs an item into memory of a slab. */
-export function packItem({ batch, ...job }: Item, slab: Slab): PackedItem {
-  const { source, reason, bytes } = batch;
-  return { ...job, source, reason, bytes, packed: pack(batch.messages, slab) };
+export function packItem(item: Item, slab: Slab): PackedItem {
+  const { source, reason, bytes, messages } = item.batch;
+  return { ...headOf(item), source, reason, bytes, packed: pack(messages, slab) };
 }
+
+/** What of a job a frame says, each by its name: to copy all but some, whatever there is, takes as long as packing. */
+const headOf = ({ target, priority, whenFull, offeredMs, sends, failures, stored }: Omit<Item, 'batch'>) => ({
+  target,
+  priority,
+  whenFull,
+  offeredMs,
+  sends,
+  failures,
+  stored,
+});
 
 /** The item that was packed, in memory of its own. */
 export function unpackItem({ source, reason, bytes: _, packed, ...job }: PackedItem): Item {
@@ -41,9 +52,10 @@ export function releaseItem(item: PackedItem): Item {
 }
 
 /** An item as bytes, `stored` if it will be synced: length of its head, the head as JSON, what was packed. */
-export function encodeItem({ bytes: _, packed, ...job }: PackedItem, stored: boolean): Buffer[] {
+export function encodeItem(item: PackedItem, stored: boolean): Buffer[] {
+  const { source, reason, packed } = item;
   const { count, sources, seqs, types, bytes } = packed;
-  const head: Head = { ...job, stored, count, sources, seqs, types };
+  const head: Head = { ...headOf(item), stored, source, reason, count, sources, seqs, types };
   const json = Buffer.from(JSON.stringify(head));
   const length = Buffer.allocUnsafe(LENGTH_BYTES);
   length.writeUInt32LE(json.length);

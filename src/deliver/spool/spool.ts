@@ -38,8 +38,8 @@ export interface Spool {
   close(): Promise<readonly Item[]>;
   /** Bytes of what is not on disk yet. */
   readonly pendingBytes: number;
-  /** Messages that were not taken. */
-  readonly waiting: number;
+  /** Whether there is nothing that was not taken. O(1), as those that were are no segment any more. */
+  readonly isEmpty: boolean;
   /** Whether the disk refuses. */
   readonly isFailing: boolean;
   stats(): SpoolStats;
@@ -161,8 +161,8 @@ export function openSpool(
     get pendingBytes() {
       return state.pendingBytes;
     },
-    get waiting() {
-      return state.pendingMessages + unreadMessages(state);
+    get isEmpty() {
+      return state.pendingMessages === 0 && state.segments.every(({ unread }) => unread === 0);
     },
     get isFailing() {
       return state.failing;
