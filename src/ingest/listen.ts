@@ -111,8 +111,7 @@ function closing(
   };
   const drain = (deadlineMs: number) =>
     defer(() => {
-      void stopAccepting();
-      clients.halfClose();
+      void stopAccepting().then(() => clients.halfClose());
       const startMs = scheduler.now();
       return timer(0, CHECK_EVERY_MS, scheduler).pipe(
         tap(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
