@@ -1,8 +1,8 @@
 import { dataOf, isoTime, type Message } from '../message.ts';
 import { etaOf, pointsOf } from './eta.ts';
-import { addInterval, type Interval, lengthMs, subtract } from './intervals.ts';
+import { type Interval, lengthMs, MAX_INTERVALS, subtract, unionOf } from './intervals.ts';
 import { skewedSpans } from './spans.ts';
-import { type AbsentSince, latestProgress, OVER, stateOf } from './state.ts';
+import { type AbsentSince, latestPercent, OVER, stateOf } from './state.ts';
 import { copySums, fold, isFailure, type Part, type Story, spanInterval } from './story.ts';
 import type { ServiceView, StorySummary, StoryWarning, TimelineEntry } from './view.ts';
 
@@ -22,9 +22,9 @@ export function summarise(
 ): StorySummary {
   const startMs = Math.min(...parts.map(startOf));
   const endMs = Math.max(...parts.map(endOf));
-  const active = parts.flatMap(stretchesOf).reduce<readonly Interval[]>(addInterval, []);
+  const active = unionOf(parts.flatMap(stretchesOf));
   const totalMs = endMs - startMs;
-  const progress = latestProgress(parts);
+  const percent = latestPercent(parts);
   const state = stateOf(story, parts, nowMs, absentSince);
   const isOver = OVER.has(state);
   const etaMs = state === 'running' ? etaOf(pointsOf(parts), nowMs) : undefined;
@@ -35,14 +35,14 @@ export function summarise(
     ended: isoTime(endMs),
     total_ms: totalMs,
     unattributed_ms: Math.max(0, totalMs - lengthMs(active)),
-    messages: sum(parts.map(({ messages }) => messages)),
-    errors: sum(parts.map(({ errors }) => errors)),
-    ...(progress?.percent !== undefined && { percent: progress.percent }),
+    messages: sum(parts.map(({ messages }) => messages)) + story.counted,
+    errors: sum(parts.map(({ errors }) => errors)) + story.countedErrors,
+    ...(percent !== undefined && { percent }),
     ...(etaMs !== undefined && { eta_ms: etaMs }),
     ...(current !== undefined && { current_source: current }),
     sources: parts.map(({ source }) => source),
-    warnings: warningsOf(parts),
-    truncated: story.folded > 0,
+    warnings: warningsOf(story, parts),
+    truncated: story.folded + story.counted > 0,
   };
 }
 
@@ -51,19 +51,27 @@ const startOf = (part: Part) => Math.min(part.intervals[0]?.from ?? part.firstMs
 const endOf = (part: Part) => Math.max(part.intervals.at(-1)?.to ?? part.lastMs, part.lastMs);
 
 /** When a service was active: its finished spans, or without any from its first to its last message. */
-const stretchesOf = (part: Part): readonly Interval[] =>
-  part.intervals.length > 0 ? part.intervals : [{ from: part.firstMs, to: part.lastMs }];
+function stretchesOf(part: Part): readonly Interval[] {
+  const { intervals, firstMs, lastMs, nameless, spansById } = part;
+  if (intervals.length === 0) return [{ from: firstMs, to: lastMs }];
+  if (intervals.length < MAX_INTERVALS || nameless > 0) return intervals;
+  return unionOf([...spansById.values()].flatMap(({ interval }) => interval ?? []));
+}
+
+/** Whether gaps may be counted as work. */
+const hasGaps = ({ intervals, nameless }: Part) => intervals.length >= MAX_INTERVALS && nameless > 0;
 
 /** The service that was heard of last. */
 const latestOf = (parts: readonly Part[]) =>
   parts.reduce<Part | undefined>((a, b) => (a !== undefined && a.lastMs >= b.lastMs ? a : b), undefined);
 
-function warningsOf(parts: readonly Part[]): readonly StoryWarning[] {
+function warningsOf({ approximate }: Story, parts: readonly Part[]): readonly StoryWarning[] {
   const isSkewed = skewedSpans(parts).size > 0;
   const isClamped = parts.some((part) => part.isClamped);
   return [
     ...(isSkewed ? (['clock_skew'] as const) : []),
     ...(isClamped ? (['percent_clamped'] as const) : []),
+    ...(approximate || parts.some(hasGaps) ? (['approximate'] as const) : []),
   ];
 }
 
@@ -87,11 +95,14 @@ export function servicesOf(parts: readonly Part[]): readonly ServiceView[] {
 
 /** When a service waited for another: the spans elsewhere whose parents are its own. */
 const waitsOf = (part: Part, parts: readonly Part[]): readonly Interval[] =>
-  parts
-    .filter((other) => other !== part)
-    .flatMap(({ spansById }) => [...spansById.values()])
-    .flatMap(({ parent, interval }) => (interval !== undefined && part.spansById.has(parent) ? interval : []))
-    .reduce<readonly Interval[]>(addInterval, []);
+  unionOf(
+    parts
+      .filter((other) => other !== part)
+      .flatMap(({ spansById }) => [...spansById.values()])
+      .flatMap(({ parent, interval }) =>
+        interval !== undefined && part.spansById.has(parent) ? interval : [],
+      ),
+  );
 
 function parentsOf(part: Part, sourceOfSpan: ReadonlyMap<string, string>): readonly string[] {
   const parents = [...part.spansById.values()].flatMap(({ parent }) => sourceOfSpan.get(parent) ?? []);

@@ -4,8 +4,8 @@ export interface Interval {
   readonly to: number;
 }
 
-/** How many separate stretches are kept; past it the two with the smallest gap are taken as one. */
-const MAX_INTERVALS = 64;
+/** How many separate stretches `addInterval` keeps; past it the two with the smallest gap are taken as one. */
+export const MAX_INTERVALS = 64;
 
 /** The union of `intervals` (sorted, disjoint) and one more; new array, at most 64 long. */
 export function addInterval(intervals: readonly Interval[], added: Interval): readonly Interval[] {
@@ -37,17 +37,30 @@ function bounded(intervals: readonly Interval[]): readonly Interval[] {
 export const lengthMs = (intervals: readonly Interval[]) =>
   intervals.reduce((sum, { from, to }) => sum + to - from, 0);
 
+/** The union of intervals in any order: sorted, disjoint. */
+export function unionOf(intervals: readonly Interval[]): readonly Interval[] {
+  const union: Interval[] = [];
+  for (const next of [...intervals].sort((a, b) => a.from - b.from)) {
+    const last = union.at(-1);
+    if (last === undefined || next.from > last.to) union.push(next);
+    else if (next.to > last.to) union[union.length - 1] = { from: last.from, to: next.to };
+  }
+  return union;
+}
+
 /** What of `intervals` is in none of `taken`; both sorted and disjoint. */
-export const subtract = (intervals: readonly Interval[], taken: readonly Interval[]): readonly Interval[] =>
-  taken.reduce<readonly Interval[]>(
-    (left, { from, to }) =>
-      left.flatMap((one) =>
-        to <= one.from || from >= one.to
-          ? [one]
-          : [
-              { from: one.from, to: from },
-              { from: to, to: one.to },
-            ].filter((part) => part.to > part.from),
-      ),
-    intervals,
-  );
+export function subtract(intervals: readonly Interval[], taken: readonly Interval[]): readonly Interval[] {
+  const left: Interval[] = [];
+  let first = 0;
+  for (const { from, to } of intervals) {
+    while ((taken[first]?.to ?? Number.POSITIVE_INFINITY) <= from) first++;
+    let at = from;
+    for (let n = first; n < taken.length && (taken[n] as Interval).from < to; n++) {
+      const next = taken[n] as Interval;
+      if (next.from > at) left.push({ from: at, to: next.from });
+      at = Math.max(at, next.to);
+    }
+    if (at < to) left.push({ from: at, to });
+  }
+  return left;
+}

@@ -1,9 +1,9 @@
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
-import { linkMessage, type Message } from '../message.ts';
+import { linkMessage, type Message, sentHas } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
 import { emptySlots, scanned } from '../scanned.ts';
-import { createStory, fold, foldEnvelope, SPAN_BYTES, type Story } from './story.ts';
+import { createStory, fold, foldEnvelope, knowsSpan, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
   /** Jobs and traces kept, each; past it the least recently active is forgotten. */
@@ -114,6 +114,12 @@ export interface StoreRates {
   readonly folded: number;
 }
 
+/** In a flood, the spans and reports of progress of a job, or a trace, that are looked at in a second. */
+const LOOKS = 4;
+/** Of reports of progress, those that say that a job is over are looked at beyond that. */
+const END =
+  /"status"\s*:\s*"(?:complete|succe|done|finished|ok|fail|error|abort|cancel)|"percent"\s*:\s*100\b|\\u/i;
+
 const LIVE: StoreRates = { kept: KEPT_PER_SECOND, folded: FLOOD_PER_SECOND };
 
 export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore {
@@ -163,6 +169,8 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
 
   let secondMs = 0;
   let seen = 0;
+  let looks = 0;
+  let ends = 0;
   let keptAtMost = rates.kept;
   let foldedAtMost = rates.folded;
   /** How many came in this second, this one included. */
@@ -173,6 +181,8 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
       foldedAtMost = isFlood ? KEPT_IN_FLOOD : rates.folded;
       secondMs = nowMs - (nowMs % 1000);
       seen = 0;
+      looks = 0;
+      ends = 0;
     }
     return ++seen;
   };
@@ -204,13 +214,43 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     foldInto([job, trace], message);
     makeRoom();
   };
-  /** In a flood: the job's sums; what is in the data is not looked at. */
+  /** Whether a flood's message is looked at, as it tells how the story stands that it says most about. */
+  const isLookedAt = (message: Message, story: Story) => {
+    const { type } = message;
+    if (type === 'progress') {
+      if (ends < rates.folded && sentHas(message, END)) {
+        ends++;
+        return true;
+      }
+    } else if (type !== 'span') return false;
+    if (story.lookedMs !== secondMs) {
+      story.lookedMs = secondMs;
+      story.looks = 0;
+    }
+    if (looks >= rates.folded || story.looks >= LOOKS) return false;
+    looks++;
+    story.looks++;
+    // Of spans those that are known: to remember all of a flood's would take more than it tells.
+    return type === 'progress' || knowsSpan(story, message.spanId);
+  };
+  const countMessage = (story: Story, message: Message) => {
+    foldEnvelope(story, message);
+    story.folded++;
+    story.approximate = true;
+  };
+  /** In a flood: what the envelope says; of what is in the data, how a job stands. */
   const sumUp = (job: Story | undefined, trace: Story | undefined, message: Message) => {
-    if (trace !== undefined) trace.approximate = true;
-    if (job === undefined) return;
-    foldEnvelope(job, message);
-    job.folded++;
-    job.approximate = true;
+    const story = job ?? trace;
+    if (story === undefined) return;
+    if (isLookedAt(message, story)) {
+      foldIn(job, trace, message);
+      return;
+    }
+    countMessage(story, message);
+    if (job === undefined || trace === undefined) return;
+    trace.counted++;
+    if (message.severity >= 5) trace.countedErrors++;
+    trace.approximate = true;
   };
 
   return {

@@ -10,7 +10,9 @@ export interface Part {
   messages: number;
   errors: number;
   spans: number;
-  /** Union of its finished spans. */
+  /** Those of them that `spansById` has not. */
+  nameless: number;
+  /** Union of its finished spans, some gaps included once it would be more than `MAX_INTERVALS` long. */
   intervals: readonly Interval[];
   /** Distinct event texts in order, the first few. */
   texts: readonly string[];
@@ -76,6 +78,12 @@ export interface Story extends Aged, Sums {
   folded: number;
   /** Some folded messages' data was not looked at, for want of time; spans and texts are incomplete. */
   approximate: boolean;
+  /** Further messages of which their number is known, and that of errors among them: they are in the sums of its job. */
+  counted: number;
+  countedErrors: number;
+  /** The second, epoch milliseconds, in which data was looked at in a flood last, and how often. */
+  lookedMs: number;
+  looks: number;
   /** The other kind's ids that occurred with this one (traces of a job, jobs of a trace), bounded. */
   links: readonly string[];
   /** The story of the other kind that occurred with this one last. */
@@ -100,6 +108,10 @@ export function createStory(id: string, nowMs: number): Story {
     partsBySource: undefined,
     folded: 0,
     approximate: false,
+    counted: 0,
+    countedErrors: 0,
+    lookedMs: 0,
+    looks: 0,
     member: undefined,
     messages: [],
     knownSpans: 0,
@@ -173,6 +185,7 @@ function partOf(sums: Sums, message: Message): Part | undefined {
     messages: 0,
     errors: 0,
     spans: 0,
+    nameless: 0,
     intervals: NO_INTERVALS,
     texts: NO_TEXTS,
     spansById: NO_SPANS,
@@ -195,6 +208,11 @@ export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
   if (message.severity >= 5) part.errors++;
   return part;
 }
+
+/** Whether a story knows a span, from its sums or a message that it kept. */
+export const knowsSpan = ({ parts, messages }: Story, id: string): boolean =>
+  id !== '' &&
+  (parts.some(({ spansById }) => spansById.has(id)) || messages.some(({ spanId }) => spanId === id));
 
 /** Adds one message, its data included, to the sums of its source. */
 export function fold(sums: Sums, message: Message): void {
@@ -232,7 +250,10 @@ function foldSpan(sums: Sums, part: Part, message: Message): void {
     part.intervals = addInterval(part.intervals, interval);
   }
   const known = part.spansById.get(message.spanId);
-  if (message.spanId === '' || (known === undefined && sums.knownSpans >= MAX_SPANS)) return;
+  if (message.spanId === '' || (known === undefined && sums.knownSpans >= MAX_SPANS)) {
+    if (interval !== undefined) part.nameless++;
+    return;
+  }
   if (known === undefined) sums.knownSpans++;
   part.spansById = own(part.spansById).set(message.spanId, {
     name: textOf(data.name) || (known?.name ?? ''),

@@ -14,9 +14,10 @@ export type JobState = (typeof JOB_STATES)[number];
 
 /**
  * What is odd about a story, for a badge: `clock_skew`, a span starts before its parent, so that the senders' clocks
- * differ; `percent_clamped`, a progress report was outside 0–100.
+ * differ; `percent_clamped`, a progress report was outside 0–100; `approximate`, in a flood some of its messages were only
+ * counted, or it has more spans than are kept, so that spans, texts, progress and times may be incomplete.
  */
-export const STORY_WARNINGS = ['clock_skew', 'percent_clamped'] as const;
+export const STORY_WARNINGS = ['clock_skew', 'percent_clamped', 'approximate'] as const;
 
 /** One of them. */
 export type StoryWarning = (typeof STORY_WARNINGS)[number];

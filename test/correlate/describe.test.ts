@@ -268,3 +268,47 @@ describe('the timeline', () => {
     expect(view([span(9, 'a', 4)]).timeline[0]).toMatchObject({ duration_ms: 4, status: 'ok' });
   });
 });
+
+test('the times of a service with hundreds of spans are those of their union, gaps left out', () => {
+  const spans = (source: string, count: number, everyMs: number) =>
+    Array.from({ length: count }, (_, n) => span(n * everyMs + 1000, source, 1000, { id: `${source}${n}` }));
+  const found = view([...spans('a', 250, 2000), ...spans('b', 200, 2500)]);
+  expect(timesOf(found)).toEqual({ a: 250_000, b: 200_000 });
+  expect(view(spans('a', 250, 2000)).unattributed_ms).toBe(249_000);
+  expect(found.warnings).toEqual([]);
+  // Without ids they cannot be told apart once more than are kept, which is said.
+  const nameless = Array.from({ length: 100 }, (_, n) => span(n * 2000, 'a', 1000, { id: '' }));
+  expect(view(nameless).warnings).toEqual(['approximate']);
+});
+
+test('a percentage stands until another is reported, by whichever service', () => {
+  const found = view([
+    record(0, 'a', 'progress', { percent: 40 }),
+    record(1000, 'b', 'progress', { status: 'loading' }),
+  ]);
+  expect(found.percent).toBe(40);
+});
+
+describe('in a flood', () => {
+  /** Of another job, all in one second. */
+  const noise = Array.from({ length: 12_000 }, () =>
+    record(0, 'n', 'event', { message: 'noise' }, { jobId: 'noise' }),
+  );
+  const viewed = (...messages: readonly Message[]) =>
+    view([...noise, ...messages], { limits: { maxMessages: 1e6, maxMessagesPerTrace: 1e6 } });
+
+  test('the end of a job is seen, by its report and by its spans', () => {
+    const failed = viewed(record(10, 'a', 'progress', { percent: 80, status: 'failed' }));
+    expect(failed).toMatchObject({ state: 'failed', percent: 80, errors: 1, warnings: [] });
+    const begun = record(0, 'a', 'span', { phase: 'start', name: 'load' }, { spanId: 's' });
+    const found = view([begun, ...noise, span(500, 'a', 500, { id: 's', status: 'error' })]);
+    expect(found).toMatchObject({ state: 'failed', errors: 1 });
+  });
+
+  test('what is only counted is counted, and said to be approximate', () => {
+    const events = Array.from({ length: 100 }, () => event(10, 'a', 'x', 'error'));
+    expect(viewed(...events)).toMatchObject({
+      ...{ messages: 100, errors: 100, truncated: true, warnings: ['approximate'] },
+    });
+  });
+});

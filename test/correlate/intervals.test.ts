@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { addInterval, type Interval, lengthMs } from '../../src/correlate/intervals.ts';
+import { addInterval, type Interval, lengthMs, subtract, unionOf } from '../../src/correlate/intervals.ts';
 
 const union = (...pairs: readonly (readonly [number, number])[]) =>
   pairs.reduce<readonly Interval[]>((all, [from, to]) => addInterval(all, { from, to }), []);
@@ -95,4 +95,26 @@ describe('addInterval', () => {
 test('lengthMs', () => {
   expect(lengthMs([])).toBe(0);
   expect(lengthMs(union([1, 3], [5, 5.5]))).toBe(2.5);
+});
+
+const covered = (intervals: readonly Interval[], ms: number) =>
+  intervals.some(({ from, to }) => from <= ms && ms < to);
+const someIntervals = fc.array(
+  fc.tuple(fc.nat(60), fc.nat(9)).map(([from, length]) => ({ from, to: from + length })),
+  { maxLength: 80 },
+);
+
+test('unionOf and subtract cover what they should, millisecond by millisecond, however many there are', () => {
+  fc.assert(
+    fc.property(someIntervals, someIntervals, (one, other) => {
+      const [a, b] = [unionOf(one), unionOf(other)];
+      const left = subtract(a, b);
+      for (let ms = 0; ms < 75; ms++) {
+        expect(covered(a, ms)).toBe(covered(one, ms));
+        expect(covered(left, ms)).toBe(covered(one, ms) && !covered(other, ms));
+      }
+      for (const list of [a, left])
+        for (const [at, { from }] of list.entries()) expect(from >= (list[at - 1]?.to ?? 0)).toBe(true);
+    }),
+  );
 });
