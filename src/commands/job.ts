@@ -22,6 +22,7 @@ const jobShape = z.object({
   total_ms: z.number(),
   unattributed_ms: z.number(),
   truncated: z.boolean(),
+  warnings: z.array(z.string()).default([]),
   left_off: z.number().optional(),
   from: z.string().optional(),
   note: z.string().optional(),
@@ -90,11 +91,22 @@ function standing({ state, percent }: Job): string {
 
 const OVER: readonly string[] = ['succeeded', 'failed', 'cancelled', 'abandoned'];
 
-function sums({ state, total_ms, unattributed_ms, truncated, left_off, from, note }: Job): string[] {
+function sums({
+  state,
+  total_ms,
+  unattributed_ms,
+  truncated,
+  left_off,
+  warnings,
+  from,
+  note,
+}: Job): string[] {
   const lines = [`  Total: ${duration(total_ms)}${OVER.includes(state) ? '' : ' so far'}`];
   if (unattributed_ms > total_ms / 100) lines.push(`  Unattributed: ${duration(unattributed_ms)}`);
   if (left_off !== undefined) lines.push(`  ${counted(left_off, 'older message')} in the database left off.`);
   else if (truncated) lines.push('  The oldest messages are known only as sums.');
+  if (warnings.includes('approximate'))
+    lines.push('  Some messages were only counted: spans and times may lack.');
   if (from === 'postgres') lines.push('  From the database.');
   if (note !== undefined) lines.push(`  Note: ${visible(note)}.`);
   return lines;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { client, completed, gone, line, record, type Served, serve, until } from './harness.ts';
 
@@ -39,6 +39,24 @@ describe('drain', () => {
     expect(clients.map(({ socket }) => socket.received())).toEqual(['', '', '']);
     expect([served.listener.connections(), served.rejected, served.isOver()]).toEqual([0, [], true]);
   }, 20_000);
+
+  test('whoever connects anew on FIN finds the port closed: nobody is let in to be cut off', async () => {
+    await using served = await serve();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => client(served.port)));
+    const answers = clients.map(async (socket) => {
+      await once(socket, 'end');
+      const anew = connect(served.port, '127.0.0.1');
+      const answer = await new Promise((resolve) => {
+        anew.once('connect', () => resolve('let in'));
+        anew.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code));
+      });
+      socket.end();
+      anew.destroy();
+      return answer;
+    });
+    await completed(served.listener.drain(10_000));
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['ECONNREFUSED']));
+  });
 
   test('loses nothing of a client that closes on FIN while the listener is paused for a while', async () => {
     await using served = await serve();
