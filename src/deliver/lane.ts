@@ -80,6 +80,7 @@ export function openLane(
 ): Lane {
   const spool = openSpool?.(() => review(lane));
   const lane = createState(backend, sink, options, context, spool);
+  // What is there already may have nothing come behind it.
   if (lane.spilling) lane.pauseAlarm.set(0);
   return {
     outcome$: lane.outcome.value$,

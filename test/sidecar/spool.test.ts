@@ -218,3 +218,23 @@ test('the spool of a backend that is not configured any more stays, is shown, an
   expect(numbersOf(linesIn(third))).toEqual(count(1000));
   expect(await third.stop()).toBe(0);
 });
+
+test('and when an edit brings it back, though nothing new comes for it', async () => {
+  const folder = createFolder();
+  const first = await startSidecar({ yaml: yaml(), folder });
+  await sendNumbers(first, 0, 1000);
+  expect(await first.stop()).toBe(0);
+
+  const without = yaml().replaceAll('files:', 'others:').replace('backend: files', 'backend: others');
+  const second = await startSidecar({ yaml: without, folder });
+  await until(
+    () => second.hasLogged('info', 'Found messages of an earlier run'),
+    'it is found',
+    second.stderr,
+  );
+  mount({ folder });
+  writeFileSync(second.path, inFolder(yaml(), folder));
+  await until(() => linesIn(second).length >= 1000, 'all arrive', second.stderr);
+  expect(numbersOf(linesIn(second))).toEqual(count(1000));
+  expect(await second.stop()).toBe(0);
+});
