@@ -1,7 +1,7 @@
 import type { Part, Story } from './story.ts';
 import type { JobState } from './view.ts';
 
-/** When a source's last connection closed without a `bye`, epoch milliseconds; `undefined` if it did not. */
+/** When a source left without a `bye`, epoch milliseconds, and whether another program came in its place or not; `undefined` if it did not. */
 export type AbsentSince = (source: string) => number | undefined;
 
 /** States that a job does not leave, unless it is heard of again. */
@@ -58,7 +58,8 @@ function isAbandoned(story: Story, parts: readonly Part[], nowMs: number, absent
   if (nowMs - story.lastMs < HEARTBEAT_MS) return false;
   const latest = Math.max(...parts.map(({ lastMs }) => lastMs));
   const last = parts.filter(({ lastMs }) => lastMs === latest);
-  return last.length > 0 && last.every(({ source }) => absentSince(source) !== undefined);
+  const isLeft = ({ source }: Part) => (absentSince(source) ?? Number.NEGATIVE_INFINITY) >= story.lastMs;
+  return last.length > 0 && last.every(isLeft);
 }
 
 /** How long a running story may be silent before it counts as stalled: 30 s, or three of its usual pauses. */

@@ -2,11 +2,20 @@ import type { SchedulerLike } from 'rxjs';
 
 /** Which sources left without a word: their last connection that began with a `hello` ended without a `bye`. */
 export interface Absence {
-  came(source: string): void;
+  /** A program came with its `hello`; `session` is '' where it has none. */
+  came(source: string, session: string): void;
   /** A connection of it ended; without a `bye` unless `saidBye`. */
-  left(source: string, saidBye: boolean): void;
-  /** When it left, epoch milliseconds; `undefined` while it is here, or if it said goodbye or never came. */
+  left(source: string, session: string, saidBye: boolean): void;
+  /**
+   * When it left, epoch milliseconds; `undefined` if it said goodbye, never came, or is back. A program of another
+   * session is another one: what its predecessor was at stays left.
+   */
   since(source: string): number | undefined;
+}
+
+interface Left {
+  readonly atMs: number;
+  readonly session: string;
 }
 
 /** Sources remembered; past it those that left first are forgotten. */
@@ -15,13 +24,14 @@ const MAX_ABSENT = 10_000;
 /** Nobody has come yet. */
 export function createAbsence({ now }: Pick<SchedulerLike, 'now'>): Absence {
   const here = new Map<string, number>();
-  const absent = new Map<string, number>();
+  const absent = new Map<string, Left>();
   return {
-    came(source) {
+    came(source, session) {
       here.set(source, (here.get(source) ?? 0) + 1);
-      absent.delete(source);
+      const before = absent.get(source)?.session ?? '';
+      if (before === '' || session === '' || session === before) absent.delete(source);
     },
-    left(source, saidBye) {
+    left(source, session, saidBye) {
       const others = (here.get(source) ?? 1) - 1;
       if (others > 0) {
         here.set(source, others);
@@ -29,10 +39,11 @@ export function createAbsence({ now }: Pick<SchedulerLike, 'now'>): Absence {
       }
       here.delete(source);
       if (saidBye) return;
-      absent.set(source, now());
+      absent.delete(source);
+      absent.set(source, { atMs: now(), session });
       const [first] = absent.keys();
       if (absent.size > MAX_ABSENT && first !== undefined) absent.delete(first);
     },
-    since: (source) => absent.get(source),
+    since: (source) => absent.get(source)?.atMs,
   };
 }

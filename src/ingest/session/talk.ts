@@ -52,6 +52,8 @@ export function createTalk(io: TalkIo): Talk {
   let isOver = false;
   let saidBye = false;
   let greeter = '';
+  /** Its session. */
+  let greeted = '';
 
   const fail = (reason: 'auth' | 'session', code: string, message: string, more: JsonObject = {}) => {
     if (isOver) return;
@@ -68,8 +70,9 @@ export function createTalk(io: TalkIo): Talk {
   const start = (hello: Hello, source: string): void => {
     isGreeted = true;
     greeter = source;
-    sessions?.absence.came(source);
     const { session, ack, sdk } = hello;
+    greeted = session;
+    sessions?.absence.came(source, session);
     if (sdk !== '') io.introduce(sdk);
     if (session !== '') {
       const peer = {
@@ -100,7 +103,7 @@ export function createTalk(io: TalkIo): Talk {
 
   return {
     departed() {
-      if (isGreeted) sessions?.absence.left(greeter, saidBye);
+      if (isGreeted) sessions?.absence.left(greeter, greeted, saidBye);
     },
     first(frame) {
       const isHello = sessions !== undefined && typeOf(frame) === 'hello';
