@@ -40,7 +40,7 @@ export function reviewBound(lane: LaneState, nowMs: number): void {
   } else {
     // Slow and nothing to spill: the next thing that can happen is that it is stuck.
     const waitMs = Math.min(stallsInMs(lane, nowMs), slowMs > 0 ? slowMs : Number.POSITIVE_INFINITY);
-    if (!lane.stallAlarm.isSet) lane.stallAlarm.set(waitMs);
+    if (!lane.stallAlarm.isSet()) lane.stallAlarm.set(waitMs);
     lane.full.set(true);
   }
 }
