@@ -48,7 +48,14 @@ export type Step =
       readonly ms: number;
     }
   /** Their way to a backend ended. */
-  | { readonly kind: 'ended'; readonly backend: string; readonly ending: string; readonly reason: string };
+  | {
+      readonly kind: 'ended';
+      readonly backend: string;
+      readonly ending: string;
+      readonly reason: string;
+      /** What went wrong, where no attempt tells it. */
+      readonly error?: string | undefined;
+    };
 
 /** Remembers what happened to messages, for whoever asks about one; what it does not keep costs it nanoseconds. */
 export interface Journal {

@@ -11,8 +11,8 @@ import { errorText } from './retry.ts';
 export interface Letter {
   readonly backend: string;
   readonly reason: string;
-  /** What the backend said. */
-  readonly error: string;
+  /** What the backend said, of all of them, or what went wrong with each. */
+  readonly error: string | readonly string[];
   /** Sends that carried these messages. */
   readonly attempts: number;
   /** Names the configuration in force. */
@@ -175,13 +175,17 @@ export function memoryDeadLetters(): DeadLetters & { readonly letters: readonly 
 
 /** The letter's lines in pieces that fit a file; a longer line stands alone. */
 function* chunksOf({ messages, ...letter }: Letter, deadAt: string, maxBytes: number) {
-  const { backend, reason, error, attempts, config, target } = letter;
-  const fields = { dead_at: deadAt, backend, reason, error, attempts, config, target };
-  const head = JSON.stringify(fields).slice(0, -1);
+  const { backend, reason, attempts, config, target } = letter;
+  const headWith = (error = '') => {
+    const fields = { dead_at: deadAt, backend, reason, error, attempts, config, target };
+    return JSON.stringify(fields).slice(0, -1);
+  };
+  const common = typeof letter.error === 'string' ? headWith(letter.error) : undefined;
   let lines = '';
   let bytes = 0;
   let count = 0;
-  for (const message of messages) {
+  for (const [at, message] of messages.entries()) {
+    const head = common ?? headWith(letter.error[at]);
     // The record is spliced in as text: it stays as its sender wrote it, digit for digit.
     const line = `${head},"record":${jsonOf(message)}}\n`;
     const lineBytes = Buffer.byteLength(line);

@@ -1,5 +1,6 @@
 import { merge, type Observable } from 'rxjs';
 import { broadcast, broadcastState } from '../flow/broadcast.ts';
+import type { Letter } from './dead-letters.ts';
 import { type DeliverContext, type Lane, type LaneOptions, type LaneStats, openLane } from './lane.ts';
 import { unwritten } from './lane-state.ts';
 import { type Delivery, type Outcome, outcome, type Routed } from './outcome.ts';
@@ -90,7 +91,7 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
     running.lane.close(drainMs);
   };
 
-  const bury = (dead: Outcome, error: string, target: string): Outcome => {
+  const bury = (dead: Outcome, error: Letter['error'], target: string): Outcome => {
     const { backend, reason, messages } = dead;
     const letter = { backend, reason, error, attempts: 0, config: '', target, messages: [...messages] };
     return context.deadLetters.write(letter) ? dead : { ...dead, reason: unwritten(reason) };
@@ -132,7 +133,9 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
         offer(routed);
         return;
       }
-      outcomes.next(routed.ending === 'dead_lettered' ? bury(routed, routed.reason, '') : routed);
+      outcomes.next(
+        routed.ending === 'dead_lettered' ? bury(routed, routed.errors ?? routed.reason, '') : routed,
+      );
       context.receipts?.admitted(routed.messages);
       context.receipts?.safe(routed.messages);
     },

@@ -14,6 +14,8 @@ export interface Outcome {
   readonly reason: string;
   /** Who keeps some has to make a list of them first. */
   readonly messages: Messages;
+  /** What went wrong with each of them; absent where nothing did, or it is told elsewhere. */
+  readonly errors?: readonly string[];
   /** How many more there were, which cannot be named: they were on disk, and were not read. */
   readonly unread?: number;
 }

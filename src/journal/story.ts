@@ -106,7 +106,7 @@ function backendStory(backend: string, facts: readonly Fact[]): BackendStory {
     } else if (step.kind === 'ended') {
       story.ended = time;
       state = step.ending as WhyState;
-      because = reasonOf(step.ending, step.reason);
+      because = reasonOf(step.ending, step.reason, step.error);
     }
   }
   return { backend, state, because, rules, attempts, ...story };
@@ -125,12 +125,14 @@ const REASONS: Readonly<Record<string, string>> = {
   permanent: 'the backend will never take it',
   retries_exhausted: 'it failed as often as it may',
   operator_failed: 'an operator failed on it',
+  operator_restart: 'an operator held it and started afresh, as it failed on another message',
   no_backend: 'the backend is in the configuration no more',
 };
 
-function reasonOf(ending: string, reason: string): string {
+function reasonOf(ending: string, reason: string, error = ''): string {
   const [kind = '', name = ''] = reason.replace(/_unwritten$/, '').split(':');
-  const why = REASONS[kind] ?? (kind === 'operator' ? `operator ${name} dropped it` : reason);
+  const said = REASONS[kind] ?? (kind === 'operator' ? `operator ${name} dropped it` : reason);
+  const why = error === '' ? said : `${said}: ${error}`;
   const isLost = reason.endsWith('_unwritten');
   if (ending !== 'dead_lettered') return why;
   return `${why}; ${isLost ? 'no dead letter could be kept of it' : 'sidecar dlq shows it'}`;

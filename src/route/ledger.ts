@@ -10,7 +10,8 @@ export type Destination = (result: Batch | Outcome) => void;
 /** What happened in a chain during one synchronous turn, on its way out as batches and outcomes. */
 export interface Ledger {
   emit(message: Message): void;
-  end(ending: Ending, reason: string, message: Message): void;
+  /** `error`: what went wrong with it; '' if nothing. */
+  end(ending: Ending, reason: string, message: Message, error?: string): void;
   add(count: number): void;
   /** Hands everything over and starts empty. `input` itself goes on if it came through unchanged. */
   flush(destination: Destination, reason: BatchReason, input?: Batch): void;
@@ -19,6 +20,7 @@ export interface Ledger {
 interface Ended {
   readonly ending: Ending;
   readonly messages: Message[];
+  readonly errors: string[];
 }
 
 export function createLedger(backend: string, counters: Counters): Ledger {
@@ -29,10 +31,11 @@ export function createLedger(backend: string, counters: Counters): Ledger {
     emit(message) {
       out.push(message);
     },
-    end(ending, reason, message) {
-      const same = ended.get(reason);
-      if (same === undefined) ended.set(reason, { ending, messages: [message] });
-      else same.messages.push(message);
+    end(ending, reason, message, error = '') {
+      const same = ended.get(reason) ?? { ending, messages: [], errors: [] };
+      ended.set(reason, same);
+      same.messages.push(message);
+      same.errors.push(error);
     },
     add(count) {
       added += count;
@@ -45,8 +48,10 @@ export function createLedger(backend: string, counters: Counters): Ledger {
       added = 0;
       if (input !== undefined && isSame(messages, input.messages)) destination(input);
       else for (const batch of bySource(messages, reason)) destination(batch);
-      for (const [why, { ending, messages: gone }] of outcomes)
-        destination(outcome(ending, backend, why, gone));
+      for (const [why, { ending, messages: gone, errors }] of outcomes) {
+        const end = outcome(ending, backend, why, gone);
+        destination(errors.some((error) => error !== '') ? { ...end, errors } : end);
+      }
     },
   };
 }

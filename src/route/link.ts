@@ -4,7 +4,7 @@ import type { Message } from '../message.ts';
 import { createAccount } from './account.ts';
 import { isMessage } from './is-message.ts';
 import type { LoadedOperator } from './load-operators.ts';
-import { createRun, kindOf, type OperatorRun, textOf } from './operator-run.ts';
+import { createRun, faultOf, kindOf, type OperatorRun } from './operator-run.ts';
 
 /** An operator in its place in a chain: contained, restarted and counted. */
 export interface Link {
@@ -21,7 +21,8 @@ export interface Link {
 /** What a link tells its chain. */
 export interface LinkEvents {
   readonly emitted: (message: Message) => void;
-  readonly ended: (ending: Ending, reason: string, message: Message) => void;
+  /** `error`: what went wrong with it, if something did. */
+  readonly ended: (ending: Ending, reason: string, message: Message, error?: string) => void;
   readonly added: (count: number) => void;
   readonly done: () => void;
   /** Runs `work` as a turn of the chain, or as part of the one that runs. */
@@ -46,17 +47,18 @@ export function createLink(
   context: Context,
   events: LinkEvents,
 ): Link {
-  const { name } = loaded;
+  const { name, file } = loaded;
   const { failure, end } = createReports(loaded, context);
   let state: 'open' | 'ended' | 'flushing' | 'closed' = 'open';
   let run: OperatorRun | undefined;
   let isStarted = false;
   let input: Message | undefined;
-  let isFaulty = false;
+  /** What went wrong since `settle`. */
+  let fault: string | undefined;
 
   const account = createAccount((message) => {
     if (state === 'ended') events.ended('filtered', `operator_ended:${name}`, message);
-    else if (isFaulty) events.ended('dead_lettered', 'operator_failed', message);
+    else if (fault !== undefined) events.ended('dead_lettered', 'operator_failed', message, fault);
     else events.ended('filtered', `operator:${name}`, message);
   }, events.added);
 
@@ -74,10 +76,11 @@ export function createLink(
   };
 
   const failed = (error: unknown) => {
-    isFaulty = true;
-    failure(`failed: ${textOf(error)}; what it fails on is dead-lettered and it starts afresh`, error);
+    const what = faultOf(error);
+    fault = `${file}: ${what}`;
+    failure(`failed: ${what}; what it fails on is dead-lettered and it starts afresh`);
     stop();
-    account.abandon((message) => events.ended('dead_lettered', `operator_restart:${name}`, message));
+    account.abandon((message) => events.ended('dead_lettered', `operator_restart:${name}`, message, fault));
     if (state === 'flushing') close();
   };
 
@@ -91,14 +94,15 @@ export function createLink(
 
   const forward = (message: Message) => {
     if (message === undefined || (message !== input && !isMessage(message))) {
-      isFaulty = true;
-      failure(`emitted ${kindOf(message)} that is no message; use withData to change one`, undefined);
+      const what = `emitted ${kindOf(message)} that is no message; use withData to change one`;
+      fault = `${file}: ${what}`;
+      failure(what);
       return;
     }
     const added = account.emitted(message);
     if (added <= MAX_ADDED || input === undefined) return events.emitted(message);
-    events.ended('dead_lettered', 'operator_failed', message);
     failed(new Error(`made over ${MAX_ADDED} messages of one`));
+    events.ended('dead_lettered', 'operator_failed', message, fault);
   };
 
   const build = () => {
@@ -125,7 +129,7 @@ export function createLink(
 
   const settle = () => {
     account.settle(run?.holding() ?? 0);
-    isFaulty = false;
+    fault = undefined;
   };
 
   run = build();
@@ -158,12 +162,12 @@ export function createLink(
 function createReports({ name, file }: LoadedOperator, { log, counters, scheduler }: Context) {
   let failedMs = Number.NEGATIVE_INFINITY;
   return {
-    failure(what: string, error: unknown) {
+    failure(what: string) {
       counters.operatorFailed(file);
       const nowMs = scheduler.now();
       const isNews = Math.abs(nowMs - failedMs) >= QUIET_MS;
       failedMs = nowMs;
-      if (isNews) log.error({ operator: name, file, err: error }, `operator ${file} ${what}`);
+      if (isNews) log.error({ operator: name, file }, `operator ${file} ${what}`);
     },
     end() {
       counters.operatorFailed(file);

@@ -112,6 +112,14 @@ export function textOf(error: unknown): string {
   return hasMessage && typeof error.message === 'string' ? error.message : inspect(error, { depth: 0 });
 }
 
+const MAX_FAULT_LENGTH = 1000;
+
+/** What went wrong, in at most 1,000 characters, for log lines and dead letters: an operator may throw a record. */
+export function faultOf(error: unknown): string {
+  const text = textOf(error);
+  return text.length > MAX_FAULT_LENGTH ? `${text.slice(0, MAX_FAULT_LENGTH)}…` : text;
+}
+
 /** `undefined`, `a string`, `an Observable` …, for error messages. */
 export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return String(value);

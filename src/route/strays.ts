@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../context.ts';
+import { faultOf } from './operator-run.ts';
 
 /** One line a file in this time: an operator may fail so with every message. */
 const WARN_EVERY_MS = 60_000;
@@ -18,7 +19,7 @@ export function createStrays({ log, scheduler }: Pick<Context, 'log' | 'schedule
     if (Math.abs(nowMs - (warnedMs.get(file) ?? Number.NEGATIVE_INFINITY)) < WARN_EVERY_MS) return true;
     warnedMs.set(file, nowMs);
     log.error(
-      { file, err: error },
+      { file, error: faultOf(error) },
       `operator ${file} failed in a timer or promise of its own; nothing stops`,
     );
     return true;

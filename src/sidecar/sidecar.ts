@@ -19,6 +19,7 @@ import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
+import { noteEnding } from './endings.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
@@ -227,8 +228,8 @@ function startFlow(
   const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
   const count = (outcome: Outcome) => {
     metrics.outcome(outcome);
-    const { backend, ending, reason, messages } = outcome;
-    journal?.note({ kind: 'ended', backend, ending, reason }, messages);
+    noteEnding(journal, outcome);
+    const { ending, reason, messages } = outcome;
     if (ending === 'shed' && reason === 'shutdown') lost += messages.length;
   };
   // What is left after the lanes is for bringing to disk what they could not deliver.

@@ -335,6 +335,9 @@ describe('the binary', () => {
     await send(sidecar.port, ...Array.from({ length: 6 }, (_, n) => line(n)));
     await until(() => deadIn(sidecar).length === 3, 'three letters');
     expect((await cli(sidecar, 'ls')).stdout).toMatch(/\n3 +files +operator_failed +counter /);
+    expect((await cli(sidecar, 'show')).stdout).toMatch(/Z {2}\S+\/pipelines\/strict\.ts: odd\n/);
+    expect(sidecar.hasLogged('error', 'strict.ts failed: odd; what it fails on')).toBe(true);
+    expect(sidecar.stderr()).not.toContain('Subscriber.js');
     const { stdout } = await cli(sidecar, 'show', '--json', '--source', 'count*');
     expect(
       stdout

@@ -106,6 +106,15 @@ describe('a line', () => {
     ]);
   });
 
+  test('says of each message what went wrong with it, where that differs', () => {
+    const { letters } = open();
+    letters.write(letter({ error: ['bad 1', 'bad 2'], messages: [1, 2].map((n) => message(n)) }));
+    expect(linesOf('db.ndjson').map((line) => JSON.parse(line))).toMatchObject([
+      { error: 'bad 1', record: { n: 1 } },
+      { error: 'bad 2', record: { n: 2 } },
+    ]);
+  });
+
   test('is written for each message, in order, behind what is there', () => {
     open().letters.write(letter({ messages: [1, 2].map((n) => message(n)) }));
     open().letters.write(letter({ messages: [3, 4].map((n) => message(n)) }));

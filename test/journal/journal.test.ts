@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Step } from '../../src/context.ts';
+import { outcome } from '../../src/deliver/outcome.ts';
 import { pack, unpackLater } from '../../src/deliver/packing.ts';
 import { createSlab } from '../../src/deliver/slab.ts';
 import { createWhy } from '../../src/journal/story.ts';
@@ -7,6 +8,7 @@ import { createJournal, type JournalLimits } from '../../src/journal.ts';
 import { KEPT_PER_SECOND } from '../../src/kept.ts';
 import type { Message } from '../../src/message.ts';
 import { ownCopyOf } from '../../src/message-text.ts';
+import { noteEnding } from '../../src/sidecar/endings.ts';
 import { freshMessage, message } from '../deliver/fixtures.ts';
 import { collectGarbage } from '../deliver/garbage.ts';
 
@@ -130,6 +132,17 @@ describe('a story', () => {
     note(batched(1), at(1));
     note(ended(ending, reason), at(1));
     expect(why.find(at(1).id)).toMatchObject({ backends: [{ state: ending, because }] });
+  });
+
+  test('tells what an operator threw, of each message its own', () => {
+    const { why, note, journal } = open();
+    note(batched(2), at(1), at(2));
+    const end = outcome('dead_lettered', 'db', 'operator_failed', [at(1), at(2)]);
+    noteEnding(journal, { ...end, errors: ['my.ts: bad 1', 'my.ts: bad 2'] });
+    expect([1, 2].map((n) => why.find(at(n).id))).toMatchObject([
+      { backends: [{ because: 'an operator failed on it: my.ts: bad 1; sidecar dlq shows it' }] },
+      { backends: [{ because: 'an operator failed on it: my.ts: bad 2; sidecar dlq shows it' }] },
+    ]);
   });
 
   test('is in operators, or waits, until it is known', () => {
