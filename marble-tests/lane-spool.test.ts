@@ -169,6 +169,25 @@ describe('an earlier process', () => {
     expect(spool.kept()).toEqual([]);
   });
 
+  test.each(['memory', 'disk'] as const)(
+    'left a backlog: the log says once, and not before it is delivered, that the spool is empty; durability %s',
+    (durability) => {
+      const empty = ({ context }: Stage) =>
+        context.log.lines.filter(({ text }) => text === 'The spool is empty again').length;
+      const before: number[] = [];
+      const { stage } = playWith(
+        { answers: ['-----|'], options: { ...options, durability }, left: [1, 2] },
+        (given) => {
+          for (const ms of [1, 4, 6, 9]) given.at(ms, () => before.push(empty(given)));
+          given.at(11, () => expect(empty(given)).toBe(1));
+          given.at(20, () => offerEach(given, 3, 3));
+        },
+      );
+      expect(before).toEqual([0, 0, 0, 0]);
+      expect(empty(stage)).toBe(1);
+    },
+  );
+
   test('a backlog larger than the memory is read piece by piece', () => {
     let most = 0;
     const { outcomes } = playWith({ answers: ['-|'], options, left: count(1, 100) }, (stage) => {

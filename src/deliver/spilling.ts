@@ -39,16 +39,17 @@ export function slowInMs(lane: LaneState, nowMs: number): number {
  */
 export function spill(lane: LaneState, nowMs: number): void {
   // Looking through the queue is too much for each batch that a stuck backend is offered.
-  if (!maySpill(lane) || lane.spilling || lane.queue.spillable === 0) return;
-  const { spooledOrder } = lane;
+  const { spool, spooledOrder } = lane;
+  if (spool === undefined || !maySpill(lane) || lane.spilling || lane.queue.spillable === 0) return;
   const jobs = lane.queue.takeOut(
     ({ whenFull, spooled, order }) => whenFull === 'spill' && spooled === undefined && order >= spooledOrder,
     nowMs,
   );
   if (jobs.length === 0) return;
-  for (const job of jobs) lane.spool?.append(job);
+  for (const job of jobs) spool.append(job);
   lane.spooledOrder = lane.queue.order;
   lane.spilling = true;
+  spool.isTold = true;
   lane.context.log.warn(
     { backend: lane.backend },
     'The queue is full: what comes for this backend goes to disk',
@@ -72,8 +73,9 @@ export function refill(lane: LaneState): void {
     if (job === undefined) break;
     queue.restore(job, context.scheduler.now());
   }
-  if (lane.spilling && spool.isEmpty) {
-    lane.spilling = false;
+  if (lane.spilling && spool.isEmpty) lane.spilling = false;
+  if (spool.isTold && spool.isDone) {
+    spool.isTold = false;
     context.log.info({ backend: lane.backend }, 'The spool is empty again');
   }
 }

@@ -22,6 +22,10 @@ export interface LaneSpool {
   readonly pendingBytes: number;
   /** Whether there is, as far as can be known, nothing to take, now or later. */
   readonly isEmpty: boolean;
+  /** Whether it is empty, the disk does not refuse, and all that was taken from the disk has its outcome. */
+  readonly isDone: boolean;
+  /** Whether the log says that messages go to it, or were found in it, and not yet that it is empty again. */
+  isTold: boolean;
   /** Whether all that is left to take is in memory, and no other lane waits for it. */
   readonly isShort: boolean;
 }
@@ -73,6 +77,10 @@ interface Shared {
   recovered: number;
   /** Whether an earlier process may have left something. */
   isUnknown: boolean;
+  /** Items that were taken from the disk and have no outcome yet. */
+  outstanding: number;
+  /** See `LaneSpool`. */
+  isTold: boolean;
 }
 
 /** Nothing is asked of a spool that no lane uses. */
@@ -101,6 +109,7 @@ export async function openSpools(
       recovered: (messages: number) => {
         shared.recovered = messages;
         shared.isUnknown = false;
+        shared.isTold ||= messages > 0;
         if (messages === 0 || shared.users.length > 0) return;
         context.log.warn({ backend, messages }, 'Messages wait on disk for a backend that no rule sends to');
       },
@@ -112,6 +121,8 @@ export async function openSpools(
       returned: [],
       recovered: 0,
       isUnknown,
+      outstanding: 0,
+      isTold: false,
     };
     all.set(backend, shared);
     return shared;
@@ -170,8 +181,14 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
       if (back !== undefined) return back;
       const taken = spool.take();
       if (taken === undefined) return undefined;
-      const { item, done, onDisk } = taken;
-      return onDisk ? { ...item, spooled: { left: item.batch.messages.length, done } } : item;
+      const { item, onDisk } = taken;
+      if (!onDisk) return item;
+      shared.outstanding++;
+      const done = () => {
+        shared.outstanding--;
+        taken.done();
+      };
+      return { ...item, spooled: { left: item.batch.messages.length, done } };
     },
     dropPending: spool.dropPending,
     release: (jobs) => {
@@ -191,6 +208,15 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
     },
     get isEmpty() {
       return spool.isEmpty && shared.returned.length === 0 && (!shared.isUnknown || spool.isFailing);
+    },
+    get isDone() {
+      return shared.outstanding === 0 && !spool.isFailing && this.isEmpty;
+    },
+    get isTold() {
+      return shared.isTold;
+    },
+    set isTold(isTold) {
+      shared.isTold = isTold;
     },
     get isShort() {
       return users[0] === use && users.length === 1 && !spool.isFailing && spool.stats().isInMemory;

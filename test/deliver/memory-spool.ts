@@ -33,6 +33,7 @@ export function memorySpool(
   const taken = new Set<Loose>();
   const seen: number[] = [];
   const users: (() => void)[] = [];
+  let isTold = left.length > 0;
   let returned: Loose[] = [];
   const numbers = (jobs: Iterable<Item>) => [...jobs].flatMap(({ batch }) => batch.messages.map(numberOf));
 
@@ -90,6 +91,15 @@ export function memorySpool(
         },
         get isEmpty() {
           return pending.length + written.length + returned.length === 0;
+        },
+        get isDone() {
+          return this.isEmpty && !failing && taken.size === 0;
+        },
+        get isTold() {
+          return isTold;
+        },
+        set isTold(is) {
+          isTold = is;
         },
         get isShort() {
           return users.length === 1 && !failing;

@@ -119,6 +119,27 @@ describe('a spool that lanes use one after the other', () => {
     expect(lost).toEqual([]);
   });
 
+  test('is done once all that was taken from it has its outcome, and told of where something was found', async () => {
+    const disk = memoryDisk();
+    const first = await open(disk);
+    enter(first.spools).spool.append(item([1, 2]));
+    await first.spools.close(1000);
+
+    const { spools, time } = await open(disk, first.time, ['b']);
+    const { spool, takeAll } = enter(spools);
+    expect([spool.isDone, spool.isTold]).toEqual([false, false]);
+    const [job] = await takeAll();
+    expect([spool.isEmpty, spool.isDone, spool.isTold]).toEqual([true, false, true]);
+    finish(job!);
+    expect(spool.isDone).toBe(true);
+    await spools.close(1000);
+
+    const last = await open(disk, time, ['b']);
+    const next = enter(last.spools).spool;
+    await turns();
+    expect([next.isDone, next.isTold]).toEqual([true, false]);
+  });
+
   test('that nothing was written to leaves no trace', async () => {
     const disk = memoryDisk();
     const { spools } = await open(disk);

@@ -126,6 +126,13 @@ test('a backend that is down longer than its queue lasts gets everything, in ord
   expect(wrong.filter((missing) => missing !== 0)).toEqual([]);
   await until(() => sidecar.hasLogged('info', 'The spool is empty again'), 'it is logged', sidecar.stderr);
   expect(await sidecar.stop()).toBe(0);
+
+  const { folder } = sidecar;
+  const again = await startSidecar({ yaml: yaml('    queue: { max_bytes: 64KiB }'), folder });
+  await sendNumbers(again, sent, sent + 1);
+  await until(() => linesIn(again).length > sent, 'one more arrives', again.stderr);
+  expect(await again.stop()).toBe(0);
+  expect(again.hasLogged('info', 'The spool is empty again')).toBe(false);
 });
 
 describe('durability: disk', () => {
