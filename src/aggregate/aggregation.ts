@@ -2,6 +2,7 @@ import { members } from '../members.ts';
 import { type Message, sentTextOf } from '../message.ts';
 import { scanned } from '../scanned.ts';
 import { measuresOf } from './measures.ts';
+import type { Reading } from './rate.ts';
 import { closeOldest, createSeries, keyOf, OVERFLOW, type Series, sumUpSeries, windowOf } from './series.ts';
 import { createShapes, NONE } from './shapes.ts';
 import { createTally } from './tally.ts';
@@ -25,8 +26,8 @@ export interface AggregationOptions {
 export interface Closed {
   readonly series: Series;
   readonly window: Window;
-  /** The last value of the window before it; `undefined` if there was none. */
-  readonly before: number | undefined;
+  /** The window before it; `undefined` if there was none. */
+  readonly before: Reading | undefined;
 }
 
 export interface AggregationStats {
@@ -163,8 +164,8 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     if (series.open[0] === undefined || !isOver(series.open[0])) return;
     sumUpSeries(series);
     while (series.open[0] !== undefined && isOver(series.open[0])) {
-      const before = series.history.fine.latest()?.last;
-      closed.push({ series, window: closeOldest(series), before });
+      const before = series.history.fine.latest();
+      closed.push({ series, window: closeOldest(series, options.windowMs), before });
       openWindows--;
     }
   };

@@ -1,24 +1,25 @@
+import type { Reading } from './rate.ts';
 import { createWindow, mergeWindow, quantileOf, type Window } from './window.ts';
 
 /** One finished window, as numbers in a row. */
-export interface Point {
+export interface Point extends Reading {
   readonly startMs: number;
   readonly count: number;
   readonly sum: number;
   readonly min: number;
   readonly max: number;
-  readonly last: number;
   readonly p50: number;
   readonly p90: number;
   readonly p99: number;
 }
 
-const FIELDS = 9;
+const FIELDS = 10;
 const FIRST_POINTS = 8;
 
 /** The last points, oldest first, in memory that grows with them up to a bound. */
 export interface Ring {
-  add(window: Window): void;
+  /** `endMs` is the end of the window that its last value is of. */
+  add(window: Window, endMs: number): void;
   /** Those whose start is within `[fromMs, toMs)`, in order. */
   points(fromMs: number, toMs: number): readonly Point[];
   latest(): Point | undefined;
@@ -37,18 +38,18 @@ export function createRing(maxPoints: number): Ring {
   };
   const pointAt = (index: number): Point => {
     const at = ((first + index) % capacity()) * FIELDS;
-    const [startMs, count, sum, min, max, last, p50, p90, p99] = rows.subarray(at, at + FIELDS);
-    return { startMs, count, sum, min, max, last, p50, p90, p99 } as Point;
+    const [startMs, count, sum, min, max, last, endMs, p50, p90, p99] = rows.subarray(at, at + FIELDS);
+    return { startMs, count, sum, min, max, last, endMs, p50, p90, p99 } as Point;
   };
   return {
-    add(window) {
+    add(window, endMs) {
       if (size === capacity() && size < maxPoints) grow();
       if (size === capacity()) first = (first + 1) % capacity();
       else size++;
       const { startMs, count, sum, min, max, last } = window;
       const quantiles = [0.5, 0.9, 0.99].map((q) => quantileOf(window, q));
       rows.set(
-        [startMs, count, sum, min, max, last, ...quantiles],
+        [startMs, count, sum, min, max, last, endMs, ...quantiles],
         ((first + size - 1) % capacity()) * FIELDS,
       );
     },
@@ -73,26 +74,31 @@ export interface History {
   readonly coarse: Ring;
   /** Length of a coarse window, milliseconds. */
   readonly coarseMs: number;
-  add(window: Window): void;
+  /** Takes a finished window of that length. */
+  add(window: Window, windowMs: number): void;
 }
 
 export function createHistory({ finePoints, coarseMs, coarsePoints }: Depth): History {
   const fine = createRing(finePoints);
   const coarse = createRing(coarsePoints);
   let open: Window | undefined;
+  /** The end of the window that the last value of `open` is of. */
+  let openEndMs = 0;
   return {
     fine,
     coarse,
     coarseMs,
-    add(window) {
-      fine.add(window);
+    add(window, windowMs) {
+      const endMs = window.startMs + windowMs;
+      fine.add(window, endMs);
       const startMs = Math.floor(window.startMs / coarseMs) * coarseMs;
       if (open !== undefined && open.startMs !== startMs) {
-        coarse.add(open);
+        coarse.add(open, openEndMs);
         open = undefined;
       }
       open ??= createWindow(startMs);
       mergeWindow(open, window);
+      if (open.lastMs === window.lastMs) openEndMs = endMs;
     },
   };
 }

@@ -54,7 +54,7 @@ function dataOfWindow({ series, window, before }: Closed, windowMs: number): Jso
     min,
     max,
     last,
-    rate: rateOf(series.kind, { sum, last }, before, windowMs),
+    rate: rateOf(series.kind, { sum, last, endMs: window.startMs + windowMs }, before, windowMs),
     p50: quantileOf(window, 0.5),
     p90: quantileOf(window, 0.9),
     p99: quantileOf(window, 0.99),

@@ -84,11 +84,11 @@ export function sumUpSeries(series: Series): void {
   }
 }
 
-/** Closes the oldest open window of a series that is summed up. */
-export function closeOldest(series: Series): Window {
+/** Closes the oldest open window, one of that length, of a series that is summed up. */
+export function closeOldest(series: Series, windowMs: number): Window {
   const window = series.open.shift() as Window;
   series.closedCount += window.count;
   series.closedSum += window.sum;
-  series.history.add(window);
+  series.history.add(window, windowMs);
   return window;
 }

@@ -1,7 +1,7 @@
 import { isoTime } from '../message.ts';
 import type { Aggregation } from './aggregation.ts';
-import type { Point } from './history.ts';
-import { rateOf } from './rate.ts';
+import type { History, Point } from './history.ts';
+import { type Reading, rateOf } from './rate.ts';
 import type { Series } from './series.ts';
 import type { MetricAnswer, MetricPoint, MetricQuery, MetricSeries, MetricWindows } from './view.ts';
 
@@ -104,23 +104,33 @@ function pointsOf({ history, kind }: Series, query: MetricQuery, stepMs: number)
     if (joined === undefined) steps.set(startMs, [point]);
     else joined.push(point);
   }
-  let before: number | undefined;
+  let before = readingBefore(history, [...coarse, ...fine][0]);
   return [...steps].map(([startMs, points]) => {
     const point = joined(startMs, points, kind, before, stepMs);
-    before = point.last;
+    before = points.at(-1);
     return point;
   });
 }
+
+/** The latest that is remembered of the time before a point, whether it was asked for or not. */
+function readingBefore({ fine, coarse }: History, first: Point | undefined): Reading | undefined {
+  const startMs = first?.startMs ?? Number.NEGATIVE_INFINITY;
+  const all = [...coarse.points(0, startMs), ...fine.points(0, startMs)];
+  return all.filter(({ endMs }) => endMs <= startMs).reduce(later, undefined);
+}
+
+const later = (one: Reading | undefined, other: Reading) =>
+  one === undefined || other.endMs >= one.endMs ? other : one;
 
 function joined(
   startMs: number,
   points: readonly Point[],
   kind: string,
-  before: number | undefined,
+  before: Reading | undefined,
   stepMs: number,
 ): MetricPoint {
   const sum = points.reduce((total, point) => total + point.sum, 0);
-  const last = points.at(-1)?.last ?? 0;
+  const { last, endMs } = points.at(-1) as Point;
   const [only] = points;
   return {
     time: isoTime(startMs),
@@ -129,7 +139,7 @@ function joined(
     min: Math.min(...points.map(({ min }) => min)),
     max: Math.max(...points.map(({ max }) => max)),
     last,
-    rate: rateOf(kind, { sum, last }, before, stepMs),
+    rate: rateOf(kind, { sum, last, endMs }, before, stepMs),
     // Quantiles of several windows cannot be told from theirs.
     ...(points.length === 1 && only && { p50: only.p50, p90: only.p90, p99: only.p99 }),
   };

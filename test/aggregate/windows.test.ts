@@ -1,52 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { type AggregationOptions, createAggregation } from '../../src/aggregate/aggregation.ts';
+import type { AggregationOptions } from '../../src/aggregate/aggregation.ts';
 import { createRender } from '../../src/aggregate/record.ts';
 import type { MetricQuery } from '../../src/aggregate/view.ts';
-import { createWindows } from '../../src/aggregate/windows.ts';
-import { createMessage, dataOf, type JsonObject, recordOf } from '../../src/message.ts';
-
-const OPTIONS: AggregationOptions = {
-  enabled: true,
-  windowMs: 10_000,
-  graceMs: 5000,
-  maxSeries: 1000,
-  emit: true,
-};
-const START_MS = Date.UTC(2026, 0, 2);
-const HOUR_MS = 3_600_000;
-
-function metric(timeMs: number, data: JsonObject, receivedMs = timeMs, source = 's') {
-  return createMessage({
-    id: 'id',
-    source,
-    type: 'metric',
-    timeMs,
-    receivedMs,
-    traceId: '',
-    spanId: '',
-    jobId: '',
-    seq: 0,
-    severity: 0,
-    head: JSON.stringify({ source, type: 'metric', data: { name: 'n', ...data } }).slice(0, -1),
-  });
-}
-
-/** An aggregation, as it is fed and asked. */
-function createRun(options: Partial<AggregationOptions> = {}) {
-  const aggregation = createAggregation({ ...OPTIONS, ...options });
-  const windows = createWindows(aggregation);
-  const query = (asked: Partial<MetricQuery> = {}) =>
-    windows.query({
-      name: 'n',
-      isSource: undefined,
-      tags: [],
-      fromMs: START_MS,
-      toMs: START_MS + HOUR_MS,
-      stepMs: undefined,
-      ...asked,
-    }) as Exclude<ReturnType<typeof windows.query>, Promise<unknown>>;
-  return { aggregation, windows, query };
-}
+import { dataOf, type JsonObject, recordOf } from '../../src/message.ts';
+import { createRun, HOUR_MS, metric, OPTIONS, START_MS } from './running.ts';
 
 /** The only point of values that were all sent in one window. */
 function pointOf(values: readonly number[]) {
@@ -156,7 +113,7 @@ describe('a window', () => {
       aggregation.add(metric(START_MS + at, { value: at }, START_MS + 30_000));
     }
     const closed = aggregation.closeDue(START_MS + 200_000);
-    expect(closed.map(({ window, before }) => [window.sum, before])).toEqual([
+    expect(closed.map(({ window, before }) => [window.sum, before?.last])).toEqual([
       [0, undefined],
       [10_000, 0],
       [20_000, 10_000],
