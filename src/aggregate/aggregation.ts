@@ -60,9 +60,6 @@ const OVERFLOW_NUMBER = 0;
 const MAX_SHAPES = 16_384;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const COARSE_MS = 300_000;
-/** Fine windows kept a series; with those of five minutes they cover a day. */
-const FINE_POINTS = 360;
 
 /** The keys of the numbers of a record's `data` in the order of its text; `undefined` if a key is there twice. */
 function numberKeys(message: Message): readonly string[] | undefined {
@@ -72,19 +69,10 @@ function numberKeys(message: Message): readonly string[] | undefined {
   return all.filter(({ value }) => /^[-\d]/.test(value)).map(({ key }) => key);
 }
 
-const depthOf = ({ windowMs }: AggregationOptions) => {
-  const coarseMs = Math.ceil(COARSE_MS / windowMs) * windowMs;
-  return { finePoints: FINE_POINTS, coarseMs, coarsePoints: Math.ceil(DAY_MS / coarseMs) };
-};
-
 export function createAggregation(initial: AggregationOptions): Aggregation {
   let options = initial;
   const all = new Map<string, Series>();
-  const overflowSeries = createSeries(
-    OVERFLOW,
-    { name: OVERFLOW, tags: [], unit: '', kind: '' },
-    depthOf(options),
-  );
+  const overflowSeries = createSeries(OVERFLOW, { name: OVERFLOW, tags: [], unit: '', kind: '' });
   /** Series by their numbers. */
   let list: Series[] = [overflowSeries];
   /** Only to be faster. */
@@ -103,7 +91,7 @@ export function createAggregation(initial: AggregationOptions): Aggregation {
     const known = all.get(key);
     if (known !== undefined) return known;
     if (all.size >= options.maxSeries) return overflowSeries;
-    const series = createSeries(source, measure, depthOf(options));
+    const series = createSeries(source, measure);
     all.set(key, series);
     series.number = list.push(series) - 1;
     return series;

@@ -1,4 +1,4 @@
-import { createHistory, type Depth, type History } from './history.ts';
+import { createHistory, type History } from './history.ts';
 import type { Measure } from './measures.ts';
 import { createWindow, type Window } from './window.ts';
 
@@ -34,7 +34,7 @@ export const OVERFLOW = '_other';
 export const keyOf = (source: string, { name, tags }: Pick<Measure, 'name' | 'tags'>) =>
   JSON.stringify([name, source, tags]);
 
-export function createSeries(source: string, measure: Omit<Measure, 'key' | 'value'>, depth: Depth): Series {
+export function createSeries(source: string, measure: Omit<Measure, 'key' | 'value'>): Series {
   const { name, tags, unit, kind } = measure;
   return {
     key: keyOf(source, measure),
@@ -44,7 +44,7 @@ export function createSeries(source: string, measure: Omit<Measure, 'key' | 'val
     tags,
     unit,
     kind,
-    history: createHistory(depth),
+    history: createHistory(),
     open: [],
     closedCount: 0,
     closedSum: 0,

@@ -33,48 +33,48 @@ export function createWindows(aggregation: Aggregation): MetricWindows {
       const wanted = sorted()
         .filter((one) => isWanted(one, query))
         .slice(0, MAX_SERIES);
-      const stepMs = stepOf(query, wanted, windowMs);
-      return answerOf(query, wanted, stepMs);
+      const each = wanted.map((series) => ({ series, points: pointsIn(series.history, query) }));
+      return answerOf(query, each, stepOf(query, each, windowMs));
     },
   };
 }
 
 const cursorOf = (key: string) => Buffer.from(key).toString('base64url');
 
+/** A series with what it has of the time that was asked for. */
+interface Part {
+  readonly series: Series;
+  readonly points: readonly Point[];
+}
+
 function isWanted({ name, source, tags }: Series, query: MetricQuery): boolean {
   if (name !== query.name || query.isSource?.(source) === false) return false;
   return query.tags.every(([key, value]) => tags.some((tag) => tag[0] === key && tag[1] === value));
 }
 
-/** As asked, but no finer than it is kept, nor than gives too many points. */
-function stepOf(
-  { fromMs, toMs, stepMs = 0 }: MetricQuery,
-  wanted: readonly Series[],
-  windowMs: number,
-): number {
-  const least = Math.max(stepMs, windowMs, (toMs - fromMs) / MAX_POINTS);
-  const fineFromMs = Math.min(
-    ...wanted.map(({ history }) => history.fine.points(0, toMs)[0]?.startMs ?? toMs),
-  );
-  const coarse = wanted
-    .map(({ history }) => history.coarse.points(fromMs, fineFromMs))
-    .find((all) => all.length > 0);
-  const coarseMs = coarse === undefined ? 0 : (wanted[0]?.history.coarseMs ?? 0);
-  return Math.ceil(Math.max(least, coarseMs) / windowMs) * windowMs;
+/**
+ * As asked, but no finer than any window in it, nor than gives too many points. A multiple of the longest one, so that
+ * those whose lengths divide it are wholly in one step; others count where they begin.
+ */
+function stepOf({ fromMs, toMs, stepMs = 0 }: MetricQuery, each: readonly Part[], windowMs: number): number {
+  let longestMs = windowMs;
+  for (const { points } of each) for (const { lengthMs } of points) longestMs = Math.max(longestMs, lengthMs);
+  const least = Math.max(stepMs, longestMs, (toMs - fromMs) / MAX_POINTS);
+  return Math.ceil(least / longestMs) * longestMs;
 }
 
-function answerOf(query: MetricQuery, wanted: readonly Series[], stepMs: number): MetricAnswer {
+function answerOf(query: MetricQuery, each: readonly Part[], stepMs: number): MetricAnswer {
   return {
     name: query.name,
     from: isoTime(query.fromMs),
     to: isoTime(query.toMs),
     step_ms: stepMs,
-    series: wanted.map((one) => ({
-      source: one.source,
-      tags: Object.fromEntries(one.tags),
-      ...(one.unit !== '' && { unit: one.unit }),
-      ...(one.kind !== '' && { kind: one.kind }),
-      points: pointsOf(one, query, stepMs),
+    series: each.map(({ series: { source, tags, unit, kind, history }, points }) => ({
+      source,
+      tags: Object.fromEntries(tags),
+      ...(unit !== '' && { unit }),
+      ...(kind !== '' && { kind }),
+      points: joinedBy(stepMs, points, kind, readingBefore(history, points[0])),
     })),
   };
 }
@@ -90,21 +90,31 @@ function viewOf({ name, source, tags, unit, kind, last, lastMs, count }: Series)
   };
 }
 
-/** Fine windows as far back as they go, coarse ones before, joined to steps. */
-function pointsOf({ history, kind }: Series, query: MetricQuery, stepMs: number): MetricPoint[] {
+/** Fine windows as far back as they go, coarse ones before. */
+function pointsIn(history: History, query: MetricQuery): readonly Point[] {
   const fine = history.fine.points(query.fromMs, query.toMs);
   const fineFromMs = history.fine.points(0, Number.POSITIVE_INFINITY)[0]?.startMs ?? query.toMs;
   const coarse = history.coarse
     .points(query.fromMs, query.toMs)
-    .filter(({ startMs }) => startMs + history.coarseMs <= fineFromMs);
+    .filter(({ startMs, lengthMs }) => startMs + lengthMs <= fineFromMs);
+  return [...coarse, ...fine];
+}
+
+/** Points joined to steps; `first` is what the series stood at before them. */
+function joinedBy(
+  stepMs: number,
+  points: readonly Point[],
+  kind: string,
+  first: Reading | undefined,
+): readonly MetricPoint[] {
   const steps = new Map<number, Point[]>();
-  for (const point of [...coarse, ...fine]) {
+  for (const point of points) {
     const startMs = Math.floor(point.startMs / stepMs) * stepMs;
     const joined = steps.get(startMs);
     if (joined === undefined) steps.set(startMs, [point]);
     else joined.push(point);
   }
-  let before = readingBefore(history, [...coarse, ...fine][0]);
+  let before = first;
   return [...steps].map(([startMs, points]) => {
     const point = joined(startMs, points, kind, before, stepMs);
     before = points.at(-1);
