@@ -3,6 +3,8 @@ import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
 import { linkMessage, type Message, sentHas } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
 import { emptySlots, scanned } from '../scanned.ts';
+import { emptySlots, scanned } from '../scanned.ts';
+import { isBefore } from './cursor.ts';
 import { createStory, fold, foldEnvelope, knowsSpan, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
@@ -277,7 +279,7 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     },
     job: jobs.peek,
     trace: traces.peek,
-    jobs: () => [...jobs.values()].sort((a, b) => a.lastMs - b.lastMs),
+    jobs: () => [...jobs.values()].sort((a, b) => (isBefore(a, b) ? 1 : -1)),
     setLimits: (next) => {
       limits = next;
       for (const stories of [jobs, traces]) {

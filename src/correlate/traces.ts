@@ -1,4 +1,5 @@
 import type { SchedulerLike } from 'rxjs';
+import { cursorAfter, isBefore } from './cursor.ts';
 import { failuresOf, partsOf, servicesOf, summarise, timelineOf } from './describe.ts';
 import { childrenOf, parentOf } from './family.ts';
 import { progressOf, spansOf } from './spans.ts';
@@ -37,19 +38,19 @@ export function createTraces(
   });
 
   return {
-    jobs(limit, cursor, filter = {}) {
-      const newestFirst = [...store.jobs()].reverse();
-      const start = cursor === undefined ? 0 : newestFirst.findIndex(({ id }) => id === cursor) + 1;
-      if (cursor !== undefined && start === 0) return { jobs: [] };
+    jobs(limit, after, filter = {}) {
       const page: JobSummary[] = [];
-      for (const story of newestFirst.slice(start)) {
+      let last: Story | undefined;
+      for (const story of [...store.jobs()].reverse()) {
+        if (after !== undefined && !isBefore(after, story)) continue;
         if (filter.sinceMs !== undefined && story.lastMs < filter.sinceMs) continue;
         const parts = partsOf(story);
         if (!isWanted(story, parts, filter)) continue;
         const summary = headOf(story, parts);
         if (filter.states?.includes(summary.state) === false) continue;
-        if (page.length === limit) return { jobs: page, next: page.at(-1)?.job_id ?? '' };
+        if (page.length === limit) return { jobs: page, ...(last && { next: cursorAfter(last) }) };
         page.push(summary);
+        last = story;
       }
       return { jobs: page };
     },

@@ -1,3 +1,5 @@
+import type { JobPlace } from './cursor.ts';
+
 /** Every state of a job or trace: as its own records say; `stalled` and `abandoned` as its silence says. */
 export const JOB_STATES = [
   'queued',
@@ -183,8 +185,8 @@ export interface JobFilter {
 
 /** Jobs and traces as they are shown. Nothing here throws. */
 export interface Traces {
-  /** At most `limit` jobs after `cursor` (one that is not known gives an empty page), only those that are wanted. */
-  jobs(limit: number, cursor?: string, filter?: JobFilter): JobPage;
+  /** At most `limit` jobs after a place, only those that are wanted. */
+  jobs(limit: number, after?: JobPlace, filter?: JobFilter): JobPage;
   job(id: string): JobView | undefined;
   trace(id: string): TraceView | undefined;
 }
@@ -201,8 +203,8 @@ export interface Provenance {
 
 /** Jobs and traces beyond what is in memory. Never rejects: without its database it answers from memory, with a note. */
 export interface WholeTraces {
-  /** As `Traces.jobs`; pages go on into the database. */
-  jobs(limit: number, cursor?: string, filter?: JobFilter): Promise<JobPage & Provenance>;
+  /** As `Traces.jobs`, after the `next` of a page; pages go on into the database. `undefined`: the cursor is none. */
+  jobs(limit: number, cursor?: string, filter?: JobFilter): Promise<(JobPage & Provenance) | undefined>;
   /** `view` is `undefined` for a job that is known nowhere. */
   job(id: string): Promise<Provenance & { readonly view: JobView | undefined }>;
   trace(id: string): Promise<Provenance & { readonly view: TraceView | undefined }>;

@@ -17,9 +17,11 @@ export async function jobs(call: Call, sources: HttpSources): Promise<Response> 
     text: textParam(call, 'text')?.toLowerCase(),
     sinceMs: timeParam(call, 'since', sources.nowMs()),
   };
-  return call.json(
-    await sources.whole.jobs(limitOf(call, JOBS.usual, JOBS.most), call.req.query('cursor'), filter),
-  );
+  const limit = limitOf(call, JOBS.usual, JOBS.most);
+  const page = await sources.whole.jobs(limit, call.req.query('cursor'), filter);
+  if (page === undefined)
+    throw new BadQuery('cursor is not understood', 'give the `next` of the page before');
+  return call.json(page);
 }
 
 function stateOf(text: string): JobState {

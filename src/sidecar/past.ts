@@ -1,5 +1,6 @@
 import { catchError, firstValueFrom, forkJoin, map, type Observable, of, timeout } from 'rxjs';
 import type { Context } from '../context.ts';
+import { readCursor, storedCursor } from '../correlate/cursor.ts';
 import { replay, withLeftOff } from '../correlate/replay.ts';
 import type { AbsentSince } from '../correlate/state.ts';
 import type { TraceStore } from '../correlate/store.ts';
@@ -28,9 +29,6 @@ export interface WholeParts {
 
 /** An answer from memory is better than one that is waited for any longer. */
 const PATIENCE_MS = 3000;
-/** A cursor of a page that the database began; any other is of a page from memory. */
-const CURSOR = /^postgres:(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\/[0-9a-f-]{36}|first)$/;
-const cursorOf = (place: string) => `postgres:${place}`;
 
 /** What one backend said, or why it did not. */
 type Said<T> = { readonly answer: T; readonly failed?: string };
@@ -84,10 +82,10 @@ export function createWhole(
     return { view: whole, from: 'postgres', ...note };
   };
 
-  const storedPage = async (limit: number, place: string, filter: JobFilter) => {
+  const storedPage = async (limit: number, after: string | undefined, filter: JobFilter) => {
     const query = {
       limit,
-      after: place === 'first' ? undefined : place,
+      after,
       except: store.jobs().map(({ id }) => id),
       sinceMs: filter.sinceMs,
     };
@@ -103,18 +101,19 @@ export function createWhole(
       return job === undefined ? [] : [withLeftOff(job, left)];
     });
     const next = nexts.at(-1);
-    return { jobs: inOrder, failed, ...(next !== undefined && { next: cursorOf(next) }) };
+    return { jobs: inOrder, failed, ...(next !== undefined && { next: storedCursor(next) }) };
   };
 
   return {
     jobs: async (limit, cursor, filter = {}) => {
-      const [, place] = CURSOR.exec(cursor ?? '') ?? [];
-      const page: JobPage = place === undefined ? traces.jobs(limit, cursor, filter) : { jobs: [] };
-      const isUnknown = place === undefined && cursor !== undefined && store.job(cursor) === undefined;
-      if (page.next !== undefined || isUnknown || stored().length === 0) return { ...page, from: 'memory' };
+      const begin = cursor === undefined ? undefined : readCursor(cursor);
+      if (cursor !== undefined && begin === undefined) return undefined;
+      const isStored = begin?.from === 'postgres';
+      const page: JobPage = isStored ? { jobs: [] } : traces.jobs(limit, begin?.after, filter);
+      if (page.next !== undefined || stored().length === 0) return { ...page, from: 'memory' };
       const room = limit - page.jobs.length;
-      if (room === 0) return { ...page, next: cursorOf('first'), from: 'memory' };
-      const { failed, ...more } = await storedPage(room, place ?? 'first', filter);
+      if (room === 0) return { ...page, next: storedCursor(), from: 'memory' };
+      const { failed, ...more } = await storedPage(room, isStored ? begin.after : undefined, filter);
       const from: Origin = more.jobs.length > 0 ? 'postgres' : 'memory';
       const note = failed === undefined ? {} : { note: noteOf(failed) };
       return { ...more, jobs: [...page.jobs, ...more.jobs], from, ...note };

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { asyncScheduler } from 'rxjs';
 import type { Context } from '../../src/context.ts';
+import { cursorAfter, type JobPlace, readCursor } from '../../src/correlate/cursor.ts';
 import type {
   JobFilter,
   JobPage,
@@ -101,14 +102,15 @@ export function summaryOf(job: JobView): JobSummary {
   return summary;
 }
 
-/** Traces over fixed jobs; a cursor is the id of the last job shown. */
+/** Traces over fixed jobs, in their order. */
 export function tracesOf(jobs: readonly JobView[]): Traces {
-  const page = (limit: number, cursor?: string, { states }: JobFilter = {}): JobPage => {
-    const from = cursor === undefined ? 0 : jobs.findIndex(({ job_id }) => job_id === cursor) + 1;
+  const page = (limit: number, after?: JobPlace, { states }: JobFilter = {}): JobPage => {
+    const from = jobs.findIndex(({ job_id }) => job_id === after?.id) + 1;
     const left = jobs.slice(from).filter(({ state }) => states?.includes(state) !== false);
     const shown = left.slice(0, limit).map(summaryOf);
     const next = shown.at(-1)?.job_id;
-    return left.length > limit && next !== undefined ? { jobs: shown, next } : { jobs: shown };
+    const hasMore = left.length > limit && next !== undefined;
+    return hasMore ? { jobs: shown, next: cursorAfter({ lastMs: 0, id: next }) } : { jobs: shown };
   };
   return {
     jobs: page,
@@ -161,7 +163,12 @@ const HEALTH: HealthView = {
 
 /** What is in memory is all there is. */
 const wholeOf = (traces: Traces): WholeTraces => ({
-  jobs: async (...asked) => ({ ...traces.jobs(...asked), from: 'memory' }),
+  jobs: async (limit, text = cursorAfter({ lastMs: 0, id: '' }), filter) => {
+    const cursor = readCursor(text);
+    return cursor?.from === 'memory'
+      ? { ...traces.jobs(limit, cursor.after, filter), from: 'memory' }
+      : undefined;
+  },
   job: async (id) => ({ view: traces.job(id), from: 'memory' }),
   trace: async (id) => ({ view: traces.trace(id), from: 'memory' }),
 });

@@ -107,6 +107,24 @@ test('pages of jobs go on from memory into the table, each job once', async () =
   expect([...origins]).toEqual(['memory', 'postgres']);
 });
 
+test('a page goes on though memory has forgotten the last job of the one before it', async () => {
+  const database = await server.createDatabase();
+  const yaml = yamlOf(database, 'correlation: { max_traces: 4, warm_start: { enabled: false } }');
+  const sidecar = await startSidecar({ yaml });
+  const heard = async (from: number, to: number) => {
+    for (let n = from; n < to; n++) await send(sidecar.port, event(`job-${n}`, n));
+    await rowsIn(database, to);
+  };
+  await heard(0, 6);
+  const first = await sidecar.get('/api/v1/jobs?limit=1');
+  expect([first.jobs[0].job_id, first.from]).toEqual(['job-5', 'memory']);
+  await heard(6, 12);
+  const left = await sidecar.get(`/api/v1/jobs?cursor=${first.next}`);
+  const ids: string[] = left.jobs.map(({ job_id }: { job_id: string }) => job_id);
+  expect([left.from, ...ids.slice(-5)]).toEqual(['postgres', 'job-4', 'job-3', 'job-2', 'job-1', 'job-0']);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
 test('of a job half in memory and half in the table nothing is there twice, and all is in order', async () => {
   const database = await server.createDatabase();
   const first = await startSidecar({ yaml: yamlOf(database) });
