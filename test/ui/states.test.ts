@@ -113,7 +113,7 @@ there('axe finds nothing where there is data, a dialog, a drawer, a zoom', async
 });
 
 /** Of the first windows at once. */
-const SUMS = ['metrics.aggregate=true', 'metrics.window=1s', 'metrics.grace=1s'];
+const SUMS = ['tcp.port=0', 'http.port=0', 'metrics.aggregate=true', 'metrics.window=1s', 'metrics.grace=1s'];
 
 there('metrics are chosen by tag, and shown by a statistic, which the URL keeps', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
@@ -137,6 +137,34 @@ there('metrics are chosen by tag, and shown by a statistic, which the URL keeps'
   expect(await figure.innerText()).not.toContain('table:b');
   await tab.reload();
   await until(async () => /table:a 5\b/.test(await figure.innerText()), 'the same again');
+  await tab.close();
+});
+
+/** Makes a tab remember what its canvases write: the labels of axes are no text of the page. */
+const rememberLabels = (tab: Page) =>
+  tab.addInitScript(`
+    globalThis.labels = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+      labels.push(String(text));
+      return write.call(this, text, ...at);
+    };
+  `);
+
+there('a chart of one window is drawn over the time that was asked for', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
+  await sendAll(sidecar, [{ source: 'loader', type: 'metric', data: { name: 'once', value: 7 } }]);
+  await until(async () => {
+    const { series } = await sidecar.get('/api/v1/metrics/query?name=once');
+    return series[0]?.points.length === 1;
+  }, 'its window has ended');
+  const tab = await tabAt(context, sidecar);
+  await rememberLabels(tab);
+  await tab.goto(`${originOf(sidecar)}/metrics?from=5m`);
+  const labels = () => tab.evaluate(() => (globalThis as unknown as { labels: string[] }).labels);
+  await until(async () => (await labels()).length > 0, 'the chart is drawn');
+  const minutes = (await labels()).filter((label) => /^\d+:\d\d[ap]m$/.test(label));
+  expect(new Set(minutes).size).toBeGreaterThan(3);
   await tab.close();
 });
 

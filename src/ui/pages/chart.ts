@@ -7,10 +7,19 @@ type Line = {
   readonly points: readonly { readonly time: string; readonly value: number }[];
 };
 
-/** Draws lines over one axis of time; cursors of all charts move together. */
-export function draw(target: HTMLElement, lines: readonly Line[]): uPlot {
+/**
+ * Draws lines over an axis of all the time that was asked for, however few points they have; cursors of all charts move
+ * together.
+ */
+export function draw(
+  target: HTMLElement,
+  lines: readonly Line[],
+  { from, to }: { readonly from: string; readonly to: string },
+): uPlot {
   const style = getComputedStyle(target);
-  const times = [...new Set(lines.flatMap(({ points }) => points.map(({ time }) => time)))].sort();
+  const ofPoints = lines.flatMap(({ points }) => points.map(({ time }) => time));
+  // The ends have no values of their own: the axis reaches to them, and a zoom can still be undone.
+  const times = [...new Set([from, ...ofPoints, to])].sort();
   const values = lines.map(({ points }) => {
     const byTime = new Map(points.map(({ time, value }) => [time, value]));
     return times.map((time) => byTime.get(time) ?? null);

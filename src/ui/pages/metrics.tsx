@@ -13,6 +13,8 @@ interface Series {
 }
 type Point = { readonly time: string } & Readonly<Partial<Record<Statistic, number>>>;
 interface Lines {
+  readonly from: string;
+  readonly to: string;
   readonly series: readonly {
     readonly source: string;
     readonly tags: Readonly<Record<string, string>>;
@@ -106,7 +108,7 @@ function Panel({ name, unit }: { name: string; unit: string }) {
     let plot: { destroy(): void } | undefined;
     let gone = false;
     void import('./chart.ts').then(({ draw }) => {
-      if (!gone) plot = draw(target, linesOf(data, shown));
+      if (!gone) plot = draw(target, linesOf(data, shown), data);
     });
     return () => {
       gone = true;
