@@ -168,6 +168,32 @@ there('a chart of one window is drawn over the time that was asked for', async (
   await tab.close();
 });
 
+there('no page scrolls sideways, however long texts, tags and ids without a blank are', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
+  const long = 'x'.repeat(3_000);
+  const job = { job_id: 'shown', trace_id: TRACE };
+  const tags = { table: 'v'.repeat(250) };
+  await sendAll(sidecar, [
+    span(TRACE, 1, 0, 1_000, 0, { name: long }),
+    say('said', long, job),
+    { source: 'sums', type: 'metric', data: { name: 'n'.repeat(250), value: 1, tags }, ...job },
+  ]);
+  const tab = await tabAt(context, sidecar, '/metrics');
+  await until(async () => (await tab.locator('option', { hasText: 'vvv' }).count()) > 0, 'the tag');
+  const wide: string[] = [];
+  for (const width of [1280, 390]) {
+    await tab.setViewportSize({ width, height: 800 });
+    for (const path of [...PAGES, `/jobs/${'none'.repeat(50)}`]) {
+      await tab.goto(originOf(sidecar) + path);
+      await tab.waitForTimeout(400);
+      const across = await tab.evaluate<number>('document.documentElement.scrollWidth');
+      if (across > width) wide.push(`${path} is ${across} px at ${width}`);
+    }
+  }
+  expect(wide).toEqual([]);
+  await tab.close();
+});
+
 there('axe finds nothing where a backend is in trouble; its next probe is counted down', async () => {
   const sidecar = await startSidecar({ yaml: DEAD(await freePort()) });
   await sendAll(sidecar, [say('a', 'lost', { data: { level: 'error', message: 'lost' } })]);
