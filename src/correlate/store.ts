@@ -3,7 +3,6 @@ import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
 import { linkMessage, type Message, sentHas } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
 import { emptySlots, scanned } from '../scanned.ts';
-import { emptySlots, scanned } from '../scanned.ts';
 import { isBefore } from './cursor.ts';
 import { createStory, fold, foldEnvelope, knowsSpan, SPAN_BYTES, type Story } from './story.ts';
 

@@ -55,6 +55,9 @@ function Header({ story }: { story: Story }) {
         {story.warnings.includes('percent_clamped') && (
           <span class="badge">a percentage was outside 0–100</span>
         )}
+        {story.warnings.includes('approximate') && (
+          <span class="badge">some messages were only counted: spans and times may lack</span>
+        )}
         {story.left_off !== undefined && (
           <span class="badge">{counted(story.left_off, 'older message')} in the database left off</span>
         )}
