@@ -19,7 +19,7 @@ export interface MetricPoint {
   readonly min: number;
   readonly max: number;
   readonly last: number;
-  /** `sum` a second; of a counter its growth a second. */
+  /** `sum` a second; of a counter its growth a second since the value before. */
   readonly rate: number;
   readonly p50?: number;
   readonly p90?: number;

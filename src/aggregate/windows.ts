@@ -1,6 +1,6 @@
 import { isoTime } from '../message.ts';
 import type { Aggregation } from './aggregation.ts';
-import type { History, Point } from './history.ts';
+import type { Point } from './history.ts';
 import { type Reading, rateOf } from './rate.ts';
 import type { Series } from './series.ts';
 import type { MetricAnswer, MetricPoint, MetricQuery, MetricSeries, MetricWindows } from './view.ts';
@@ -33,7 +33,10 @@ export function createWindows(aggregation: Aggregation): MetricWindows {
       const wanted = sorted()
         .filter((one) => isWanted(one, query))
         .slice(0, MAX_SERIES);
-      const each = wanted.map((series) => ({ series, points: pointsIn(series.history, query) }));
+      const each = wanted.map((series) => ({
+        series,
+        points: series.history.points(query.fromMs, query.toMs),
+      }));
       return answerOf(query, each, stepOf(query, each, windowMs));
     },
   };
@@ -74,7 +77,7 @@ function answerOf(query: MetricQuery, each: readonly Part[], stepMs: number): Me
       tags: Object.fromEntries(tags),
       ...(unit !== '' && { unit }),
       ...(kind !== '' && { kind }),
-      points: joinedBy(stepMs, points, kind, readingBefore(history, points[0])),
+      points: joinedBy(stepMs, points, kind, history.before(points[0]?.startMs ?? query.fromMs)),
     })),
   };
 }
@@ -88,16 +91,6 @@ function viewOf({ name, source, tags, unit, kind, last, lastMs, count }: Series)
     ...(kind !== '' && { kind }),
     ...(count > 0 && { last, last_time: isoTime(lastMs) }),
   };
-}
-
-/** Fine windows as far back as they go, coarse ones before. */
-function pointsIn(history: History, query: MetricQuery): readonly Point[] {
-  const fine = history.fine.points(query.fromMs, query.toMs);
-  const fineFromMs = history.fine.points(0, Number.POSITIVE_INFINITY)[0]?.startMs ?? query.toMs;
-  const coarse = history.coarse
-    .points(query.fromMs, query.toMs)
-    .filter(({ startMs, lengthMs }) => startMs + lengthMs <= fineFromMs);
-  return [...coarse, ...fine];
 }
 
 /** Points joined to steps; `first` is what the series stood at before them. */
@@ -121,16 +114,6 @@ function joinedBy(
     return point;
   });
 }
-
-/** The latest that is remembered of the time before a point, whether it was asked for or not. */
-function readingBefore({ fine, coarse }: History, first: Point | undefined): Reading | undefined {
-  const startMs = first?.startMs ?? Number.NEGATIVE_INFINITY;
-  const all = [...coarse.points(0, startMs), ...fine.points(0, startMs)];
-  return all.filter(({ endMs }) => endMs <= startMs).reduce(later, undefined);
-}
-
-const later = (one: Reading | undefined, other: Reading) =>
-  one === undefined || other.endMs >= one.endMs ? other : one;
 
 function joined(
   startMs: number,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MetricQuery } from '../../src/aggregate/view.ts';
-import { createRun, metric, OPTIONS, START_MS } from './running.ts';
+import { createRun, HOUR_MS, metric, OPTIONS, START_MS } from './running.ts';
 
 const GRACE_MS = 1000;
 
 /** A run whose windows are given another length while a value comes each second. */
-function createChanging(kind: 'gauge' | 'counter') {
+function createChanging(kind: 'gauge' | 'counter', startMs = START_MS) {
   const run = createRun({ graceMs: GRACE_MS });
   let atMs = 0;
   /** A value each so many milliseconds until then: 1 a second, or a counter that grows so. */
@@ -13,8 +13,8 @@ function createChanging(kind: 'gauge' | 'counter') {
     run.aggregation.setOptions({ ...OPTIONS, graceMs: GRACE_MS, windowMs });
     for (; atMs < untilMs; atMs += everyMs) {
       const value = kind === 'gauge' ? everyMs / 1000 : 5000 + atMs / 1000;
-      run.aggregation.add(metric(START_MS + atMs, { value, kind }));
-      run.aggregation.closeDue(START_MS + atMs);
+      run.aggregation.add(metric(startMs + atMs, { value, kind }));
+      run.aggregation.closeDue(startMs + atMs);
     }
   };
   const asked = (query: Partial<MetricQuery> = {}) => {
@@ -70,5 +70,27 @@ describe('windows that are made', () => {
     expect(asked({ fromMs: START_MS + 60_000, toMs: START_MS + 120_000 }).rates).toEqual(
       times(60_000 / after, 1),
     );
+  });
+
+  test('much shorter are joined by five minutes in their turn, and those before are an hour long', () => {
+    const { feed, asked } = createChanging('gauge');
+    feed(HOUR_MS, 2 * HOUR_MS, 10_000);
+    feed(1000, 3 * HOUR_MS);
+    const hour = { fromMs: START_MS + 2 * HOUR_MS, toMs: START_MS + 3 * HOUR_MS };
+    expect(asked(hour)).toMatchObject({ step_ms: 300_000, rates: times(12, 1) });
+    const all = asked({ toMs: START_MS + 3 * HOUR_MS });
+    expect(all).toMatchObject({ step_ms: HOUR_MS, counts: [360, 360, 3600], rates: [1, 1, 1] });
+  });
+
+  test('another length are told apart in long ones that begin at the same time', () => {
+    // A multiple of 300 s, and of 301 s, as long ones of seven seconds are.
+    const startMs = Math.ceil(START_MS / 90_300_000) * 90_300_000;
+    const { feed, asked } = createChanging('gauge', startMs);
+    feed(1000, 98_000);
+    feed(7000, 2_282_000);
+    expect(asked({ fromMs: startMs, toMs: startMs + HOUR_MS })).toMatchObject({
+      step_ms: 301_000,
+      sum: 2282,
+    });
   });
 });
