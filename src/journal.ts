@@ -26,7 +26,10 @@ export interface Fact {
 export interface ReadableJournal extends Journal {
   /** What happened to a message, in order. */
   factsOf(id: string): readonly Fact[];
-  /** The messages that are remembered, and those of open batches, oldest first. */
+  /**
+   * The messages that are remembered, and those of open batches, in order of arrival whichever batch they are in. Those of
+   * one millisecond are in order of their ids, so that none moves when its batch closes.
+   */
   messages(): readonly Message[];
   setLimits(limits: JournalLimits): void;
   /** When the oldest of what is remembered happened, epoch milliseconds; `undefined` if nothing did. */
@@ -124,7 +127,7 @@ export function createJournal(initial: JournalLimits, { now }: Pick<SchedulerLik
         .slice(first)
         .flatMap(({ step, messages = [] }) => (step.kind === 'batched' ? messages : []));
       const open = limits.maxMessages === 0 ? [] : waiting().slice(-limits.maxMessages);
-      return open.length === 0 ? noted : [...noted, ...open].sort((a, b) => a.receivedMs - b.receivedMs);
+      return [...noted, ...open].sort((a, b) => a.receivedMs - b.receivedMs || (a.id < b.id ? -1 : 1));
     },
     setLimits: (next) => {
       limits = next;
