@@ -55,12 +55,15 @@ export async function trace(call: Call, sources: HttpSources): Promise<Response>
   });
 }
 
-/** The view with one page of its timeline; a cursor is the id of the last message shown. */
+/**
+ * The view with one page of its timeline; a cursor is the id of the last message shown. A record that was sent again
+ * after a crash may be there twice: what counts is its last place, or pages would go round for ever.
+ */
 function paged<View extends { readonly timeline: readonly TimelineEntry[] }>(call: Call, view: View) {
   const limit = limitOf(call, TIMELINE.usual, TIMELINE.most);
   const cursor = call.req.query('cursor');
   const { timeline: all } = view;
-  const start = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
+  const start = cursor === undefined ? 0 : all.findLastIndex(({ id }) => id === cursor) + 1;
   const timeline = cursor !== undefined && start === 0 ? [] : all.slice(start, start + limit);
   const next = timeline.at(-1)?.id;
   const hasMore = timeline.length > 0 && start + limit < all.length;
