@@ -56,6 +56,8 @@ const scene = fc.record({
   backlog: fc.boolean(),
   /** When the disk refuses and when it takes again, or never. */
   refuses: fc.option(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 300 }))),
+  /** When a stop begins; perhaps never, or with the end of it. */
+  unblockMs: fc.integer({ min: 0, max: 900 }),
   closeMs: fc.integer({ min: 0, max: 600 }),
 });
 
@@ -64,7 +66,8 @@ type Attempts = Map<string, number[]>;
 
 test('with a spool too, every message has one outcome or is kept, and none overtakes another of its target', () => {
   fc.assert(
-    fc.property(scene, ({ steps, script, durability, writeMs, concurrency, backlog, refuses, closeMs }) => {
+    fc.property(scene, ({ steps, script, backlog, refuses, unblockMs, closeMs, ...given }) => {
+      const { durability, writeMs, concurrency } = given;
       const offered = new Map<number, { readonly target: string; readonly whenFull: string }>();
       const attempts: Attempts = new Map();
       const ended: number[] = [];
@@ -113,6 +116,7 @@ test('with a spool too, every message has one outcome or is kept, and none overt
             at(refuses[0], () => spooled.now?.fail(true));
             at(refuses[0] + refuses[1], () => spooled.now?.fail(false));
           }
+          at(unblockMs, lane.unblock);
           at(closeMs, () => lane.close(100));
         },
       );

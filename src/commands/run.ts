@@ -37,9 +37,16 @@ export async function run({ config: path, overrides, human }: RunOptions, host: 
   out.write(human ? welcome(sidecar, path) : `${JSON.stringify(addresses(sidecar, path))}\n`);
   await firstValueFrom(host.stop$);
   log.info({}, 'stopping: reading what clients have sent, then delivering');
-  const { messages } = await sidecar.close();
+  const { messages, cutOff } = await sidecar.close();
+  if (cutOff > 0) {
+    log.warn(
+      { clients: cutOff },
+      'clients still sent when their time was over; what was not read of them is lost unless they send it again',
+    );
+  }
   if (messages === 0) {
-    log.info({ lost: 0 }, 'stopped; nothing was lost');
+    const read = cutOff === 0 ? '' : ' of what was read';
+    log.info({ lost: 0 }, `stopped; nothing${read} was lost`);
     return EXIT.ok;
   }
   log.error({ lost: messages }, `stopped; ${messages} messages could not be delivered in time and are lost`);

@@ -51,12 +51,14 @@ function isOver(lane: LaneState): boolean {
 }
 
 function mustWait(lane: LaneState): boolean {
-  return lane.queue.blockingBytes + lane.sendingBlockingBytes + (lane.spool?.pendingBytes ?? 0) > 0;
+  const blockingBytes = lane.unblocked ? 0 : lane.queue.blockingBytes + lane.sendingBlockingBytes;
+  return blockingBytes + (lane.spool?.pendingBytes ?? 0) > 0;
 }
 
-/** Whether the backend makes no progress. */
+/** Whether the backend makes no progress, or too little for a stop. */
 function isStuck(lane: LaneState, nowMs: number): boolean {
-  return lane.breaker.state !== 'closed' || stallsInMs(lane, nowMs) <= 0;
+  const isLeftBehind = lane.unblocked && lane.spilling;
+  return isLeftBehind || lane.breaker.state !== 'closed' || stallsInMs(lane, nowMs) <= 0;
 }
 
 /** How long from now the lane counts as stuck if nothing succeeds. */

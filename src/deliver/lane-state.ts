@@ -73,6 +73,8 @@ export interface LaneState {
   readonly deadlineAlarm: Alarm;
   /** Whether what may be spilled goes to the spool, as there is something before it. */
   spilling: boolean;
+  /** Whether a stop has begun, and there is a spool: what the lane cannot take goes there, whatever its rule says. */
+  unblocked: boolean;
   /** The queue's order when the last job went to the spool: what is younger came after it. */
   spooledOrder: number;
   /** Since when the lane has been at its bound, epoch milliseconds. */

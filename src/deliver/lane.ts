@@ -25,6 +25,8 @@ export interface Lane {
   readonly outcome$: Observable<Outcome>;
   /** Whether the input should pause: at the bound of a slow backend, or of a stuck one with rules that block. */
   readonly full$: Observable<boolean>;
+  /** A stop has begun: where there is a spool, what is at the bound goes there, whatever its rule says. */
+  unblock(): void;
   /** O(targets that wait). */
   stats(): LaneStats;
   /**
@@ -86,6 +88,11 @@ export function openLane(
     outcome$: lane.outcome.value$,
     full$: lane.full.value$,
     offer: (delivery) => offer(lane, delivery),
+    unblock: () => {
+      lane.unblocked = lane.spool !== undefined;
+      lane.stallAlarm.clear();
+      review(lane);
+    },
     stats: () => statsOf(lane),
     close: (deadlineMs) => {
       close(lane, deadlineMs);
@@ -124,6 +131,7 @@ function createState(
     spool,
     // What comes now stays behind what an earlier process left.
     spilling: spool !== undefined && !spool.isEmpty,
+    unblocked: false,
     spooledOrder: 0,
     fullSinceMs: undefined,
     breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),

@@ -34,6 +34,8 @@ export interface Lanes {
   readonly outcome$: Observable<Outcome>;
   /** Whether any lane in use is full. */
   readonly full$: Observable<boolean>;
+  /** To be called when a stop begins; see `Lane.unblock`. */
+  unblock(): void;
   /** By backend; a lane that drains counts in with the one that took over. */
   stats(): ReadonlyMap<string, LaneStats>;
   /** Closes all lanes, those that drain too; see `Lane.close`. End the input first: later deliveries have no outcome. */
@@ -140,6 +142,9 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
       context.receipts?.safe(routed.messages);
     },
     offer,
+    unblock: () => {
+      for (const { lane } of current.values()) lane.unblock();
+    },
     stats: () => {
       const stats = new Map<string, LaneStats>();
       for (const { name, lane } of [...draining, ...current.values()]) {

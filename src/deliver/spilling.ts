@@ -6,6 +6,9 @@ import type { Delivery } from './outcome.ts';
 const SENDS_AHEAD = 2;
 const AHEAD_BYTES = 8 * 2 ** 20;
 
+/** Once a stop has begun, a slow backend may hold up the input for no longer than this. */
+const STOP_PATIENCE_MS = 1000;
+
 /**
  * How much waits in memory, as messages, while there is more on disk: what is in a queue for long costs three times its
  * bytes, and every collection of garbage looks at it.
@@ -17,10 +20,18 @@ export const aheadBytes = (queueMaxBytes: number, sendBytes: number): number =>
 const maySpill = ({ spool, options }: LaneState): boolean =>
   spool !== undefined && options.durability !== 'disk';
 
+/** Whether what came under such a rule may go to disk. */
+const isSpillable = ({ unblocked }: LaneState, whenFull: Delivery['whenFull']): boolean =>
+  unblocked || whenFull === 'spill';
+
+/** Whether there may be something in the queue for `spill` to take. */
+const hasSpillable = ({ unblocked, queue }: LaneState): boolean =>
+  (unblocked ? queue.batches : queue.spillable) > 0;
+
 /** Gives a delivery to the spool if it has to go there; false if it belongs into the queue. */
 export function spool(lane: LaneState, delivery: Delivery, nowMs: number): boolean {
   if (lane.spool === undefined) return false;
-  const isBehind = lane.spilling && delivery.whenFull === 'spill';
+  const isBehind = lane.spilling && isSpillable(lane, delivery.whenFull);
   if (lane.options.durability !== 'disk' && !isBehind) return false;
   lane.spool.append(jobOf(delivery, 0, nowMs));
   lane.spooledOrder = lane.queue.order;
@@ -30,7 +41,8 @@ export function spool(lane: LaneState, delivery: Delivery, nowMs: number): boole
 /** When the lane will count as slow, if it stays at its bound: milliseconds from now; never if it spills already. */
 export function slowInMs(lane: LaneState, nowMs: number): number {
   if (!maySpill(lane) || lane.spilling || lane.fullSinceMs === undefined) return Number.POSITIVE_INFINITY;
-  return Math.min(lane.fullSinceMs, nowMs) + lane.stallAfterMs - nowMs;
+  const patienceMs = lane.unblocked ? Math.min(lane.stallAfterMs, STOP_PATIENCE_MS) : lane.stallAfterMs;
+  return Math.min(lane.fullSinceMs, nowMs) + patienceMs - nowMs;
 }
 
 /**
@@ -40,9 +52,10 @@ export function slowInMs(lane: LaneState, nowMs: number): number {
 export function spill(lane: LaneState, nowMs: number): void {
   // Looking through the queue is too much for each batch that a stuck backend is offered.
   const { spool, spooledOrder } = lane;
-  if (spool === undefined || !maySpill(lane) || lane.spilling || lane.queue.spillable === 0) return;
+  if (spool === undefined || !maySpill(lane) || lane.spilling || !hasSpillable(lane)) return;
   const jobs = lane.queue.takeOut(
-    ({ whenFull, spooled, order }) => whenFull === 'spill' && spooled === undefined && order >= spooledOrder,
+    ({ whenFull, spooled, order }) =>
+      isSpillable(lane, whenFull) && spooled === undefined && order >= spooledOrder,
     nowMs,
   );
   if (jobs.length === 0) return;

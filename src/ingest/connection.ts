@@ -38,6 +38,8 @@ export interface OpenConnection extends Connection {
   close(): void;
   /** Milliseconds by `clockMs` since the last bytes, or since `halfClose`. */
   quietMs(): number;
+  /** Whether bytes wait to be read, or came since `halfClose`. */
+  isTalking(): boolean;
   /** Which SDK the client says it is; '' if it has not said. */
   sdk(): string;
   /** Bytes that came in, those of TLS itself included. */
@@ -53,7 +55,7 @@ export function openConnection(
   onClose: () => void,
 ): OpenConnection {
   const remote = remoteOf(socket);
-  const { chunk$, end, flush, quietMs, restartQuiet } = createInlet(socket, turns);
+  const { chunk$, end, flush, quietMs, restartQuiet, isTalking } = createInlet(socket, turns);
   let isHeld = false;
   let sdk = '';
   socket.on('end', () => {
@@ -71,6 +73,7 @@ export function openConnection(
     chunk$,
     clockMs: turns.openMs,
     quietMs,
+    isTalking,
     refuse(reply) {
       end();
       if (reply === undefined) socket.destroy();

@@ -14,6 +14,8 @@ export interface Inlet {
   quietMs(): number;
   /** Lets `quietMs` count from now. */
   restartQuiet(): void;
+  /** Whether bytes wait to be read, or came since `restartQuiet`. */
+  isTalking(): boolean;
 }
 
 /** Reads `socket` whenever its turn comes; allocates nothing while it is idle. */
@@ -22,6 +24,7 @@ export function createInlet(socket: Socket, turns: Turns): Inlet {
   let isEnded = false;
   let isQueued = false;
   let readAtMs = turns.openMs();
+  let hasRead = false;
 
   const queue = () => {
     if (isQueued || isEnded) return;
@@ -34,6 +37,7 @@ export function createInlet(socket: Socket, turns: Turns): Inlet {
       const chunk = isEnded ? null : take(socket);
       if (chunk === null) return 0;
       readAtMs = turns.openMs();
+      hasRead = true;
       out?.next(chunk);
       if (socket.readableLength > 0) queue();
       return chunk.length;
@@ -63,7 +67,9 @@ export function createInlet(socket: Socket, turns: Turns): Inlet {
     quietMs: () => (socket.readableLength > 0 ? 0 : turns.openMs() - readAtMs),
     restartQuiet() {
       readAtMs = turns.openMs();
+      hasRead = false;
     },
+    isTalking: () => hasRead || socket.readableLength > 0,
   };
 }
 

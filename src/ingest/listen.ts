@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerOpts } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { defer, ignoreElements, type Observable, type SchedulerLike, takeUntil, tap, timer } from 'rxjs';
+import { defer, filter, map, type Observable, type SchedulerLike, takeUntil, timer } from 'rxjs';
 import type { Context } from '../context.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
 import { type Address, BACKLOG, bind, isRemote } from './address.ts';
@@ -38,9 +38,10 @@ export interface Listener {
   stopAccepting(): Promise<void>;
   /**
    * Closes the port, sends FIN on each connection and reads on until its client closes, or was quiet for a
-   * second, or `deadlineMs` have passed since the subscription. Completes when all are gone.
+   * second, or `deadlineMs` have passed since the subscription. Emits at the deadline how many it cut off while they
+   * sent or had bytes waiting; completes when all are gone.
    */
-  drain(deadlineMs: number): Observable<never>;
+  drain(deadlineMs: number): Observable<number>;
 }
 
 /** `TCP_NODELAY`, and keep-alive after 60 s; the probes that follow are libuv's: ten, a second apart. */
@@ -104,19 +105,27 @@ function closing(
     stopped ??= acceptPending(server).then(() => void server.close());
     return stopped;
   };
-  const closeQuiet = (passedMs: number, deadlineMs: number) => {
+  /** Returns how many it cut off. */
+  const closeQuiet = (passedMs: number, deadlineMs: number): number => {
     const isLate = passedMs >= deadlineMs;
-    for (const connection of clients.open) if (isLate || connection.quietMs() >= QUIET_MS) connection.close();
+    let cutOff = 0;
+    for (const connection of clients.open) {
+      const isQuiet = connection.quietMs() >= QUIET_MS;
+      if (!isLate && !isQuiet) continue;
+      if (!isQuiet && connection.isTalking()) cutOff++;
+      connection.close();
+    }
     if (isLate || passedMs >= QUIET_MS) clients.closeUnfinished();
+    return cutOff;
   };
   const drain = (deadlineMs: number) =>
     defer(() => {
       void stopAccepting().then(() => clients.halfClose());
       const startMs = scheduler.now();
       return timer(0, CHECK_EVERY_MS, scheduler).pipe(
-        tap(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
+        map(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
+        filter((cutOff) => cutOff > 0),
         takeUntil(clients.gone$),
-        ignoreElements(),
       );
     });
   return { stopAccepting, drain };

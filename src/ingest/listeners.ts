@@ -22,7 +22,7 @@ export interface Listeners {
   /** Bytes that came in so far. */
   bytesRead(): number;
   /** Closes all ports and drains all connections, see `Listener.drain`. */
-  drain(deadlineMs: number): Observable<never>;
+  drain(deadlineMs: number): Observable<number>;
 }
 
 interface Open {

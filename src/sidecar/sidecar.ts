@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { lastValueFrom, map, type Observable, tap } from 'rxjs';
+import { lastValueFrom, map, type Observable, reduce, tap } from 'rxjs';
 import { formatIssue } from '../config/issue.ts';
 import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -54,9 +54,12 @@ export interface Sidecar {
   close(): Promise<Loss>;
 }
 
-/** What a shutdown could not bring to its backend, once per message and backend. */
+/** What a shutdown could not save. */
 export interface Loss {
+  /** Once per message and backend that it did not come to. */
   readonly messages: number;
+  /** Clients whose bytes were perhaps not all read. */
+  readonly cutOff: number;
 }
 
 /** Starts a sidecar. Rejects with `ConfigError`, or with an `Error` that says what cannot be opened. */
@@ -230,7 +233,9 @@ function startFlow(
     metrics.outcome(outcome);
     noteEnding(journal, outcome);
     const { ending, reason, messages } = outcome;
-    if (ending === 'shed' && reason === 'shutdown') lost += messages.length;
+    const isStopping = deadlineMs !== Number.POSITIVE_INFINITY;
+    const isLost = reason === 'shutdown' || (isStopping && reason === 'spool_failed');
+    if (ending === 'shed' && isLost) lost += messages.length;
   };
   // What is left after the lanes is for bringing to disk what they could not deliver.
   const flow$ = engine.run(listeners.connection$, () => leftMs() * LANES_SHARE).pipe(tap(count));
@@ -238,11 +243,13 @@ function startFlow(
   return {
     async end(withinMs: number): Promise<Loss> {
       deadlineMs = scheduler.now() + withinMs;
+      engine.lanes.unblock();
       // Clients who go on sending must not use up the time that delivery needs.
-      await lastValueFrom(listeners.drain(withinMs / 2), { defaultValue: undefined });
+      const drained$ = listeners.drain(withinMs / 2).pipe(reduce((sum, clients) => sum + clients, 0));
+      const cutOff = await lastValueFrom(drained$);
       await ended;
       lost += await spools.close(Math.max(leftMs(), MIN_SAVE_MS));
-      return { messages: lost };
+      return { messages: lost, cutOff };
     },
   };
 }

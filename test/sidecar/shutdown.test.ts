@@ -101,6 +101,45 @@ describe('SIGTERM', () => {
   });
 });
 
+const DEAD =
+  '  dead: { type: filesystem, base_path: $OUT/none, create_base_path: false, queue: { max_bytes: 64KiB } }\n';
+const BLOCKED = `${ONE_FILE}${DEAD}`.replace(
+  '- backend: files',
+  '- backend: files\n    - { backend: dead, when_full: block }',
+);
+
+describe('SIGTERM while a rule that blocks holds up the input', () => {
+  test('reads what clients have sent; what its backend cannot take is on disk', async () => {
+    const sidecar = await startSidecar({ yaml: BLOCKED });
+    const count = 15_000;
+    const socket = await connectTo({ port: sidecar.port });
+    socket.end(Array.from({ length: count }, (_, value) => line(value)).join(''));
+    await until(() => sidecar.hasLogged('warn', 'breaker open'), 'it is dead', sidecar.stderr);
+    expect(await received(sidecar)).toBeLessThan(count);
+    expect(await sidecar.stop()).toBe(0);
+    expect(faultsOf(numbersOf(linesOf(fileOf(sidecar))), count)).toEqual(NO_FAULTS);
+    expect(sidecar.log().at(-1)).toMatchObject({ msg: 'stopped; nothing was lost' });
+
+    mkdirSync(join(sidecar.folder, 'out', 'none'));
+    const next = await startSidecar({ yaml: BLOCKED, folder: sidecar.folder });
+    const late = () => numbersOf(linesBelow(join(sidecar.folder, 'out', 'none')));
+    await until(() => late().length >= count, 'what was left is delivered', next.stderr);
+    expect(faultsOf(late(), count)).toEqual(NO_FAULTS);
+    expect(await next.stop()).toBe(0);
+  });
+
+  test('does not say that nothing was lost of a client that it cut off', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE.replace('60s', '2s') });
+    const socket = await connectTo({ port: sidecar.port });
+    const chatter = setInterval(() => socket.write(line(1)), 20);
+    await until(async () => (await received(sidecar)) > 0, 'it sends', sidecar.stderr);
+    expect(await sidecar.stop()).toBe(0);
+    clearInterval(chatter);
+    expect(sidecar.hasLogged('warn', 'clients still sent')).toBe(true);
+    expect(sidecar.log().at(-1)).toMatchObject({ msg: 'stopped; nothing of what was read was lost' });
+  });
+});
+
 test('a second signal ends it at once, with exit code 4', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE });
   const socket = await connectTo({ port: sidecar.port });
