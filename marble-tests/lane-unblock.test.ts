@@ -25,6 +25,42 @@ const offerEach = ({ lane }: Stage, first: number, last: number, whenFull: 'bloc
 
 const count = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
+describe('the last rule that blocked was edited', () => {
+  const edited = (to: 'shed' | 'spill', inForce: () => boolean = () => false) => {
+    let blocks = () => true;
+    const options = { ...dead.options, blocks: () => blocks() };
+    return playWith({ ...dead, options }, (stage) => {
+      offerEach(stage, 1, 12, 'block');
+      stage.at(50, () => {
+        blocks = inForce;
+        stage.lane.review();
+      });
+      stage.at(60, () => offerEach(stage, 13, 30, to));
+      stage.at(70, () => stage.lane.close(100));
+    });
+  };
+
+  test('to spill: what waits goes to disk, what comes too, in order, and the input is read on', () => {
+    const { full, outcomes, spool } = edited('spill');
+    expect(full.slice(0, 3)).toEqual(['0 false', '0 true', '51 false']);
+    expect(outcomes).toEqual([]);
+    expect(spool.seen).toEqual(count(1, 30));
+    expect(spool.kept()).toEqual(count(1, 30));
+  });
+
+  test('to shed: what came before is on disk and not shed', () => {
+    const { full, outcomes, spool } = edited('shed');
+    expect(full).toEqual(['0 false', '0 true', '51 false']);
+    expect(outcomes[0]).toBe('60 shed queue_full 13');
+    expect(spool.kept().slice(-12)).toEqual(count(1, 12));
+  });
+
+  test('while another rule still blocks, the input waits', () => {
+    const { full } = edited('spill', () => true);
+    expect(full).toEqual(['0 false', '0 true', '70 false']);
+  });
+});
+
 describe('a stop has begun', () => {
   test('what a rule that blocks has waiting goes to disk, what comes too, and the input is read on', () => {
     const { full, outcomes, spool } = playWith(dead, (stage) => {

@@ -1,6 +1,6 @@
 import { ended } from './job.ts';
 import { bury, emit, heldBytes, type LaneState, ownBytes } from './lane-state.ts';
-import { dropUnwritten, slowInMs, spill } from './spilling.ts';
+import { dropUnwritten, isSpillable, slowInMs, spill } from './spilling.ts';
 
 /** A lane that was at its bound is not any more below this part of it. */
 const RELIEF = 0.9;
@@ -51,7 +51,7 @@ function isOver(lane: LaneState): boolean {
 }
 
 function mustWait(lane: LaneState): boolean {
-  const blockingBytes = lane.unblocked ? 0 : lane.queue.blockingBytes + lane.sendingBlockingBytes;
+  const blockingBytes = isSpillable(lane, 'block') ? 0 : lane.queue.blockingBytes + lane.sendingBlockingBytes;
   return blockingBytes + (lane.spool?.pendingBytes ?? 0) > 0;
 }
 

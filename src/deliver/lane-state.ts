@@ -27,6 +27,8 @@ export interface LaneOptions {
   readonly stallAfterMs?: number;
   /** Messages that are never shed. Default: events of level error and above. */
   readonly isCritical?: (message: Message) => boolean;
+  /** Whether a rule in force says `block`; where none does any more, what came under one may go to disk. Default: yes. */
+  readonly blocks?: () => boolean;
   /** `disk`: a batch is sent only once it would survive a power cut. Needs a spool. Default `memory`. */
   readonly durability?: 'memory' | 'disk';
   /** Names the configuration in force, for the dead letters. Default `''`. */
@@ -73,7 +75,7 @@ export interface LaneState {
   readonly deadlineAlarm: Alarm;
   /** Whether what may be spilled goes to the spool, as there is something before it. */
   spilling: boolean;
-  /** Whether a stop has begun, and there is a spool: what the lane cannot take goes there, whatever its rule says. */
+  /** Whether a stop has begun: what the lane cannot take goes to the spool, if there is one, whatever its rule says. */
   unblocked: boolean;
   /** The queue's order when the last job went to the spool: what is younger came after it. */
   spooledOrder: number;

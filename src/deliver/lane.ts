@@ -27,6 +27,8 @@ export interface Lane {
   readonly full$: Observable<boolean>;
   /** A stop has begun: where there is a spool, what is at the bound goes there, whatever its rule says. */
   unblock(): void;
+  /** To be called when what `LaneOptions.blocks` says may have changed. */
+  review(): void;
   /** O(targets that wait). */
   stats(): LaneStats;
   /**
@@ -89,10 +91,10 @@ export function openLane(
     full$: lane.full.value$,
     offer: (delivery) => offer(lane, delivery),
     unblock: () => {
-      lane.unblocked = lane.spool !== undefined;
-      lane.stallAlarm.clear();
-      review(lane);
+      lane.unblocked = true;
+      reviewRules(lane);
     },
+    review: () => reviewRules(lane),
     stats: () => statsOf(lane),
     close: (deadlineMs) => {
       close(lane, deadlineMs);
@@ -194,6 +196,12 @@ function review(lane: LaneState): void {
   reviewBound(lane, lane.context.scheduler.now());
   pump(lane);
   finishIfDone(lane);
+}
+
+/** More may go to disk than before, or less. */
+function reviewRules(lane: LaneState): void {
+  lane.stallAlarm.clear();
+  review(lane);
 }
 
 function close(lane: LaneState, inMs: number): void {

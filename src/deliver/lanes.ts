@@ -36,6 +36,8 @@ export interface Lanes {
   readonly full$: Observable<boolean>;
   /** To be called when a stop begins; see `Lane.unblock`. */
   unblock(): void;
+  /** To be called when other rules are in force; see `Lane.review`. */
+  review(): void;
   /** By backend; a lane that drains counts in with the one that took over. */
   stats(): ReadonlyMap<string, LaneStats>;
   /** Closes all lanes, those that drain too; see `Lane.close`. End the input first: later deliveries have no outcome. */
@@ -144,6 +146,9 @@ export function openLanes(context: DeliverContext, { drainMs = DRAIN_MS, spools 
     offer,
     unblock: () => {
       for (const { lane } of current.values()) lane.unblock();
+    },
+    review: () => {
+      for (const { lane } of current.values()) lane.review();
     },
     stats: () => {
       const stats = new Map<string, LaneStats>();

@@ -20,13 +20,20 @@ export const aheadBytes = (queueMaxBytes: number, sendBytes: number): number =>
 const maySpill = ({ spool, options }: LaneState): boolean =>
   spool !== undefined && options.durability !== 'disk';
 
-/** Whether what came under such a rule may go to disk. */
-const isSpillable = ({ unblocked }: LaneState, whenFull: Delivery['whenFull']): boolean =>
-  unblocked || whenFull === 'spill';
+/** Whether what came under such a rule may go to disk: all in a stop; and `block` holds while a rule still says so. */
+export function isSpillable(lane: LaneState, whenFull: Delivery['whenFull']): boolean {
+  if (lane.spool === undefined) return false;
+  return (
+    lane.unblocked || whenFull === 'spill' || (whenFull === 'block' && lane.options.blocks?.() === false)
+  );
+}
 
 /** Whether there may be something in the queue for `spill` to take. */
-const hasSpillable = ({ unblocked, queue }: LaneState): boolean =>
-  (unblocked ? queue.batches : queue.spillable) > 0;
+function hasSpillable(lane: LaneState): boolean {
+  const { unblocked, queue } = lane;
+  if (unblocked) return queue.batches > 0;
+  return queue.spillable > 0 || (queue.blockingBytes > 0 && isSpillable(lane, 'block'));
+}
 
 /** Gives a delivery to the spool if it has to go there; false if it belongs into the queue. */
 export function spool(lane: LaneState, delivery: Delivery, nowMs: number): boolean {

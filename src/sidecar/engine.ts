@@ -21,6 +21,7 @@ import { openSink, usedBackends } from './dry-run.ts';
 import {
   aggregationOptions,
   batchLimits,
+  blockingBackends,
   compileCritical,
   decodeOptions,
   laneOptions,
@@ -84,6 +85,7 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
   const open = (backend: string, section: BackendConfig) =>
     openSink(backend, section, definitions, { ...context, backend, dataDir });
   let isCritical = compileCritical(first.config.critical);
+  let blocking = blockingBackends(first.config);
   const specsOf = ({ config, hash }: Pick<Draft, 'config' | 'hash'>): Specs =>
     new Map(
       usedBackends(config).map(([backend, section]) => [
@@ -92,8 +94,13 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
           fingerprint: JSON.stringify(section),
           open: () => ({
             sink: open(backend, section),
-            // Not part of the fingerprint: what is critical may change under a lane that stays.
-            options: laneOptions(section, hash, (message) => isCritical(message)),
+            // Not part of the fingerprint: what is critical, and what rules say, may change under a lane that stays.
+            options: laneOptions(
+              section,
+              hash,
+              (message) => isCritical(message),
+              () => blocking.has(backend),
+            ),
             spool: spoolUse(section),
           }),
         },
@@ -152,7 +159,9 @@ export function createEngine(first: Draft, options: EngineOptions, context: Cont
       const plan = bind(draft, inForce.get());
       traces.setLimits(storeLimits(draft.config));
       isCritical = compileCritical(draft.config.critical);
+      blocking = blockingBackends(draft.config);
       inForce.set(plan);
+      lanes.review();
     },
     run: (connection$, closeMs) =>
       pipeline(

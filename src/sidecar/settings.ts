@@ -82,6 +82,7 @@ export const laneOptions = (
   backend: BackendConfig,
   configHash: string,
   isCritical: (message: Message) => boolean,
+  blocks?: () => boolean,
 ): LaneOptions => ({
   queueMaxBytes: backend.queue.max_bytes,
   concurrency: backend.concurrency ?? CONCURRENCY,
@@ -99,8 +100,18 @@ export const laneOptions = (
   breaker: { failures: backend.breaker.failures, resetAfterMs: backend.breaker.reset_after },
   durability: backend.durability,
   isCritical,
+  ...(blocks !== undefined && { blocks }),
   configHash,
 });
+
+/** The backends of rules that make the input wait. */
+export const blockingBackends = ({ routing }: Config): ReadonlySet<string> =>
+  new Set(
+    Object.values(routing)
+      .flat()
+      .filter(({ enabled, when_full }) => enabled && when_full === 'block')
+      .map(({ backend }) => backend),
+  );
 
 /** The part of a queue's bound that a spool may keep in memory of what is on disk already. */
 const FRESH = 0.25;

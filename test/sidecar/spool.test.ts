@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import {
   closeAll,
+  connectTo,
   createFolder,
   inFolder,
   line,
@@ -195,6 +196,32 @@ test('an edit of a backend that is down hands its spool over: nothing lost, noth
   mount(sidecar);
   await until(() => linesIn(sidecar).length >= 6000, 'all arrive', sidecar.stderr);
   expect(numbersOf(linesIn(sidecar)).sort((a, b) => a - b)).toEqual(count(6000));
+  expect(await missingIn(sidecar)).toBe(0);
+  expect(await sidecar.stop()).toBe(0);
+});
+
+test('an edit from block to spill lets the input go on: what waited goes to disk, in order', async () => {
+  const healthy = '  other: { type: filesystem, base_path: $OUT-other, path: all.jsonl }';
+  const lane = `    queue: { max_bytes: 64KiB }\n${healthy}`;
+  const rules = '      when_full: block\n    - backend: other';
+  const sidecar = await startSidecar({ yaml: yaml(lane, rules) });
+  const sent = 5000;
+  const socket = await connectTo({ port: sidecar.port });
+  socket.write(
+    count(sent)
+      .map((n) => line(n))
+      .join(''),
+  );
+  await until(() => sidecar.hasLogged('warn', 'breaker open'), 'it is down', sidecar.stderr);
+  expect(await received(sidecar)).toBeLessThan(sent);
+
+  writeFileSync(sidecar.path, inFolder(yaml(lane, rules.replace('block', 'spill')), sidecar.folder));
+  await until(async () => (await received(sidecar)) === sent, 'the input goes on', sidecar.stderr);
+  const others = () => linesOf(join(sidecar.folder, 'out-other', 'all.jsonl'));
+  await until(() => others().length === sent, 'the healthy backend has all', sidecar.stderr);
+  mount(sidecar);
+  await until(() => linesIn(sidecar).length >= sent, 'all arrive', sidecar.stderr);
+  expect(numbersOf(linesIn(sidecar))).toEqual(count(sent));
   expect(await missingIn(sidecar)).toBe(0);
   expect(await sidecar.stop()).toBe(0);
 });
