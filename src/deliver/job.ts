@@ -8,6 +8,7 @@ import type { Target } from './sink.ts';
 export interface Job {
   readonly batch: Batch;
   readonly target: Target;
+  readonly overrides?: Delivery['overrides'];
   readonly priority: number;
   readonly whenFull: Delivery['whenFull'];
   /** When the oldest of it was offered, epoch milliseconds. */
@@ -34,8 +35,8 @@ export interface Spooled {
 
 /** A job that was never sent, of a delivery that came at `offeredMs`; `order` tells which came first. */
 export function jobOf(delivery: Delivery, order: number, offeredMs: number): Job {
-  const { batch, target, priority, whenFull } = delivery;
-  return { batch, target, priority, whenFull, offeredMs, order, sends: 0, failures: 0 };
+  const { batch, target, overrides, priority, whenFull } = delivery;
+  return { batch, target, overrides, priority, whenFull, offeredMs, order, sends: 0, failures: 0 };
 }
 
 /** Jobs of one target, in order, as one. */
@@ -49,7 +50,7 @@ export function mergeJobs(jobs: readonly Job[]): Job | undefined {
 }
 
 /** Says that messages of the job have their outcome; the last ones are not needed in the spool any more. */
-export function ended({ spooled }: Job, messages: number): void {
+export function ended({ spooled }: Pick<Job, 'spooled'>, messages: number): void {
   if (spooled === undefined) return;
   spooled.left -= messages;
   if (spooled.left === 0) spooled.done();
@@ -66,7 +67,7 @@ function together(jobs: readonly Job[]): Spooled {
 }
 
 /** The job with some of its messages, at least one. */
-export function partOf(job: Job, messages: readonly Message[]): Job {
+export function partOf<J extends Omit<Job, 'order'>>(job: J, messages: readonly Message[]): J {
   const { source, reason } = job.batch;
   return { ...job, batch: { ...createBatch(messages, bytesOf(messages), reason), source } };
 }

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import type { Alarm } from '../flow/alarm.ts';
 import type { Broadcast, BroadcastState } from '../flow/broadcast.ts';
 import type { Message, Messages } from '../message.ts';
+import type { createReaddress } from './addressing.ts';
 import type { Breaker, BreakerOptions } from './breaker.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { ended, type Job } from './job.ts';
@@ -60,6 +61,8 @@ export interface LaneState {
   readonly context: DeliverContext;
   readonly queue: Queue;
   readonly spool: LaneSpool | undefined;
+  /** Of what comes from the spool. */
+  readonly readdress: ReturnType<typeof createReaddress>;
   readonly breaker: Breaker;
   readonly outcome: Broadcast<Outcome>;
   readonly full: BroadcastState<boolean>;

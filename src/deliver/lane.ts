@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import { createAlarm } from '../flow/alarm.ts';
 import { broadcast, broadcastState } from '../flow/broadcast.ts';
 import type { Message } from '../message.ts';
+import { createReaddress } from './addressing.ts';
 import { reviewBound } from './bound.ts';
 import { type BreakerState, createBreaker } from './breaker.ts';
 import { finishIfDone, finishNow } from './closing.ts';
@@ -131,6 +132,7 @@ function createState(
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),
     spool,
+    readdress: createReaddress(sink),
     // What comes now stays behind what an earlier process left.
     spilling: spool !== undefined && !spool.isEmpty,
     unblocked: false,

@@ -26,6 +26,8 @@ export interface Delivery {
   readonly backend: string;
   readonly batch: Batch;
   readonly target: Target;
+  /** What the rule said of the target beside its backend: who addresses it anew needs it. Absent: not known. */
+  readonly overrides?: object | undefined;
   /** The rule's: lower is dispatched first and shed last. */
   readonly priority: number;
   /** What happens at the lane's bound. Where there is no spool, `spill` is `shed`. */

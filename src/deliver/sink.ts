@@ -96,7 +96,10 @@ export interface Sink {
   readonly stored?: Stored;
   /** The newest messages that it keeps, in pieces; absent where it cannot be asked. */
   recent?(query: RecentQuery): Observable<readonly Message[]>;
-  /** Compiles a rule's `config` (already checked by the definition's `overrides`). Throws `Error` if it cannot. */
+  /**
+   * Compiles a rule's `config`. Throws `Error` if it cannot, as where what waited comes with the `config` of a rule for
+   * another type of backend.
+   */
   address(overrides: object): Address;
   /**
    * Completes when the backend has accepted the whole batch; errors with `Partly` if it took a part of it, with

@@ -83,7 +83,7 @@ export function dropUnwritten(lane: LaneState, bytes: number): void {
   }
 }
 
-/** Takes from the spool what there is room for. */
+/** Takes from the spool what there is room for; it goes to where the backend is now. */
 export function refill(lane: LaneState): void {
   const { spool, queue, context } = lane;
   if (spool === undefined || lane.closed) return;
@@ -91,7 +91,7 @@ export function refill(lane: LaneState): void {
   while (lane.breaker.state !== 'open' && ownBytes(lane) < lane.aheadBytes && (!isClosing || spool.isShort)) {
     const job = spool.take();
     if (job === undefined) break;
-    queue.restore(job, context.scheduler.now());
+    for (const part of lane.readdress(job)) queue.restore(part, context.scheduler.now());
   }
   if (lane.spilling && spool.isEmpty) lane.spilling = false;
   if (spool.isTold && spool.isDone) {

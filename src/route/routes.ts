@@ -1,6 +1,7 @@
 import { type Batch, createBatch } from '../batch.ts';
 import type { RuleConfig } from '../config/schema.ts';
 import type { Context, Step } from '../context.ts';
+import { byTarget } from '../deliver/addressing.ts';
 import type { Delivery } from '../deliver/outcome.ts';
 import type { Address, Sink, Target } from '../deliver/sink.ts';
 import type { Message } from '../message.ts';
@@ -50,18 +51,9 @@ export function deliveriesOf({ rule, address }: Route, batch: Batch): readonly D
     backend: rule.backend,
     batch: part,
     target,
+    overrides: rule.config,
     priority: rule.priority,
     whenFull: rule.when_full,
   });
-  const [first] = batch.messages;
-  if (first === undefined) return [];
-  if (!address.perMessage) return [deliver(batch, address.target(first))];
-  const byTarget = new Map<string, { target: Target; messages: Message[] }>();
-  for (const message of batch.messages) {
-    const target = address.target(message);
-    const found = byTarget.get(target.key);
-    if (found === undefined) byTarget.set(target.key, { target, messages: [message] });
-    else found.messages.push(message);
-  }
-  return [...byTarget.values()].map(({ target, messages }) => deliver(partOf(batch, messages), target));
+  return byTarget(address, batch).map(({ target, messages }) => deliver(partOf(batch, messages), target));
 }

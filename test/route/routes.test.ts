@@ -30,6 +30,7 @@ describe('a route', () => {
     expect(parts.map(showRouted)).toEqual(['a event 02', 'a metric 1']);
     const [whole] = deliveriesOf(routeOf({ config: { path: '{type}' } }), letters('xy'));
     expect(whole?.batch.messages).toHaveLength(2);
+    expect(whole?.overrides).toEqual({ path: '{type}' });
   });
 });
 

@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from '
 import { basename, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { lastValueFrom } from 'rxjs';
 import { Permanent } from '../../src/deliver/sink.ts';
 import { compilePath } from '../../src/sinks/filesystem/path.ts';
 import { rotatedOf } from '../../src/sinks/filesystem/rotated.ts';
@@ -191,6 +192,17 @@ describe('symbolic links', () => {
 });
 
 describe('names that can never be written are refused for good', () => {
+  test.each(['/elsewhere/web.jsonl', '../web.jsonl', '.', 'monitoring_events'])(
+    '%s, which is no file of this backend',
+    async (key) => {
+      const base = await tempDir();
+      const sending = lastValueFrom(openFiles(base).send(batch(), { key }), { defaultValue: undefined });
+      await expect(sending).rejects.toThrow(Permanent);
+      await expect(sending).rejects.toThrow(`'${key}' is not in base_path '${base}'`);
+      expect(await readdir(base)).toEqual([]);
+    },
+  );
+
   test('a folder', async () => {
     const dir = await tempDir();
     await mkdir(join(dir, 'web.jsonl'));

@@ -25,10 +25,11 @@ const LENGTH_BYTES = 4;
 
 /** Packs an item into memory of a slab. */
 export const packItem = (
-  { batch, target, priority, whenFull, offeredMs, sends, failures, stored }: Item,
+  { batch, target, overrides, priority, whenFull, offeredMs, sends, failures, stored }: Item,
   slab: Slab,
 ): PackedItem => ({
   target,
+  overrides,
   priority,
   whenFull,
   offeredMs,
@@ -59,6 +60,7 @@ export function encodeItem(item: PackedItem, stored: boolean): Buffer[] {
   const { packed } = item;
   const head: Head = {
     target: item.target,
+    overrides: item.overrides,
     priority: item.priority,
     whenFull: item.whenFull,
     offeredMs: item.offeredMs,

@@ -1,5 +1,5 @@
 import { mkdir, realpath } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { Permanent } from '../../deliver/sink.ts';
 import { unless } from './failure.ts';
 import { isInside } from './path.ts';
@@ -20,6 +20,7 @@ const realOrAbsent = (path: string) => realpath(path).catch(unless('ENOENT'));
  */
 export async function resolveInside(path: string, folder: Folder): Promise<string> {
   const base = await realBase(folder);
+  if (!isAbsolute(path) || !isInside(folder.base, path)) throw elsewhere(path, folder);
   const real = await realOrAbsent(path);
   if (real !== undefined) return confined(base, real, path);
   const parent = await makeFolder(dirname(path), base, folder);
@@ -48,6 +49,13 @@ async function makeFolder(path: string, base: string, folder: Folder): Promise<s
     throw new Permanent(`'${path}' is a symbolic link that leads nowhere`, { scope: 'batch' });
   return confined(base, real, path);
 }
+
+/** What an earlier version left in the spool says where the backend had its files then. */
+const elsewhere = (path: string, { base }: Folder) =>
+  new Permanent(
+    `'${path}' is not in base_path '${base}': it was meant for the backend as it was configured before; \`sidecar dlq retry\` sends it by the rules of today`,
+    { scope: 'batch' },
+  );
 
 function confined(base: string, real: string, path: string): string {
   if (isInside(base, real)) return real;

@@ -21,6 +21,7 @@ test('an item comes back as it was, whatever its messages hold', () => {
         const item = {
           batch,
           target,
+          overrides: { path: target.key },
           priority: n,
           whenFull: 'block',
           offeredMs: n,
