@@ -411,6 +411,7 @@ describe('permanent errors', () => {
     lane.outcome$.subscribe(({ ending, reason }) => outcomes.push(`${ending} ${reason}`));
     lane.offer(delivery([1]));
     expect(outcomes).toEqual(['dead_lettered permanent_unwritten']);
+    expect(lane.stats().buriedError).toBe('');
     expect(context.log.lines.map(({ text }) => text)).toEqual([
       'Messages were refused for good, and no dead letters of them are kept',
     ]);

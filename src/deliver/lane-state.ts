@@ -153,12 +153,16 @@ export function bury(
   });
   emit(lane, 'dead_lettered', written ? reason : unwritten(reason), messages, job.stored);
   ended(job, messages.length);
-  lane.buriedMs = context.scheduler.now();
-  lane.buriedError = errorText(error);
-  if (lane.buriedMs - lane.buriedLoggedMs < BURIED_EVERY_MS) return;
-  lane.buriedLoggedMs = lane.buriedMs;
+  const nowMs = context.scheduler.now();
+  const text = errorText(error);
+  if (written) {
+    lane.buriedMs = nowMs;
+    lane.buriedError = text;
+  }
+  if (nowMs - lane.buriedLoggedMs < BURIED_EVERY_MS) return;
+  lane.buriedLoggedMs = nowMs;
   context.log.warn(
-    { backend, reason, error: lane.buriedError, messages: messages.length },
+    { backend, reason, error: text, messages: messages.length },
     written
       ? 'Messages became dead letters; `sidecar dlq ls` counts them'
       : 'Messages were refused for good, and no dead letters of them are kept',

@@ -47,6 +47,8 @@ export interface SpoolGauge {
   readonly pendingBytes: number;
   /** Messages that an earlier process had left there, since the start. */
   readonly recovered: number;
+  /** Whether its disk refuses. */
+  readonly isFailing: boolean;
 }
 
 /** Every backend's spool, for as long as the process runs: lanes come and go, one at a time takes from it. */
@@ -225,8 +227,9 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
 }
 
 function gaugeOf(backend: string, { spool, returned, recovered }: Shared): SpoolGauge {
-  const { unread, pending, bytes, pendingBytes } = spool.stats();
-  return { backend, messages: unread + pending + messagesOf(returned), bytes, pendingBytes, recovered };
+  const { unread, pending, bytes, pendingBytes, isFailing } = spool.stats();
+  const messages = unread + pending + messagesOf(returned);
+  return { backend, messages, bytes, pendingBytes, recovered, isFailing };
 }
 
 const messagesOf = (items: readonly Item[]): number =>

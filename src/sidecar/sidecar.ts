@@ -21,6 +21,7 @@ import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { noteEnding } from './endings.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { createLosses } from './losses.ts';
 import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
@@ -117,6 +118,7 @@ export async function startSidecar(
     loaded: loaded(),
     lastReload: null,
   });
+  const losses = createLosses(scheduler);
   const views = createViews(
     {
       ...options,
@@ -125,6 +127,7 @@ export async function startSidecar(
       state: state.get,
       engine,
       spools,
+      losses,
       listeners,
       metrics,
       journal,
@@ -136,7 +139,7 @@ export async function startSidecar(
   );
   const web = createWeb(views.sources, dataDir, options.shippedUi, context);
   watchGauges(metrics, engine, spools, listeners);
-  const flow = startFlow(engine, spools, listeners, metrics, context);
+  const flow = startFlow(engine, spools, listeners, [metrics.outcome, losses.note], context);
 
   const open = async ({ config }: Draft) => {
     await listeners.apply(listenOptions(config));
@@ -223,14 +226,14 @@ function startFlow(
   engine: Engine,
   spools: Spools,
   listeners: Listeners,
-  metrics: Metrics,
+  counting: readonly ((outcome: Outcome) => void)[],
   { scheduler, journal }: Context,
 ) {
   let deadlineMs = Number.POSITIVE_INFINITY;
   let lost = 0;
   const leftMs = () => Math.max(0, deadlineMs - scheduler.now());
   const count = (outcome: Outcome) => {
-    metrics.outcome(outcome);
+    for (const note of counting) note(outcome);
     noteEnding(journal, outcome);
     const { ending, reason, messages } = outcome;
     const isStopping = deadlineMs !== Number.POSITIVE_INFINITY;

@@ -5,6 +5,7 @@ import type { ConfigView, Readiness, ReloadView } from '../http/sources.ts';
 import type { Json } from '../message.ts';
 import type { LaneGauge } from '../metrics.ts';
 import type { Draft } from './draft.ts';
+import { type Loss, warningOf } from './losses.ts';
 
 /** How far a sidecar is, and with which configuration. */
 export interface State {
@@ -28,11 +29,10 @@ export function readiness(
   lanes: ReadonlyMap<string, LaneStats>,
   exposed: readonly string[],
   spools: readonly SpoolGauge[] = [],
+  losses: readonly Loss[] = [],
 ): Readiness {
   const open = [...lanes].filter(([, { breaker }]) => breaker !== 'closed');
-  const refusing = [...lanes].filter(
-    ([, { breaker, buriedAgoMs }]) => breaker === 'closed' && buriedAgoMs < REFUSED_MS,
-  );
+  const refusing = [...lanes].filter(([, { buriedAgoMs }]) => buriedAgoMs < REFUSED_MS);
   const allDown = open.length > 0 && open.length === lanes.size;
   return {
     ready: phase === 'running' && !allDown,
@@ -47,6 +47,10 @@ export function readiness(
         ([backend, { buriedError }]) =>
           `backend ${backend} refused messages, which are dead letters now: ${buriedError}`,
       ),
+      ...losses.map(warningOf),
+      ...spools
+        .filter(({ isFailing }) => isFailing)
+        .map(({ backend }) => `backend ${backend}: the disk of its spool refuses`),
       ...spools
         .filter(({ messages }) => messages > 0)
         .map(({ backend, messages }) => `backend ${backend}: ${messages} messages wait on disk`),

@@ -14,6 +14,7 @@ import type { Engine } from './engine.ts';
 import { createHealth } from './health.ts';
 import { createHistory } from './history.ts';
 import { createLive } from './live.ts';
+import type { Losses } from './losses.ts';
 import { createWhole } from './past.ts';
 import { type PlanOptions, planEdit } from './plan-edit.ts';
 import type { Reloaded } from './reload.ts';
@@ -27,6 +28,7 @@ export interface ViewParts extends Omit<PlanOptions, 'inForce' | 'messages'> {
   readonly state: () => State;
   readonly engine: Engine;
   readonly spools: Spools;
+  readonly losses: Losses;
   readonly listeners: Listeners;
   readonly metrics: Metrics;
   readonly journal: ReadableJournal;
@@ -61,7 +63,8 @@ export function createViews(parts: ViewParts, context: Context): Views {
     },
     context,
   );
-  const ready = () => readiness(state(), engine.lanes.stats(), listeners.exposed(), spools.stats());
+  const ready = () =>
+    readiness(state(), engine.lanes.stats(), listeners.exposed(), spools.stats(), parts.losses.recent());
   const config = () =>
     configView(state(), {
       file: path,

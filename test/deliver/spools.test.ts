@@ -92,7 +92,14 @@ describe('a spool that lanes use one after the other', () => {
     const taken = lane.spool.take()!;
     lane.spool.release([asJob(item([1]), 0), asJob(taken, 1)]);
     expect(spools.stats()).toEqual([
-      { backend: 'b', messages: 3, bytes: expect.any(Number), pendingBytes: 100, recovered: 0 },
+      {
+        backend: 'b',
+        messages: 3,
+        bytes: expect.any(Number),
+        pendingBytes: 100,
+        recovered: 0,
+        isFailing: false,
+      },
     ]);
     expect(await spools.close(1000)).toBe(0);
 

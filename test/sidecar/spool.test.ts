@@ -136,6 +136,27 @@ test('a backend that is down longer than its queue lasts gets everything, in ord
   expect(again.hasLogged('info', 'The spool is empty again')).toBe(false);
 });
 
+test('a full spool is warned of while it gives up messages, and the log is not flooded', async () => {
+  const sidecar = await startSidecar({
+    yaml: yaml('    queue: { max_bytes: 64KiB }\n    spool: { max_bytes: 1MiB }'),
+  });
+  const given = async () =>
+    sumOf(await sidecar.metrics(), 'sidecar_outcomes_total', { reason: 'spool_full' });
+  await sendNumbers(sidecar, 0, 100_000);
+  await until(async () => (await given()) > 10_000, 'the spool is full', sidecar.stderr);
+  const answer = await fetch(`http://${sidecar.listening.http}/readyz`);
+  const { warnings } = (await answer.json()) as { warnings: readonly string[] };
+  expect(warnings).toEqual([
+    expect.stringMatching(/^backend files fails: /),
+    expect.stringMatching(
+      /^backend files: \d\d?,\d{3} messages were given up in the last minute, as its spool is full$/,
+    ),
+    expect.stringMatching(/^backend files: \d+ messages wait on disk$/),
+  ]);
+  expect(sidecar.stderr().match(/Messages of the spool are given up/g)?.length).toBeLessThan(10);
+  expect(await sidecar.stop()).toBe(0);
+});
+
 describe('durability: disk', () => {
   const durable = '    durability: disk';
 

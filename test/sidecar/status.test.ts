@@ -62,8 +62,13 @@ describe('a sidecar', () => {
     ]);
   });
 
-  test('warns for a minute of a backend that answers, but refuses messages', () => {
-    const refusing = (buriedAgoMs: number) => new Map([['a', { ...stats('closed'), buriedAgoMs }]]);
+  test('warns for a minute of a backend that refuses messages, whether or not it answers now', () => {
+    const refusing = (buriedAgoMs: number, breaker: LaneStats['breaker'] = 'closed') =>
+      new Map([['a', { ...stats(breaker), buriedAgoMs }]]);
+    expect(readiness(state(), refusing(1, 'open'), []).warnings).toEqual([
+      'backend a fails: refused',
+      'backend a refused messages, which are dead letters now: bad value',
+    ]);
     expect(readiness(state(), refusing(59_999), [])).toMatchObject({
       ready: true,
       warnings: ['backend a refused messages, which are dead letters now: bad value'],
@@ -72,12 +77,25 @@ describe('a sidecar', () => {
   });
 
   test('tells of what waits on disk', () => {
-    const spool = { backend: 'a', messages: 7, bytes: 1, pendingBytes: 0, recovered: 0 };
+    const spool = { backend: 'a', messages: 7, bytes: 1, pendingBytes: 0, recovered: 0, isFailing: false };
     const spools = [spool, { ...spool, backend: 'b', messages: 0 }];
     expect(readiness(state(), lanes('closed'), [], spools)).toMatchObject({
       ready: true,
       warnings: ['backend a: 7 messages wait on disk'],
     });
+  });
+
+  test('warns of losses and of a spool’s disk, whether or not its backend answers', () => {
+    const spool = { backend: 'a', messages: 0, bytes: 1, pendingBytes: 0, recovered: 0, isFailing: true };
+    const losses = [{ backend: 'a', reason: 'spool_failed', messages: 3 }];
+    const expected = [
+      'backend a: 3 messages were given up in the last minute, as its queue is full and the disk of its spool refuses',
+      'backend a: the disk of its spool refuses',
+    ];
+    expect(readiness(state(), lanes('closed'), [], [spool], losses).warnings).toEqual(expected);
+    expect(readiness(state(), lanes('open', 'closed'), [], [spool], losses).warnings.slice(1)).toEqual(
+      expected,
+    );
   });
 });
 

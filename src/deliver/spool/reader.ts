@@ -1,6 +1,7 @@
 import { codeOf } from './disk.ts';
 import { nextFrame } from './frame.ts';
 import { decodeItem, type Item, releaseItem, unpackItem } from './item.ts';
+import { tellLost } from './losses.ts';
 import { acknowledge, isConsumed, type Outstanding, type Segment } from './segment.ts';
 import { countPending, type LossReason, type SpoolState } from './state.ts';
 
@@ -41,11 +42,7 @@ export function giveUp(state: SpoolState, segment: Segment, reason: LossReason):
   segment.readOffset = segment.size;
   segment.blocking = false;
   if (unread > 0) {
-    state.context.log.warn(
-      { spool: state.dir, reason, messages: unread },
-      'Messages of the spool are given up',
-    );
-    state.events.lost(reason, unread);
+    tellLost(state, reason, unread);
     if (reason !== 'spool_corrupt') cutBehindTaken(state, segment);
   }
   removeIfConsumed(state, segment);

@@ -2,6 +2,7 @@ import { createSlab } from '../slab.ts';
 import type { SpoolDisk } from './disk.ts';
 import { type Item, packItem, releaseItem } from './item.ts';
 import { createLock, type Processes } from './lock.ts';
+import { sayLost } from './losses.ts';
 import { type Taken, takeNext } from './reader.ts';
 import {
   countPending,
@@ -85,6 +86,7 @@ export function openSpool(
   const state = createSpoolState({ dir, disk, context, events, lock }, options, {
     retry: () => void work(state),
     cursor: () => void saveCursor(state),
+    losses: () => sayLost(state),
   });
   const resume = () => {
     if (!state.blocked || state.phase !== 'open') return;
@@ -171,8 +173,10 @@ export function openSpool(
   };
 }
 
-function stop({ retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm }: SpoolState): void {
-  for (const alarm of [retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm]) alarm.clear();
+function stop(state: SpoolState): void {
+  const { retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm } = state;
+  sayLost(state);
+  for (const alarm of [retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm]) alarm.clear();
 }
 
 function statsOf(state: SpoolState): SpoolStats {

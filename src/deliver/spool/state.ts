@@ -96,12 +96,16 @@ export interface SpoolState {
   /** Somebody waits until all is written. */
   flushing: boolean;
   savingCursor: Promise<void> | undefined;
+  /** Messages that were given up since the log said so, by reason. */
+  readonly unsaid: Map<LossReason, number>;
   readonly retryAlarm: Alarm;
   /** Set while a read that failed waits to be repeated. */
   readonly readAlarm: Alarm;
   readonly cursorAlarm: Alarm;
   readonly tidyAlarm: Alarm;
   readonly expiryAlarm: Alarm;
+  /** Set while the log need not be told of losses. */
+  readonly lossAlarm: Alarm;
 }
 
 const MIB = 2 ** 20;
@@ -139,7 +143,7 @@ export const hasWork = ({ front, pending }: SpoolState): boolean => front.length
 export function createSpoolState(
   fixed: Pick<SpoolState, 'dir' | 'disk' | 'context' | 'events' | 'lock'>,
   options: SpoolOptions,
-  on: { readonly retry: () => void; readonly cursor: () => void },
+  on: { readonly retry: () => void; readonly cursor: () => void; readonly losses: () => void },
 ): SpoolState {
   const { scheduler } = fixed.context;
   return {
@@ -164,11 +168,13 @@ export function createSpoolState(
     blocked: false,
     flushing: false,
     savingCursor: undefined,
+    unsaid: new Map(),
     retryAlarm: createAlarm(scheduler, on.retry),
     readAlarm: createAlarm(scheduler, fixed.events.changed),
     cursorAlarm: createAlarm(scheduler, on.cursor),
     tidyAlarm: createAlarm(scheduler, on.retry),
     expiryAlarm: createAlarm(scheduler, on.retry),
+    lossAlarm: createAlarm(scheduler, on.losses),
   };
 }
 
