@@ -29,6 +29,8 @@ export interface MetricPoint {
 /** A page of series, in order of name, source and tags. */
 export interface SeriesPage {
   readonly series: readonly MetricSeries[];
+  /** Names that the filter has, those of all pages, each counted once. */
+  readonly names: number;
   /** Cursor of the next page; absent on the last one. */
   readonly next?: string;
 }

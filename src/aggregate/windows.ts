@@ -16,22 +16,24 @@ export function createWindows(aggregation: Aggregation): MetricWindows {
   return {
     series({ isSource, name }, limit, cursor) {
       const all = sorted();
+      const isWanted = (one: Series) =>
+        (isSource?.(one.source) ?? true) && (name === undefined || one.name.includes(name));
+      const names = new Set(all.filter(isWanted).map((one) => one.name)).size;
       const start = cursor === undefined ? 0 : all.findIndex(({ key }) => cursorOf(key) === cursor) + 1;
-      if (cursor !== undefined && start === 0) return { series: [] };
-      const wanted = all
-        .slice(start)
-        .filter((one) => (isSource?.(one.source) ?? true) && (name === undefined || one.name.includes(name)));
-      const page = wanted.slice(0, limit);
+      if (cursor !== undefined && start === 0) return { series: [], names };
+      const rest = all.slice(start).filter(isWanted);
+      const page = rest.slice(0, limit);
       const last = page.at(-1);
       return {
         series: page.map(viewOf),
-        ...(wanted.length > limit && last && { next: cursorOf(last.key) }),
+        names,
+        ...(rest.length > limit && last && { next: cursorOf(last.key) }),
       };
     },
     query(query) {
       const { windowMs } = aggregation.options();
       const wanted = sorted()
-        .filter((one) => isWanted(one, query))
+        .filter((one) => isAsked(one, query))
         .slice(0, MAX_SERIES);
       const each = wanted.map((series) => ({
         series,
@@ -50,7 +52,7 @@ interface Part {
   readonly points: readonly Point[];
 }
 
-function isWanted({ name, source, tags }: Series, query: MetricQuery): boolean {
+function isAsked({ name, source, tags }: Series, query: MetricQuery): boolean {
   if (name !== query.name || query.isSource?.(source) === false) return false;
   return query.tags.every(([key, value]) => tags.some((tag) => tag[0] === key && tag[1] === value));
 }

@@ -10,7 +10,8 @@ export interface Answer<T> {
   readonly error?: string;
 }
 
-async function read<T>(path: string, signalled: AbortSignal): Promise<Answer<T>> {
+/** Asks once. */
+export async function read<T>(path: string, signalled: AbortSignal): Promise<Answer<T>> {
   const response = await fetch(path, { signal: signalled, headers: { Accept: 'application/json' } });
   const body = await response.json();
   return response.ok ? { data: body as T } : { error: `${body.error}: ${body.hint}` };
@@ -20,9 +21,14 @@ const RETRY_MS = 2_000;
 
 /**
  * Reads `path` now, whenever `version` changes and, with `everyMs`, again and again; keeps the last answer while the
- * sidecar is away. `undefined` reads nothing.
+ * sidecar is away. `undefined` reads nothing. `from` reads an answer that is of several pages.
  */
-export function useRemote<T>(path: string | undefined, version: unknown = 0, everyMs = 0): Answer<T> {
+export function useRemote<T>(
+  path: string | undefined,
+  version: unknown = 0,
+  everyMs = 0,
+  from: typeof read<T> = read,
+): Answer<T> {
   const [held, hold] = useState<{ path: string | undefined; answer: Answer<T> }>({ path, answer: {} });
   useEffect(() => {
     if (path === undefined) return;
@@ -31,7 +37,7 @@ export function useRemote<T>(path: string | undefined, version: unknown = 0, eve
     const again = async () => {
       let nextMs = everyMs;
       try {
-        const answer = await read<T>(path, ended.signal);
+        const answer = await from(path, ended.signal);
         online.value = true;
         hold({ path, answer });
       } catch {

@@ -389,6 +389,18 @@ describe('series', () => {
     expect(names(run, ALL, 3, 'no-cursor')).toEqual({ names: [], next: undefined });
   });
 
+  test('say on every page how many names the filter has', () => {
+    const { windows } = several();
+    const first = windows.series(ALL, 1);
+    expect(first).toMatchObject({ names: 2, series: [{ name: 'a' }] });
+    expect(windows.series(ALL, 3, first.next)).toMatchObject({ names: 2 });
+    expect(windows.series(ALL, 3, 'no-cursor')).toEqual({ names: 2, series: [] });
+    expect(windows.series({ isSource: undefined, name: 'b' }, 1)).toMatchObject({ names: 1 });
+    expect(windows.series({ isSource: (source) => source === 't', name: 'b' }, 1)).toMatchObject({
+      names: 0,
+    });
+  });
+
   test('those that are wanted', () => {
     const run = several();
     expect(names(run, { isSource: (source) => source === 't', name: undefined }, 9).names).toEqual(['a t x']);

@@ -168,6 +168,46 @@ there('a chart of one window is drawn over the time that was asked for', async (
   await tab.close();
 });
 
+there('metrics are looked for among all series, and what is not shown is counted', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
+  const metric = (name: string, tags: object = {}) => ({
+    source: 'loader',
+    type: 'metric',
+    data: { name, value: 1, tags },
+  });
+  // More than a page of answers has.
+  const first = Array.from({ length: 600 }, (_, n) => metric('a', { table: `t${n}` }));
+  const others = Array.from({ length: 250 }, (_, n) => metric(`cache_${n}`));
+  await sendAll(sidecar, [...first, ...others, metric('zz_rows_loaded')]);
+  const isThere = async () => (await sidecar.get('/api/v1/metrics/series')).names === 252;
+  await until(isThere, 'all series');
+  const tab = await tabAt(context, sidecar, '/metrics');
+  const panels = tab.locator('figure');
+  await tab.getByText('246 more').waitFor();
+  expect(await panels.count()).toBe(6);
+  await tab.getByRole('button', { name: 'Show 6 more' }).click();
+  await tab.getByText('240 more').waitFor();
+  expect(await panels.count()).toBe(12);
+  const filter = tab.getByRole('searchbox', { name: 'Filter metrics' });
+  await filter.fill('zz_rows');
+  await tab.getByRole('heading', { name: 'zz_rows_loaded' }).waitFor();
+  await until(async () => (await panels.count()) === 1, 'it alone');
+  expect(await tab.getByText(/ more/).count()).toBe(0);
+  await filter.fill('nothing');
+  await tab.getByText('No metric has this in its name.').waitFor();
+  expect(await tab.getByText('metrics.aggregate').count()).toBe(0);
+  await tab.close();
+});
+
+there('without any metric the page says how to have some, whatever is looked for', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE });
+  for (const path of ['/metrics', '/metrics?text=rows']) {
+    const tab = await tabAt(context, sidecar, path);
+    await tab.getByText('metrics.aggregate: true').waitFor();
+    await tab.close();
+  }
+});
+
 there('no page scrolls sideways, however long texts, tags and ids without a blank are', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
   const long = 'x'.repeat(3_000);

@@ -1,16 +1,11 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { clock, count } from '../format.ts';
 import { Page, ServiceName } from '../parts.tsx';
 import { useRemote } from '../remote.ts';
 import { adjust, param } from '../router.ts';
 import { visible } from '../visible.ts';
+import { namesOf, type Series, type SeriesPage, useSeries } from './series.ts';
 
-interface Series {
-  readonly name: string;
-  readonly source: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly unit?: string;
-}
 type Point = { readonly time: string } & Readonly<Partial<Record<Statistic, number>>>;
 interface Lines {
   readonly from: string;
@@ -33,14 +28,15 @@ const tagsOf = (series: readonly Series[]) =>
   ].sort();
 
 const SPANS = ['5m', '15m', '1h', '6h', '24h'];
-const MAX_PANELS = 6;
+/** Charts at first, and whenever more are wanted. */
+const PANELS = 6;
 
 /** The metrics that programs sent, over time. */
 export function MetricsPage() {
-  const { data, error } = useRemote<{ series: Series[] }>('/api/v1/metrics/series?limit=200', 0, 10_000);
-  const names = [...new Set(data?.series.map(({ name }) => name))].filter((name) =>
-    name.includes(param('text')),
-  );
+  const [most, setMost] = useState(PANELS);
+  const { data, error } = useSeries(param('text'), most);
+  const shown = namesOf(data?.series ?? []).slice(0, most);
+  const more = (data?.names ?? 0) - shown.length;
   const choose = (name: string, label: string, usual: string, values: readonly string[]) => (
     <select
       aria-label={label}
@@ -71,19 +67,33 @@ export function MetricsPage() {
   );
   return (
     <Page title="Metrics" error={error} tools={tools}>
-      {data && names.length === 0 && (
-        <p class="dim">
-          No metric like this came yet. They are summed up where the configuration has{' '}
-          <code>metrics.aggregate: true</code>.
-        </p>
-      )}
+      {data?.names === 0 && <NoMetric />}
       <div class="panels">
-        {names.slice(0, MAX_PANELS).map((name) => (
+        {shown.map((name) => (
           <Panel key={name} name={name} unit={data?.series.find((one) => one.name === name)?.unit ?? ''} />
         ))}
       </div>
-      {names.length > MAX_PANELS && <p class="dim">{names.length - MAX_PANELS} more: filter to see them.</p>}
+      {more > 0 && (
+        <p class="dim">
+          {count(more)} more: filter to see them.{' '}
+          <button type="button" onClick={() => setMost(most + PANELS)}>
+            Show {Math.min(more, PANELS)} more
+          </button>
+        </p>
+      )}
     </Page>
+  );
+}
+
+/** Why nothing is shown: other metrics are there, or none at all. */
+function NoMetric() {
+  const { data } = useRemote<SeriesPage>('/api/v1/metrics/series?limit=1', 0, 10_000);
+  if (data === undefined) return null;
+  if (data.names > 0) return <p class="dim">No metric has this in its name.</p>;
+  return (
+    <p class="dim">
+      No metric came yet. They are summed up where the configuration has <code>metrics.aggregate: true</code>.
+    </p>
   );
 }
 
