@@ -18,6 +18,28 @@ export interface Address {
   target(message: Message): Target;
 }
 
+/** Messages that go to one target. */
+export interface Addressed {
+  readonly target: Target;
+  readonly messages: readonly Message[];
+}
+
+/** The messages of a batch by target, in order of each target's first message. */
+export function byTarget(address: Address, { source, messages }: Batch): readonly Addressed[] {
+  const [first] = messages;
+  if (first === undefined) return [];
+  // A lane may have merged several sources.
+  if (!address.perMessage && source !== '') return [{ target: address.target(first), messages }];
+  const found = new Map<string, { target: Target; messages: Message[] }>();
+  for (const message of messages) {
+    const target = address.target(message);
+    const same = found.get(target.key);
+    if (same === undefined) found.set(target.key, { target, messages: [message] });
+    else same.messages.push(message);
+  }
+  return [...found.values()];
+}
+
 /** Where in the backend a batch is, for people: an object's key, a place in a file. Without one it is the target's key. */
 export interface Receipt {
   readonly place: string;

@@ -1,9 +1,8 @@
 import { type Batch, createBatch } from '../batch.ts';
 import type { RuleConfig } from '../config/schema.ts';
 import type { Context, Step } from '../context.ts';
-import { byTarget } from '../deliver/addressing.ts';
 import type { Delivery } from '../deliver/outcome.ts';
-import type { Address, Sink, Target } from '../deliver/sink.ts';
+import { type Address, byTarget, type Sink, type Target } from '../deliver/sink.ts';
 import type { Message } from '../message.ts';
 import { bytesOf } from '../message-text.ts';
 import type { Chain } from './chain.ts';

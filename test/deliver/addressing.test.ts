@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { byTarget, createReaddress } from '../../src/deliver/addressing.ts';
+import { createReaddress } from '../../src/deliver/addressing.ts';
 import { ended, type Job, mergeJobs } from '../../src/deliver/job.ts';
-import type { Address, Sink } from '../../src/deliver/sink.ts';
+import { type Address, byTarget, type Sink } from '../../src/deliver/sink.ts';
 import { batch, message, numbersOf } from './fixtures.ts';
 
 /** Targets below `folder`, each named by the type of its messages where `name` says so; refuses other names. */
