@@ -7,16 +7,23 @@ import type { BackendStory, MessageView, Why, WhyMatches, WhyState, WhyView } fr
 /** Of many messages so many are listed. */
 const MAX_MATCHES = 50;
 
+/** What a backend's spool has given up since then, without knowing which messages these were. */
+type UnreadSince = (
+  backend: string,
+  sinceMs: number,
+) => readonly { readonly reason: string; readonly messages: number }[];
+
 /** The journal as it is shown. */
-export function createWhy(journal: ReadableJournal): Why {
+export function createWhy(journal: ReadableJournal, unreadSince: UnreadSince = () => []): Why {
   return {
     find: (id) => {
       const facts = journal.factsOf(id);
       const noted = facts.flatMap(({ messages = [] }) => messages).find((one) => one.id === id);
-      if (noted !== undefined) return storyOf(noted, facts);
+      if (noted !== undefined) return storyOf(noted, facts, unreadSince);
       const all = journal.messages();
       const waiting = all.find((one) => one.id === id);
-      return waiting === undefined ? matchesOf(all.filter(wantedBy(id))) : storyOf(waiting, facts);
+      if (waiting === undefined) return matchesOf(all.filter(wantedBy(id)));
+      return storyOf(waiting, facts, unreadSince);
     },
     memory: () => {
       const sinceMs = journal.sinceMs();
@@ -58,7 +65,7 @@ const CLOSED_FOR: Readonly<Record<BatchReason, string>> = {
   flush: 'the input or the rules changed',
 };
 
-function storyOf(message: Message, facts: readonly Fact[]): WhyView {
+function storyOf(message: Message, facts: readonly Fact[], unreadSince: UnreadSince): WhyView {
   const batched = facts.find(({ step }) => step.kind === 'batched');
   const backends = new Set(facts.flatMap(({ step }) => ('backend' in step ? step.backend : [])));
   return {
@@ -75,12 +82,13 @@ function storyOf(message: Message, facts: readonly Fact[]): WhyView {
       backendStory(
         backend,
         facts.filter(({ step }) => 'backend' in step && step.backend === backend),
+        unreadSince,
       ),
     ),
   };
 }
 
-function backendStory(backend: string, facts: readonly Fact[]): BackendStory {
+function backendStory(backend: string, facts: readonly Fact[], unreadSince: UnreadSince): BackendStory {
   const rules: string[] = [];
   const attempts: BackendStory['attempts'][number][] = [];
   const story: { -readonly [Key in keyof BackendStory]?: BackendStory[Key] } = {};
@@ -109,8 +117,15 @@ function backendStory(backend: string, facts: readonly Fact[]): BackendStory {
       because = reasonOf(step.ending, step.reason, step.error);
     }
   }
+  const sinceMs = facts.at(-1)?.atMs;
+  if (sinceMs !== undefined && (state === 'waiting' || state === 'retrying')) {
+    because += unreadSince(backend, sinceMs).map(perhapsLost).join('');
+  }
   return { backend, state, because, rules, attempts, ...story };
 }
+
+const perhapsLost = ({ reason, messages }: ReturnType<UnreadSince>[number]): string =>
+  `, or it is among ${messages.toLocaleString('en-US')} given up since then: ${REASONS[reason] ?? reason}`;
 
 const REASONS: Readonly<Record<string, string>> = {
   ok: 'the backend has taken it',

@@ -9,11 +9,13 @@ import type { Redact } from '../live/redaction.ts';
 import { createStreams } from '../live/streams.ts';
 import type { Taps } from '../live/taps.ts';
 import type { Message } from '../message.ts';
+import type { Losses } from './losses.ts';
 
 /** What the live views are made of. */
 export interface LiveParts extends Pick<HttpSources, 'overview' | 'health' | 'config'> {
   readonly traces: Traces;
   readonly journal: ReadableJournal;
+  readonly unreadSince: Losses['unreadSince'];
   readonly taps: Taps;
   readonly redact: () => Redact;
 }
@@ -23,10 +25,10 @@ const FOLLOWED_JOBS = 50;
 
 /** What of the HTTP side looks at messages: those remembered, and those that pass by. */
 export function createLive(
-  { traces, journal, taps, redact, ...states }: LiveParts,
+  { traces, journal, unreadSince, taps, redact, ...states }: LiveParts,
   scheduler: SchedulerLike,
 ): Pick<HttpSources, 'why' | 'messages' | 'streams'> {
-  const why = createWhy(journal);
+  const why = createWhy(journal, unreadSince);
   return {
     why,
     messages: (filter, limit, cursor) => {

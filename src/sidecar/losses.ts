@@ -1,7 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Outcome } from '../deliver/outcome.ts';
 
-/** Messages that did not come to a backend and are nowhere, in the last minute. */
+/** Messages that did not come to a backend and are nowhere. */
 export interface Loss {
   readonly backend: string;
   readonly reason: string;
@@ -12,15 +12,21 @@ export interface Loss {
 export interface Losses {
   /** Takes every outcome. */
   note(outcome: Outcome): void;
+  /** Of the last minute. */
   recent(): readonly Loss[];
+  /** What a backend's spool has given up unread since then: nobody knows which messages these were. */
+  unreadSince(backend: string, sinceMs: number): readonly Loss[];
 }
 
-const WINDOW_S = 60;
+const RECENT_S = 60;
+/** Seconds that are told apart; what was lost in older ones counts as lost in the oldest of them. */
+const MAX_SECONDS = 3600;
 
 interface Count {
   readonly backend: string;
   readonly reason: string;
-  /** By second since the epoch, those of the last minute. */
+  readonly isUnread: boolean;
+  /** By second since the epoch. */
   readonly bySecond: Map<number, number>;
 }
 
@@ -28,32 +34,39 @@ export function createLosses({ now }: Pick<SchedulerLike, 'now'>): Losses {
   const counts = new Map<string, Count>();
   const secondNow = () => Math.floor(now() / 1000);
 
-  const forget = ({ bySecond }: Count) => {
-    const last = secondNow();
-    for (const second of bySecond.keys()) {
-      if (second <= last - WINDOW_S || second > last) bySecond.delete(second);
-    }
+  const add = ({ bySecond }: Count, messages: number) => {
+    const second = secondNow();
+    bySecond.set(second, (bySecond.get(second) ?? 0) + messages);
+    if (bySecond.size <= MAX_SECONDS) return;
+    const [[oldest, lost] = [0, 0], [next, others] = [0, 0]] = bySecond;
+    bySecond.set(next, lost + others);
+    bySecond.delete(oldest);
   };
+
+  /** What was lost in the seconds that are meant. */
+  const within = (wanted: readonly Count[], isMeant: (second: number) => boolean) =>
+    wanted.flatMap(({ backend, reason, bySecond }) => {
+      let messages = 0;
+      for (const [second, lost] of bySecond) if (isMeant(second)) messages += lost;
+      return messages === 0 ? [] : { backend, reason, messages };
+    });
 
   return {
     note: ({ backend, ending, reason, messages, unread = 0 }) => {
       if (ending !== 'shed' && !(ending === 'dead_lettered' && reason.endsWith('_unwritten'))) return;
       const key = `${backend} ${reason}`;
-      const count = counts.get(key) ?? { backend, reason, bySecond: new Map() };
+      const count = counts.get(key) ?? { backend, reason, isUnread: unread > 0, bySecond: new Map() };
       counts.set(key, count);
-      const second = secondNow();
-      const before = count.bySecond.get(second);
-      count.bySecond.set(second, (before ?? 0) + messages.length + unread);
-      if (before === undefined) forget(count);
+      add(count, messages.length + unread);
     },
-    recent: () =>
-      [...counts].flatMap(([key, count]) => {
-        forget(count);
-        const { backend, reason, bySecond } = count;
-        if (bySecond.size === 0) counts.delete(key);
-        const messages = [...bySecond.values()].reduce((sum, each) => sum + each, 0);
-        return messages === 0 ? [] : { backend, reason, messages };
-      }),
+    recent: () => {
+      const last = secondNow();
+      return within([...counts.values()], (second) => second > last - RECENT_S && second <= last);
+    },
+    unreadSince: (backend, sinceMs) => {
+      const unread = [...counts.values()].filter((count) => count.isUnread && count.backend === backend);
+      return within(unread, (second) => (second + 1) * 1000 > sinceMs);
+    },
   };
 }
 

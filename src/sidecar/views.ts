@@ -93,7 +93,16 @@ export function createViews(parts: ViewParts, context: Context): Views {
     redact = createRedaction(http.redact);
   });
   const live = createLive(
-    { overview, health, config, traces, journal, taps, redact: () => redact },
+    {
+      overview,
+      health,
+      config,
+      traces,
+      journal,
+      unreadSince: parts.losses.unreadSince,
+      taps,
+      redact: () => redact,
+    },
     scheduler,
   );
   const planOptions = { ...parts, inForce: () => state().draft, messages: journal.messages };

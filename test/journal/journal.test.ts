@@ -145,6 +145,30 @@ describe('a story', () => {
     ]);
   });
 
+  test('that waits says what its backend’s spool has given up since; one that has ended does not', () => {
+    const { journal, note, clock } = open();
+    const asked: [string, number][] = [];
+    const why = createWhy(journal, (backend, sinceMs) => {
+      asked.push([backend, sinceMs]);
+      return [{ reason: 'spool_full', messages: 2300 }];
+    });
+    note(batched(1), at(1));
+    note(queued, at(1));
+    const waits = why.find(at(1).id);
+    expect(asked).toEqual([['db', clock.ms]]);
+    expect(waits).toMatchObject({
+      backends: [
+        {
+          state: 'waiting',
+          because:
+            'it waits in the backend’s queue or spool, or is being sent, or it is among 2,300 given up since then: the spool was full',
+        },
+      ],
+    });
+    note(ended('delivered', 'ok'), at(1));
+    expect(why.find(at(1).id)).toMatchObject({ backends: [{ because: 'the backend has taken it' }] });
+  });
+
   test('is in operators, or waits, until it is known', () => {
     const { why, note } = open();
     note(batched(1), at(1));

@@ -27,6 +27,17 @@ test('what was lost in the last minute is counted by backend and reason, what wa
   expect(losses.recent()).toEqual([]);
 });
 
+test('what a spool has given up unread is known since any time', () => {
+  const { clock, losses, note } = open();
+  note('shed', 'queue_full');
+  for (let n = 0; n < 4000; n++, clock.ms += 1000) note('shed', 'spool_full', 1);
+  const since = (ms: number) => losses.unreadSince('a', ms);
+  expect(since(0)).toEqual([{ backend: 'a', reason: 'spool_full', messages: 4000 }]);
+  expect(since(clock.ms - 3_600_000)).toEqual([{ backend: 'a', reason: 'spool_full', messages: 4000 }]);
+  expect(since(clock.ms - 3000)).toMatchObject([{ messages: 3 }]);
+  expect([...since(clock.ms), ...losses.unreadSince('b', 0)]).toEqual([]);
+});
+
 test('what came somewhere is no loss', () => {
   const { losses, note } = open();
   note('delivered', 'ok');
