@@ -30,7 +30,7 @@ function open(...batches: readonly (readonly Message[])[]) {
     journal.note(step, closed);
   };
   const { overview, health, config, traces } = sourcesOf();
-  const parts = { overview, health, config, traces, journal, taps: createTaps() };
+  const parts = { overview, health, config, traces, journal, unreadSince: () => [], taps: createTaps() };
   const live = createLive({ ...parts, redact: () => (value) => value }, asyncScheduler);
   const page = (limit: number, cursor?: string) => {
     const { messages, next } = live.messages({}, limit, cursor);
