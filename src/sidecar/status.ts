@@ -50,7 +50,7 @@ export function readiness(
       ...losses.map(warningOf),
       ...spools
         .filter(({ isFailing }) => isFailing)
-        .map(({ backend }) => `backend ${backend}: the disk of its spool refuses`),
+        .map(({ backend }) => `backend ${backend}: its spool cannot be used`),
       ...spools
         .filter(({ messages }) => messages > 0)
         .map(({ backend, messages }) => `backend ${backend}: ${messages} messages wait on disk`),

@@ -90,7 +90,7 @@ describe('a sidecar', () => {
     const losses = [{ backend: 'a', reason: 'spool_failed', messages: 3 }];
     const expected = [
       'backend a: 3 messages were given up in the last minute, as its queue is full and the disk of its spool refuses',
-      'backend a: the disk of its spool refuses',
+      'backend a: its spool cannot be used',
     ];
     expect(readiness(state(), lanes('closed'), [], [spool], losses).warnings).toEqual(expected);
     expect(readiness(state(), lanes('open', 'closed'), [], [spool], losses).warnings.slice(1)).toEqual(
