@@ -131,7 +131,7 @@ function why(call: Call, sources: HttpSources): Response {
   if (found !== undefined) return call.json(found);
   return refuse(call, 404, {
     error: `no message "${id}" is known`,
-    hint: `one that waits for its batch is not known yet; ${sources.why.memory()}`,
+    hint: sources.why.memory(),
   });
 }
 

@@ -102,9 +102,7 @@ test('several messages are listed', async () => {
 test('what is not known says why that may be', async () => {
   const { code, text } = await run('x', () => undefined);
   expect(code).toBe(1);
-  expect(text).toBe(
-    'no message "x" is known: one that waits for its batch is not known yet; nothing is remembered yet.\n',
-  );
+  expect(text).toBe('no message "x" is known: nothing is remembered yet.\n');
   expect(JSON.parse((await run('x', () => undefined, true)).text)).toMatchObject({
     error: 'no message "x" is known',
   });
