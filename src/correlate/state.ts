@@ -1,21 +1,24 @@
 import type { Part, Story } from './story.ts';
 import type { JobState } from './view.ts';
 
-/** When a source left without a `bye`, epoch milliseconds, and whether another program came in its place or not; `undefined` if it did not. */
+/**
+ * When a source's program left without a `bye`, epoch milliseconds, also where another program came in its place since;
+ * `undefined` if it is here, or said goodbye.
+ */
 export type AbsentSince = (source: string) => number | undefined;
 
 /** States that a job does not leave, unless it is heard of again. */
 export const OVER: ReadonlySet<JobState> = new Set(['succeeded', 'failed', 'cancelled', 'abandoned']);
 
-const progressOf = (parts: readonly Part[]) =>
+const reportsOf = (parts: readonly Part[]) =>
   parts.flatMap(({ progress }) => progress ?? []).sort((a, b) => a.timeMs - b.timeMs);
 
 /** The report of progress that is the latest by its sender's time. */
-const latestProgress = (parts: readonly Part[]) => progressOf(parts).at(-1);
+const latestProgress = (parts: readonly Part[]) => reportsOf(parts).at(-1);
 
 /** How far the job was by the latest report that said it: another service's may say but a word. */
 export const latestPercent = (parts: readonly Part[]): number | undefined =>
-  progressOf(parts).findLast(({ percent }) => percent !== undefined)?.percent;
+  reportsOf(parts).findLast(({ percent }) => percent !== undefined)?.percent;
 
 const STATES: readonly (readonly [RegExp, JobState])[] = [
   [/^(queued|pending|waiting)$/i, 'queued'],

@@ -32,8 +32,11 @@ export function createLedger(backend: string, counters: Counters): Ledger {
       out.push(message);
     },
     end(ending, reason, message, error = '') {
-      const same = ended.get(reason) ?? { ending, messages: [], errors: [] };
-      ended.set(reason, same);
+      let same = ended.get(reason);
+      if (same === undefined) {
+        same = { ending, messages: [], errors: [] };
+        ended.set(reason, same);
+      }
       same.messages.push(message);
       same.errors.push(error);
     },

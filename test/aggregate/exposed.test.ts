@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { asyncScheduler } from 'rxjs';
 import { createAggregation } from '../../src/aggregate/aggregation.ts';
-import { createMessage } from '../../src/message.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
 import { samplesOf } from '../prometheus.ts';
+import { metric, START_MS } from './running.ts';
 
-const START_MS = Date.UTC(2026, 0, 2);
 const OPTIONS = { enabled: true, windowMs: 10_000, graceMs: 5000, maxSeries: 5, emit: false };
 
 let aggregation: ReturnType<typeof createAggregation>;
@@ -18,21 +17,7 @@ beforeEach(() => {
 afterEach(() => metrics.close());
 
 const add = (name: string, value: number, { tags = {}, unit = '', receivedMs = START_MS } = {}) =>
-  aggregation.add(
-    createMessage({
-      id: 'id',
-      source: 's',
-      type: 'metric',
-      timeMs: START_MS,
-      receivedMs,
-      traceId: '',
-      spanId: '',
-      jobId: '',
-      seq: 0,
-      severity: 0,
-      head: JSON.stringify({ source: 's', type: 'metric', data: { name, value, unit, tags } }).slice(0, -1),
-    }),
-  );
+  aggregation.add(metric(START_MS, { name, value, unit, tags }, receivedMs));
 /** Values of a family by name and the labels that are asked for. */
 const shown = async (family: string, ...labels: string[]) =>
   samplesOf(await metrics.text(), family)

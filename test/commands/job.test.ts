@@ -62,6 +62,11 @@ describe('the tree', () => {
     expect(text.endsWith(`\n\n  ${total}`)).toBe(true);
   });
 
+  test('says that a flood left some of it out', async () => {
+    const { text } = await run('job-12345', [{ ...JOB, warnings: ['approximate'] }]);
+    expect(text).toMatch(/\n {2}Some messages were only counted: spans and times may lack\.\n$/);
+  });
+
   test('marks errors and says something for a service that said nothing', async () => {
     const services = [
       service({ source: 'a', errors: 1 }),

@@ -254,14 +254,18 @@ test('an edit from block to spill lets the input go on: what waited goes to disk
   expect(await next.stop()).toBe(0);
 });
 
-test('the spool of a backend that is not configured any more stays, is shown, and is delivered when it is back', async () => {
+/** A thousand messages on disk, and the next sidecar, whose configuration does not have their backend. */
+async function unconfigured() {
   const folder = createFolder();
   const first = await startSidecar({ yaml: yaml(), folder });
   await sendNumbers(first, 0, 1000);
   expect(await first.stop()).toBe(0);
-
   const without = yaml().replaceAll('files:', 'others:').replace('backend: files', 'backend: others');
-  const second = await startSidecar({ yaml: without, folder });
+  return { folder, second: await startSidecar({ yaml: without, folder }) };
+}
+
+test('the spool of a backend that is not configured any more stays, is shown, and is delivered when it is back', async () => {
+  const { folder, second } = await unconfigured();
   await until(
     async () => sumOf(await second.metrics(), 'sidecar_spool_messages', { backend: 'files' }) === 1000,
     'it is shown',
@@ -282,13 +286,7 @@ test('the spool of a backend that is not configured any more stays, is shown, an
 });
 
 test('and when an edit brings it back, though nothing new comes for it', async () => {
-  const folder = createFolder();
-  const first = await startSidecar({ yaml: yaml(), folder });
-  await sendNumbers(first, 0, 1000);
-  expect(await first.stop()).toBe(0);
-
-  const without = yaml().replaceAll('files:', 'others:').replace('backend: files', 'backend: others');
-  const second = await startSidecar({ yaml: without, folder });
+  const { folder, second } = await unconfigured();
   await until(
     () => second.hasLogged('info', 'Found messages of an earlier run'),
     'it is found',
