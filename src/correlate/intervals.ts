@@ -16,7 +16,7 @@ export function addInterval(intervals: readonly Interval[], added: Interval): re
     from: Math.min(added.from, ...touched.map(({ from }) => from)),
     to: Math.max(added.to, ...touched.map(({ to }) => to)),
   };
-  return bounded([...before, merged, ...after]);
+  return bounded(before.concat(merged, after));
 }
 
 function bounded(intervals: readonly Interval[]): readonly Interval[] {

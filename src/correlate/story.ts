@@ -268,7 +268,7 @@ function foldSpan(sums: Sums, part: Part, message: Message): void {
 
 function foldText(part: Part, text: string): void {
   if (text === '' || part.texts.length >= MAX_TEXTS || part.texts.includes(text)) return;
-  part.texts = [...part.texts, text];
+  part.texts = part.texts.concat(text);
 }
 
 function foldProgress(part: Part, message: Message): void {
@@ -286,7 +286,7 @@ function foldProgress(part: Part, message: Message): void {
 export function addPoint(points: readonly Point[], added: Point): readonly Point[] {
   let at = points.length;
   while (at > 0 && (points[at - 1] as Point).timeMs > added.timeMs) at--;
-  const all = [...points.slice(0, at), added, ...points.slice(at)];
+  const all = points.slice(0, at).concat(added, points.slice(at));
   return all.length <= MAX_POINTS
     ? all
     : all.filter((_, index) => index % 2 === 0 || index === all.length - 1);
