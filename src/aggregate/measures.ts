@@ -1,4 +1,5 @@
 import { dataOf, type JsonObject, type Message } from '../message.ts';
+import { RESOURCE_UNITS } from '../resources.ts';
 
 /** One number of a record that belongs to a series. */
 export interface Measure {
@@ -12,14 +13,7 @@ export interface Measure {
   readonly tags: readonly (readonly [key: string, value: string])[];
 }
 
-/** Resource records' members, with their units: protocol.md. */
-const RESOURCES = [
-  ['cpu', '%'],
-  ['memory', 'MB'],
-  ['memory_mb', 'MB'],
-  ['disk', 'MB'],
-  ['network', 'MB'],
-] as const;
+const RESOURCES = [...RESOURCE_UNITS];
 const NO_TAGS: Measure['tags'] = [];
 /** A metric that a sidecar made of windows is not summed up again. */
 const AGGREGATE = 'aggregate';

@@ -102,7 +102,10 @@ function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket): vo
 }
 
 function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, nowMs: number): void {
-  if (verdict.kind !== 'accepted') lane.lastError = errorText(verdict.error);
+  if (verdict.kind !== 'accepted') {
+    lane.lastError = errorText(verdict.error);
+    lane.lastErrorMs = nowMs;
+  }
   switch (verdict.kind) {
     case 'accepted':
       answered(lane, ticket, nowMs);

@@ -107,6 +107,8 @@ export interface LaneState {
   /** What closing leaves to the spool. */
   readonly left: Job[];
   lastError: string;
+  /** When that was, epoch milliseconds; `undefined` if no send failed yet. */
+  lastErrorMs: number | undefined;
   /** When messages became dead letters last, and when the log said so last, epoch milliseconds. */
   buriedMs: number;
   buriedLoggedMs: number;

@@ -63,6 +63,8 @@ export interface LaneStats {
   readonly abandoned: number;
   /** `''` if no send failed yet. */
   readonly lastError: string;
+  /** When that was, epoch milliseconds. */
+  readonly lastErrorMs: number | undefined;
   /** Milliseconds since messages became dead letters last; Infinity if none did. */
   readonly buriedAgoMs: number;
   /** Why they did; `''` if none did. */
@@ -162,6 +164,7 @@ function createState(
     abandoned: 0,
     left: [],
     lastError: '',
+    lastErrorMs: undefined,
     buriedMs: Number.NEGATIVE_INFINITY,
     buriedLoggedMs: Number.NEGATIVE_INFINITY,
     buriedError: '',
@@ -242,7 +245,7 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
 }
 
 function statsOf(lane: LaneState): LaneStats {
-  const { queue, breaker, offered, sent, retries, abandoned, lastError, context } = lane;
+  const { queue, breaker, offered, sent, retries, abandoned, lastError, lastErrorMs, context } = lane;
   let oldestMs = queue.oldestMs();
   for (const { job } of lane.sending) oldestMs = Math.min(oldestMs ?? job.offeredMs, job.offeredMs);
   return {
@@ -258,6 +261,7 @@ function statsOf(lane: LaneState): LaneStats {
     retries,
     abandoned,
     lastError,
+    lastErrorMs,
     buriedAgoMs: context.scheduler.now() - lane.buriedMs,
     buriedError: lane.buriedError,
   };

@@ -78,6 +78,7 @@ export interface BackendHealth {
     readonly recovered: number;
   };
   readonly last_error: string;
+  readonly last_error_at?: string;
 }
 
 /** How backends, ingest and the process are. */

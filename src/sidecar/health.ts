@@ -67,6 +67,7 @@ export function createHealth(parts: HealthParts, scheduler: SchedulerLike): Heal
         .map(([[, outcome = '', reason = ''], messages]) => ({ outcome, reason, messages })),
       spool: spoolOf(spools.get(backend)),
       last_error: stats.lastError,
+      ...(stats.lastErrorMs !== undefined && { last_error_at: isoTime(stats.lastErrorMs) }),
     }));
   };
 

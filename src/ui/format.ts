@@ -29,9 +29,39 @@ export const clock = (time: string): string => time.slice(11, 23);
 export const counted = (value: number, noun: string): string =>
   `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 
-/** One of eight colours, always the same for a service. */
+/** A number as it is measured: all of its integer part, and at least four digits. */
+export const figure = (value: number): string =>
+  Math.abs(value) >= 1000 ? count(value) : value.toLocaleString('en', { maximumSignificantDigits: 4 });
+
+const HUES = 8;
+const taken = new Map<number, string>();
+
+/**
+ * One of eight colours, the same for a service as long as the page is open. Up to eight services have one of their own
+ * each.
+ */
 export function hueOf(service: string): number {
   let hash = 0;
   for (let at = 0; at < service.length; at++) hash = (hash * 31 + service.charCodeAt(at)) | 0;
-  return Math.abs(hash) % 8;
+  const first = Math.abs(hash) % HUES;
+  for (let step = 0; step < HUES; step++) {
+    const hue = (first + step) % HUES;
+    const owner = taken.get(hue);
+    if (owner === undefined) taken.set(hue, service);
+    if (owner === undefined || owner === service) return hue;
+  }
+  return first;
+}
+
+/** Colours of the lines of one chart: the first of a service has that of the service, its others what is free. */
+export function huesOf(services: readonly string[]): readonly number[] {
+  const used = new Set(services.map(hueOf));
+  const seen = new Set<string>();
+  return services.map((service) => {
+    let hue = hueOf(service);
+    if (seen.has(service)) for (let step = 0; step < HUES && used.has(hue); step++) hue = (hue + 1) % HUES;
+    seen.add(service);
+    used.add(hue);
+    return hue;
+  });
 }

@@ -45,9 +45,9 @@ export const From = ({ from, note }: Provenance) =>
     </p>
   );
 
-/** A service by its colour and its name. */
-export const ServiceName = ({ name }: { name: string }) => (
-  <span class={`service hue-${hueOf(name)}`}>
+/** A service by its colour, or `hue`, and its name. */
+export const ServiceName = ({ name, hue = hueOf(name) }: { name: string; hue?: number }) => (
+  <span class={`service hue-${hue}`}>
     <i class="swatch" aria-hidden="true" />
     {visible(name)}
   </span>

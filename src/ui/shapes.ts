@@ -116,6 +116,7 @@ export interface BackendHealth {
   }[];
   readonly spool: { readonly bytes: number };
   readonly last_error: string;
+  readonly last_error_at?: string;
 }
 
 export interface Health {

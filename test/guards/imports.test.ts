@@ -15,6 +15,7 @@ const CORE = [
   'src/unboxed.ts',
   'src/message.ts',
   'src/message-text.ts',
+  'src/resources.ts',
   'src/restored.ts',
   'src/scanned.ts',
   'src/batch.ts',

@@ -16,6 +16,7 @@ const stats = (breaker: LaneStats['breaker']): LaneStats => ({
   retries: 0,
   abandoned: 0,
   lastError: 'refused',
+  lastErrorMs: 1,
   buriedAgoMs: Number.POSITIVE_INFINITY,
   buriedError: 'bad value',
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { duration } from '../../src/ui/format.ts';
+import { duration, figure, hueOf, huesOf } from '../../src/ui/format.ts';
 import type { Span } from '../../src/ui/shapes.ts';
 import { rowsOf, windowOf } from '../../src/ui/spans.ts';
 import { visible } from '../../src/ui/visible.ts';
@@ -38,6 +38,28 @@ describe('the rows of a waterfall', () => {
 test('only rows in sight are drawn', () => {
   expect(windowOf(10_000, 20, 20_000, 500, 8)).toEqual([992, 1033]);
   expect(windowOf(3, 20, 0, 500)).toEqual([0, 3]);
+});
+
+test('up to eight services have a colour of their own, and one that stays', () => {
+  const services = ['archive', 'db-loader', 'file-receiver', 'forecast', 'order-report', 'queue-service'];
+  const hues = services.map(hueOf);
+  expect(new Set(hues).size).toBe(services.length);
+  for (let more = 0; more < 20; more++) expect([0, 1, 2, 3, 4, 5, 6, 7]).toContain(hueOf(`more ${more}`));
+  expect(services.map(hueOf)).toEqual(hues);
+});
+
+test('lines of one service in a chart have the colour of the service, then free ones', () => {
+  const hues = huesOf(['archive', 'archive', 'db-loader', 'archive']);
+  expect(hues[0]).toBe(hueOf('archive'));
+  expect(hues[2]).toBe(hueOf('db-loader'));
+  expect(new Set(hues).size).toBe(4);
+  expect(huesOf(Array(20).fill('archive'))).toHaveLength(20);
+});
+
+test('a measured number keeps its digits', () => {
+  expect([0.28414, 12.3456, 1_739_548, 1234.56, 0, -0.00012345].map(figure)).toEqual([
+    ...['0.2841', '12.35', '1,739,548', '1,234.6', '0', '-0.0001235'],
+  ]);
 });
 
 test('durations read as in the brief', () => {

@@ -135,6 +135,13 @@ there('metrics are chosen by tag, and shown by a statistic, which the URL keeps'
     () => tab.url(),
   );
   expect(await figure.innerText()).not.toContain('table:b');
+  await tag.selectOption('');
+  await until(async () => (await figure.locator('.swatch').count()) === 2, 'both lines');
+  const colours: string[] = await tab.evaluate(
+    `[...document.querySelectorAll('figcaption .swatch')].map((swatch) => getComputedStyle(swatch).backgroundColor)`,
+  );
+  expect(new Set(colours).size).toBe(2);
+  await tag.selectOption('table:a');
   await tab.reload();
   await until(async () => /table:a 5\b/.test(await figure.innerText()), 'the same again');
   await tab.close();
@@ -151,22 +158,30 @@ const rememberLabels = (tab: Page) =>
     };
   `);
 
-there('a chart of one window is drawn over the time that was asked for', async () => {
-  const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
-  await sendAll(sidecar, [{ source: 'loader', type: 'metric', data: { name: 'once', value: 7 } }]);
-  await until(async () => {
-    const { series } = await sidecar.get('/api/v1/metrics/query?name=once');
-    return series[0]?.points.length === 1;
-  }, 'its window has ended');
-  const tab = await tabAt(context, sidecar);
-  await rememberLabels(tab);
-  await tab.goto(`${originOf(sidecar)}/metrics?from=5m`);
-  const labels = () => tab.evaluate(() => (globalThis as unknown as { labels: string[] }).labels);
-  await until(async () => (await labels()).length > 0, 'the chart is drawn');
-  const minutes = (await labels()).filter((label) => /^\d+:\d\d[ap]m$/.test(label));
-  expect(new Set(minutes).size).toBeGreaterThan(3);
-  await tab.close();
-});
+there(
+  'a chart of one window is drawn over the time that was asked for, in UTC, with short numbers',
+  async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
+    await sendAll(sidecar, [{ source: 'loader', type: 'metric', data: { name: 'once', value: 1_739_548 } }]);
+    await until(async () => {
+      const { series } = await sidecar.get('/api/v1/metrics/query?name=once');
+      return series[0]?.points.length === 1;
+    }, 'its window has ended');
+    const far = (await browser?.newContext({ timezoneId: 'Asia/Kolkata' })) as BrowserContext;
+    const tab = await tabAt(far, sidecar);
+    await rememberLabels(tab);
+    const from = Date.now() - 600_000;
+    await tab.goto(`${originOf(sidecar)}/metrics?from=5m`);
+    const labels = () => tab.evaluate(() => (globalThis as unknown as { labels: string[] }).labels);
+    await until(async () => (await labels()).length > 0, 'the chart is drawn');
+    const minutes = new Set((await labels()).filter((label) => /^\d\d:\d\d$/.test(label)));
+    expect(minutes.size).toBeGreaterThan(3);
+    const utc = Array.from({ length: 30 }, (_, n) => new Date(from + n * 60_000).toISOString().slice(11, 16));
+    expect([...minutes].filter((minute) => !utc.includes(minute))).toEqual([]);
+    expect((await labels()).some((label) => /^[\d.]+M$/.test(label))).toBe(true);
+    await far.close();
+  },
+);
 
 there('metrics are looked for among all series, and what is not shown is counted', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
@@ -245,6 +260,7 @@ there('axe finds nothing where a backend is in trouble; its next probe is counte
   );
   const before = await timer.innerText();
   await until(async () => (await timer.allInnerTexts())[0] !== before, 'it is counted');
+  await tab.getByText(/^Last error at \d\d:\d\d:\d\d\.\d{3}: \S/).waitFor();
   const found = await violations(tab, 'health');
   await sidecar.kill('SIGKILL');
   await tab.getByRole('status').filter({ hasText: 'does not answer' }).waitFor();

@@ -1,4 +1,5 @@
 import { dataOf, type Json, type JsonObject, type Message } from '../../message.ts';
+import { RESOURCE_UNITS } from '../../resources.ts';
 
 /** What a line says after its source: free text, then keys with values; neither is escaped yet. */
 export interface Body {
@@ -38,13 +39,11 @@ function progress({ percent, status, message, current, total, job_id, ...rest }:
   return { text: words(share, status, message, count), pairs: pairs(rest) };
 }
 
-const UNITS: Readonly<Record<string, string>> = { cpu: '%', memory: 'MB', disk: 'MB', network: 'MB' };
-
 function resource(data: JsonObject): Body {
   return {
     text: '',
     pairs: pairs(data).map(([key, value]) => {
-      const unit = Object.hasOwn(UNITS, key) && typeof value === 'number' ? UNITS[key] : undefined;
+      const unit = typeof value === 'number' ? RESOURCE_UNITS.get(key) : undefined;
       return [key, unit === undefined ? value : `${value}${unit}`];
     }),
   };

@@ -1,11 +1,22 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { hueOf } from '../format.ts';
 
 type Line = {
-  readonly source: string;
+  /** One of the eight colours. */
+  readonly hue: number;
   readonly points: readonly { readonly time: string; readonly value: number }[];
 };
+
+/** Numbers so short that they fit beside the chart: `0.285`, `1.74M`. */
+const SHORT = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+const DAY_S = 86_400;
+
+/** A time of day in UTC, as everywhere on the page, and the date where a day begins. */
+function timeOf(epochS: number, stepS: number): string {
+  const iso = new Date(epochS * 1000).toISOString();
+  if (epochS % DAY_S === 0) return iso.slice(5, 10);
+  return iso.slice(11, stepS < 60 ? 19 : 16);
+}
 
 /**
  * Draws lines over an axis of all the time that was asked for, however few points they have; cursors of all charts move
@@ -26,19 +37,26 @@ export function draw(
   });
   const axis = {
     stroke: style.getPropertyValue('--dim'),
-    grid: { stroke: style.getPropertyValue('--line') },
+    grid: { stroke: style.getPropertyValue('--line'), width: 1 },
+    ticks: { show: false },
   };
+  const timeAxis: uPlot.Axis = {
+    ...axis,
+    values: (_, ticks, _axis, _space, stepS) => ticks.map((at) => timeOf(at, stepS)),
+  };
+  const valueAxis: uPlot.Axis = { ...axis, values: (_, ticks) => ticks.map((value) => SHORT.format(value)) };
   return new uPlot(
     {
       width: target.clientWidth || 400,
       height: 180,
       cursor: { sync: { key: 'metrics' } },
       legend: { show: false },
-      axes: [axis, axis],
+      tzDate: (epochS) => uPlot.tzDate(new Date(epochS * 1000), 'Etc/UTC'),
+      axes: [timeAxis, valueAxis],
       series: [
         {},
-        ...lines.map(({ source }) => ({
-          stroke: style.getPropertyValue(`--hue-${hueOf(source)}`),
+        ...lines.map(({ hue }) => ({
+          stroke: style.getPropertyValue(`--hue-${hue}`),
           width: 1.5,
           spanGaps: true,
         })),

@@ -1,4 +1,4 @@
-import { count, counted, duration, size } from '../format.ts';
+import { clock, count, counted, duration, size } from '../format.ts';
 import { Page, State } from '../parts.tsx';
 import { useLatest, useNow } from '../remote.ts';
 import type { BackendHealth, Health } from '../shapes.ts';
@@ -57,7 +57,11 @@ function Backend({ of }: { of: BackendHealth }) {
           </dd>,
         ])}
       </dl>
-      {of.last_error !== '' && <p class="bad">{visible(of.last_error)}</p>}
+      {of.last_error_at !== undefined && (
+        <p class={of.circuit === 'closed' ? 'dim' : 'bad'}>
+          Last error at {clock(of.last_error_at)}: {visible(of.last_error)}
+        </p>
+      )}
     </section>
   );
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { clock, count } from '../format.ts';
+import { clock, count, figure, huesOf } from '../format.ts';
 import { Page, ServiceName } from '../parts.tsx';
 import { useRemote } from '../remote.ts';
 import { adjust, param } from '../router.ts';
@@ -28,6 +28,7 @@ const tagsOf = (series: readonly Series[]) =>
   ].sort();
 
 const SPANS = ['5m', '15m', '1h', '6h', '24h'];
+const USUAL_SPAN = '15m';
 /** Charts at first, and whenever more are wanted. */
 const PANELS = 6;
 
@@ -62,7 +63,7 @@ export function MetricsPage() {
       />
       {choose('tag', 'Tag', '', [...new Set(['', param('tag'), ...tagsOf(data?.series ?? [])])])}
       {choose('stat', 'Statistic', 'last', STATISTICS)}
-      {choose('from', 'Time span', '1h', SPANS)}
+      {choose('from', 'Time span', USUAL_SPAN, SPANS)}
     </div>
   );
   return (
@@ -97,17 +98,20 @@ function NoMetric() {
   );
 }
 
-const linesOf = ({ series }: Lines, shown: Statistic) =>
-  series.map(({ source, tags, points }) => ({
+function linesOf({ series }: Lines, shown: Statistic) {
+  const hues = huesOf(series.map(({ source }) => source));
+  return series.map(({ source, tags, points }, at) => ({
     source,
+    hue: hues[at] ?? 0,
     label: Object.entries(tags)
       .map((pair) => pair.join(':'))
       .join(' '),
     points: points.flatMap(({ time, [shown]: value }) => (value === undefined ? [] : { time, value })),
   }));
+}
 
 function Panel({ name, unit }: { name: string; unit: string }) {
-  const query = new URLSearchParams({ name, from: param('from') || '1h' });
+  const query = new URLSearchParams({ name, from: param('from') || USUAL_SPAN });
   if (param('tag')) query.set('tag', param('tag'));
   const shown = statistic();
   const { data } = useRemote<Lines>(`/api/v1/metrics/query?${query}`, 0, 10_000);
@@ -126,9 +130,9 @@ function Panel({ name, unit }: { name: string; unit: string }) {
     };
   }, [data, shown]);
   const lines = data && linesOf(data, shown);
-  const last = lines?.flatMap(({ label, source, points }) => {
+  const last = lines?.flatMap(({ label, source, hue, points }) => {
     const point = points.at(-1);
-    return point ? [{ label, source, point }] : [];
+    return point ? [{ label, source, hue, point }] : [];
   });
   return (
     <figure class="card">
@@ -136,9 +140,9 @@ function Panel({ name, unit }: { name: string; unit: string }) {
         <h2>
           {visible(name)} <span class="dim">{visible(unit)}</span>
         </h2>
-        {last?.map(({ label, source, point }) => (
+        {last?.map(({ label, source, hue, point }) => (
           <p key={`${source} ${label}`}>
-            <ServiceName name={source} /> {visible(label)} {count(point.value)}{' '}
+            <ServiceName name={source} hue={hue} /> {visible(label)} {figure(point.value)}{' '}
             <span class="dim">at {clock(point.time)}</span>
           </p>
         ))}
@@ -156,7 +160,7 @@ function Panel({ name, unit }: { name: string; unit: string }) {
                     {visible(source)} {visible(label)}
                   </td>
                   <td>{clock(time)}</td>
-                  <td class="num">{count(value)}</td>
+                  <td class="num">{figure(value)}</td>
                 </tr>
               )),
             )}
