@@ -1,7 +1,7 @@
 import type { SchedulerLike } from 'rxjs';
 import type { Outcome } from '../deliver/outcome.ts';
 
-/** Messages that did not come to a backend and are nowhere. */
+/** Messages that did not come to a backend; nowhere, or dead letters without its doing. */
 export interface Loss {
   readonly backend: string;
   readonly reason: string;
@@ -53,7 +53,7 @@ export function createLosses({ now }: Pick<SchedulerLike, 'now'>): Losses {
 
   return {
     note: ({ backend, ending, reason, messages, unread = 0 }) => {
-      if (ending !== 'shed' && !(ending === 'dead_lettered' && reason.endsWith('_unwritten'))) return;
+      if (ending !== 'shed' && !(ending === 'dead_lettered' && isOurs(reason))) return;
       const key = `${backend} ${reason}`;
       const count = counts.get(key) ?? { backend, reason, isUnread: unread > 0, bySecond: new Map() };
       counts.set(key, count);
@@ -70,6 +70,12 @@ export function createLosses({ now }: Pick<SchedulerLike, 'now'>): Losses {
   };
 }
 
+/** Why messages become dead letters that no backend refused. */
+const OPERATOR_FAILED = 'operator_failed';
+
+const isUnwritten = (reason: string) => reason.endsWith('_unwritten');
+const isOurs = (reason: string) => reason === OPERATOR_FAILED || isUnwritten(reason);
+
 const WHY: Readonly<Record<string, string>> = {
   queue_full: 'as its queue is full',
   spool_full: 'as its spool is full',
@@ -82,7 +88,11 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** A loss as a warning. */
 export function warningOf({ backend, reason, messages }: Loss): string {
-  const why = reason.endsWith('_unwritten') ? 'and no dead letter is kept' : WHY[reason];
-  const what = messages === 1 ? '1 message was' : `${messages.toLocaleString('en-US')} messages were`;
+  const why = isUnwritten(reason) ? 'and no dead letter is kept' : WHY[reason];
+  const count = messages.toLocaleString('en-US');
+  if (reason === OPERATOR_FAILED) {
+    return `backend ${backend}: an operator failed ${count} times in the last minute; the messages are dead letters`;
+  }
+  const what = messages === 1 ? '1 message was' : `${count} messages were`;
   return `backend ${backend}: ${what} given up in the last minute, ${why ?? `reason ${reason}`}`;
 }

@@ -338,6 +338,10 @@ describe('the binary', () => {
     expect((await cli(sidecar, 'show')).stdout).toMatch(/Z {2}\S+\/pipelines\/strict\.ts: odd\n/);
     expect(sidecar.hasLogged('error', 'strict.ts failed: odd; what it fails on')).toBe(true);
     expect(sidecar.stderr()).not.toContain('Subscriber.js');
+    const { warnings } = await sidecar.get('/readyz');
+    expect(warnings).toContainEqual(
+      'backend files: an operator failed 3 times in the last minute; the messages are dead letters',
+    );
     const { stdout } = await cli(sidecar, 'show', '--json', '--source', 'count*');
     expect(
       stdout
