@@ -31,7 +31,11 @@ const {
     write: 'writes REPORT.md, or TOOLS.md, instead of stdout',
   },
   choices: { language: LANGUAGES, clause: ids, under: TOOLS },
-  refusal: ({ language, under }) => {
+  refusal: ({ language, clause, under, write }) => {
+    const whole = LANGUAGES.filter((one) => under.length === 0 || hasTools(one));
+    if (write && (clause.length > 0 || whole.some((one) => !chosen(language).includes(one)))) {
+      return `--write is for all clauses of ${whole.join(', ')}: a part of them would replace the report of all`;
+    }
     const others = under.length === 0 ? [] : chosen(language).filter((one) => !hasTools(one));
     if (others.length === 0) return undefined;
     return `--under needs --language ${LANGUAGES.filter(hasTools).join(',')}: no tool is for ${others.join(', ')}`;

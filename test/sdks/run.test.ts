@@ -21,6 +21,11 @@ test.each([
   [['--clause', 'C1', '--clause', 'C99'], /--clause takes some of C1, .* not "C99"/],
   [['--under', 'gdb'], /--under takes some of tsan, .* not "gdb"/],
   [['--under', 'tsan'], /--under needs --language c: no tool is for perl, python, r, java, typescript/],
+  [['--language', 'perl', '--write'], /--write is for all clauses of perl, .*typescript: a part/],
+  [
+    ['--language', 'c', '--under', 'asan', '--clause', 'C1', '--write'],
+    /--write is for all clauses of c: a part/,
+  ],
   [['--language', 'c,perl', '--under', 'asan'], /--under needs --language c: no tool is for perl/],
 ])('the driver refuses %j in one line', async (options, reason) => {
   await refused(driver(...options), reason);
