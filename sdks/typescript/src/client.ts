@@ -3,12 +3,12 @@ import { writeSync } from 'node:fs';
 import { noneDropped, type Reason, type Stats } from './dropped.ts';
 import { type Fields, Frames, nowUs } from './frames.ts';
 import { Link } from './link.ts';
-import { edited, progressOf, resourceOf } from './members.ts';
+import { edited, fieldsOf, progressOf, resourceOf } from './members.ts';
 import { resourceSampler } from './resources.ts';
 import { Scope } from './scope.ts';
 import { type Options, rankOf, readSettings, type Settings } from './settings.ts';
 import { ending, newId, parseTraceparent, type Span, type SpanOptions, Spans } from './spans.ts';
-import { cleanText, type Plain, plain } from './values.ts';
+import { cleanText } from './values.ts';
 
 const WARN = 4;
 const CLOSE_MS = 1000;
@@ -261,10 +261,8 @@ export class Client {
   #record(type: string, core: Fields, slot: string, given?: unknown, important = false, ids?: Fields): boolean {
     if (this.#isOver) return this.#drop('closed');
     let extra = this.#scope.fields;
-    let own: Plain | undefined;
     if (given != null) {
-      own = plain(given);
-      const fields: Fields = typeof own === 'object' && own !== null && !Array.isArray(own) ? own : { value: own };
+      const fields = fieldsOf(given);
       extra = { ...extra, ...fields };
       if (ids === undefined && fields.job_id != null) ids = this.#scope.ids(cleanText(fields.job_id));
     }

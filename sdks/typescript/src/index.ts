@@ -7,7 +7,8 @@
  *     monitoring.withSpan('load_data', () => monitoring.logMetric('rows_loaded', 10_000, 'rows'));
  */
 import { Client } from './client.ts';
-import type { Options } from './settings.ts';
+import { givenOf, type Options } from './settings.ts';
+import { plain, toJson } from './values.ts';
 
 export { Client } from './client.ts';
 export type { Stats } from './dropped.ts';
@@ -19,8 +20,7 @@ const clients = new Map<string, Client>();
 
 /** A client; the same for the same options. Never throws. What it holds is flushed before the process ends by itself. */
 export function init(options: Options = {}): Client {
-  const { beforeSend, ...plainOptions } = options;
-  const key = `${JSON.stringify(plainOptions)} ${beforeSend}`;
+  const key = toJson(plain(givenOf(options)));
   let client = clients.get(key);
   if (client === undefined || client.isClosed) {
     client = new Client(options);

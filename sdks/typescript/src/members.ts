@@ -11,12 +11,18 @@ function numberOf(value: unknown): Plain {
   return plain(value);
 }
 
+/** A value's members; one that has none is a member itself. */
+export function fieldsOf(value: unknown): Fields {
+  const own = plain(value);
+  return typeof own === 'object' && own !== null && !Array.isArray(own) ? own : { value: own };
+}
+
 /** Those of a progress, and whether it is its job's last. */
 export function progressOf(
   job: string | undefined, percent: unknown, status: unknown, more: unknown,
 ): { readonly core: Fields; readonly isFinal: boolean } {
   const part = numberOf(percent);
-  const core = { job_id: job ?? null, percent: part, status: plain(status), ...(plain(more) as Fields) };
+  const core = { job_id: job ?? null, percent: part, status: plain(status), ...fieldsOf(more ?? {}) };
   return { core, isFinal: (typeof part === 'number' && part >= 100) || FINAL.test(cleanText(status ?? '')) };
 }
 
@@ -33,5 +39,5 @@ export function edited(
   const record = beforeSend({ type, data: { ...core, [slot]: { ...extra } } });
   if (record == null) return undefined;
   const { [slot]: edits, ...rest } = record.data;
-  return [Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, plain(value)])), plain(edits ?? {}) as Fields];
+  return [Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, plain(value)])), fieldsOf(edits ?? {})];
 }

@@ -1,4 +1,5 @@
 import type { Fields } from './frames.ts';
+import { fieldsOf } from './members.ts';
 import type { Settings } from './settings.ts';
 import { type Place, parseTraceparent, type Spans } from './spans.ts';
 import { cleanText, plain } from './values.ts';
@@ -21,7 +22,7 @@ export class Scope {
     this.#spans = spans;
     this.#job = this.#firstJob = jobId;
     this.#inherited = this.#remote = parseTraceparent(process.env.TRACEPARENT) ?? { trace: '', span: '' };
-    this.fields = plain(tags) as Fields;
+    this.fields = fieldsOf(tags);
   }
 
   get job(): string | undefined {

@@ -63,8 +63,18 @@ const KNOWN = ['source', 'tcpHost', 'tcpPort', 'level', 'bufferBytes', 'tags', '
 /** Rank of a level or one of its aliases; 3, info's, for any other. */
 export const rankOf = (level: string): number => RANKS[level.toLowerCase()] ?? 3;
 
+/** Those that are given; none where they cannot be read. */
+export function givenOf(options: Options): Options {
+  try {
+    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  } catch {
+    return {};
+  }
+}
+
 /** Never throws: what makes no sense is the default. */
-export function readSettings(given: Options): Settings {
+export function readSettings(options: Options): Settings {
+  const given = givenOf(options);
   const env = process.env;
   const of = (option: unknown, name: string, otherwise: unknown = ''): unknown => option ?? (env[`MONITORING_${name}`] || otherwise);
   const text = (option: unknown, name: string, otherwise = '') => cleanText(of(option, name, otherwise));

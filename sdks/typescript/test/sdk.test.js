@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Client } from '../dist/esm/index.js';
+import { Client, init } from '../dist/esm/index.js';
 import { toMsgpack } from '../dist/esm/msgpack.js';
 import { destination } from '../dist/esm/pino.js';
 import { plain } from '../dist/esm/values.js';
@@ -97,6 +97,28 @@ describe('on the wire', () => {
   test('a level without any text is the default one', async () => {
     for (const level of ['', [], null, 0]) client.logEvent(level, 'which');
     assert.deepEqual((await next(4)).map(({ data }) => data.level), ['info', 'info', 'info', 'info']);
+  });
+
+  test('no option throws', async () => {
+    const cyclic = {};
+    cyclic.self = cyclic;
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const clients = [{ n: 10n }, cyclic, revoked.proxy, ['a']].map((tags) => init({ source: 'options', tcpPort: fake.port, quiet: true, tags }));
+    for (const [nth, one] of clients.entries()) {
+      one.logEvent('info', String(nth));
+      assert.equal(await one.close(), true);
+    }
+    const records = await next(4);
+    const contexts = records.sort((a, b) => a.data.message - b.data.message).map(({ data }) => data.context);
+    assert.deepEqual(contexts, [{ n: 10 }, { self: '<cyclic>' }, { value: '<unprintable>' }, { value: ['a'] }]);
+    const unreadable = { get source() { throw new Error('no'); } };
+    for (const options of [null, unreadable, new Proxy({}, { ownKeys: () => assert.fail() })]) {
+      assert.equal(typeof init(options).settings.source, 'string');
+      await init(options).close();
+    }
+    const [one, same] = [{ source: 'same', ack: undefined }, { source: 'same' }].map((some) => init({ ...some, disabled: true }));
+    assert.equal(one, same);
   });
 
   test('beforeSend edits and drops', async () => {
