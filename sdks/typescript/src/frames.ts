@@ -7,8 +7,16 @@ export const VERSION = '0.1.0';
 
 export type Fields = { [key: string]: Plain };
 
-/** Microseconds of the epoch. */
-export const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
+/** How far the system's clock, which tells whole milliseconds, may be from the finer one before that is set by it. */
+const CLOCK_MS = 2;
+let originMs = performance.timeOrigin;
+
+/** Microseconds of the epoch. The system's clock may be set, and goes on while the machine sleeps; the finer one does not. */
+export function nowUs(): number {
+  const aheadMs = Date.now() - (originMs + performance.now());
+  if (Math.abs(aheadMs) > CLOCK_MS) originMs += aheadMs;
+  return Math.round((originMs + performance.now()) * 1000);
+}
 
 /** Makes the frames of one client. */
 export class Frames {

@@ -47,6 +47,20 @@ describe('on the wire', () => {
     client.setContext('region', null);
   });
 
+  test('times are those of a clock that is set', async (t) => {
+    const { now } = Date;
+    t.after(() => {
+      Date.now = now;
+    });
+    for (const hours of [1, -1]) {
+      const setUs = (now() + hours * 3_600_000) * 1000;
+      Date.now = () => now() + hours * 3_600_000;
+      client.logEvent('info', 'set');
+      const [{ ts_us, timestamp }] = await next(1);
+      assert.ok(ts_us > setUs - 60_000_000 && ts_us < setUs + 60_000_000, timestamp);
+    }
+  });
+
   test('spans, in code and in promises, and their errors', async () => {
     const outer = client.startSpan('outer');
     assert.throws(() => client.withSpan('fails', () => { throw new Error('boom'); }), /boom/);
