@@ -280,7 +280,7 @@ public final class Client implements AutoCloseable {
             try {
                 return work.call();
             } catch (Throwable error) {
-                span.fail(error.toString());
+                span.fail(Values.text(error));
                 throw error;
             }
         }
@@ -573,10 +573,12 @@ public final class Client implements AutoCloseable {
         }
     }
 
-    /** Members by name, at most 128. */
+    /** Members by name, at most 128; one that says what it is where the map cannot be read, as it changes meanwhile. */
     @SuppressWarnings("unchecked")
     private static Map<String, Object> mapOf(Map<?, ?> values) {
-        return values == null ? new TreeMap<>() : (Map<String, Object>) Values.plain(values);
+        if (values == null) return new TreeMap<>();
+        Object own = Values.plain(values);
+        return own instanceof Map ? (Map<String, Object>) own : fields("value", own);
     }
 
     private static Map<String, Object> fields(Object... pairs) {

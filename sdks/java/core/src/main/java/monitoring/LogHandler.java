@@ -1,5 +1,7 @@
 package monitoring;
 
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.logging.Handler;
@@ -22,14 +24,23 @@ public final class LogHandler extends Handler {
         if (record == null || !isLoggable(record)) return;
         Map<String, Object> context = new LinkedHashMap<>();
         context.put("logger", record.getLoggerName());
-        Throwable thrown = record.getThrown();
-        if (thrown != null) {
-            Map<String, Object> exception = new LinkedHashMap<>();
-            exception.put("type", thrown.getClass().getName());
-            exception.put("message", thrown.getMessage());
-            context.put("exception", exception);
-        }
+        if (record.getThrown() != null) context.put("exception", exceptionOf(record.getThrown()));
         client.logEvent(levelOf(record.getLevel()), formatter.formatMessage(record), context);
+    }
+
+    /** Its type, and what else it tells without failing itself. */
+    private static Map<String, Object> exceptionOf(Throwable thrown) {
+        Map<String, Object> exception = new LinkedHashMap<>();
+        exception.put("type", thrown.getClass().getName());
+        try {
+            exception.put("message", thrown.getMessage());
+            StringWriter stack = new StringWriter();
+            thrown.printStackTrace(new PrintWriter(stack));
+            exception.put("stack", stack.toString());
+        } catch (Throwable unreadable) {
+            // Code of the program's own, which must not fail where it logs.
+        }
+        return exception;
     }
 
     private static String levelOf(Level level) {

@@ -8,7 +8,11 @@ public final class Monitoring {
     private static final Map<String, Client> CLIENTS = new ConcurrentHashMap<>();
 
     static {
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> CLIENTS.values().forEach(Client::finish), "monitoring-sdk-exit"));
+        try {
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> CLIENTS.values().forEach(Client::finish), "monitoring-sdk-exit"));
+        } catch (IllegalStateException ending) {
+            // The process ends already.
+        }
     }
 
     private Monitoring() {}

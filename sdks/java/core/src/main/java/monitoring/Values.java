@@ -132,7 +132,7 @@ final class Values {
         if (value instanceof BigDecimal) return real(value.doubleValue());
         if (value instanceof BigInteger && ((BigInteger) value).bitLength() > 62) return text(value);
         long whole = value.longValue();
-        return Math.abs(whole) <= MAX_INTEGER ? (Object) whole : Long.toString(whole);
+        return whole >= -MAX_INTEGER && whole <= MAX_INTEGER ? (Object) whole : Long.toString(whole);
     }
 
     private static Object real(double value) {

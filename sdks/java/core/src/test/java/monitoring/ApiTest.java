@@ -118,6 +118,16 @@ class ApiTest {
         assertTrue(lines.get(1).contains("\"status\":\"error\",\"status_message\":\"java.lang.IllegalStateException: it broke\""), lines.get(1));
         assertTrue(lines.get(3).contains("\"status\":\"success\""), lines.get(3));
         assertTrue(lines.get(5).contains("\"status_message\":\"cancelled\""), lines.get(5));
+        IllegalStateException unreadable = new IllegalStateException() {
+            @Override
+            public String toString() {
+                throw new UnsupportedOperationException();
+            }
+        };
+        assertSame(unreadable, assertThrows(RuntimeException.class, () -> client.inSpan("work", () -> {
+            throw unreadable;
+        })));
+        assertTrue(sidecar.lines(8).get(7).contains("\"status\":\"error\",\"status_message\":\"<unprintable>\""), sidecar.lines().get(7));
     }
 
     @Test

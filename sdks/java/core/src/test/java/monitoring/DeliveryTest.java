@@ -165,14 +165,27 @@ class DeliveryTest {
     @Test
     void theEndOfTheProcessFlushes() throws Exception {
         try (Sidecar sidecar = new Sidecar()) {
-            String classes = String.join(java.io.File.pathSeparator, where(Client.class), where(Leaving.class));
-            Process process = new ProcessBuilder("java", "-cp", classes, Leaving.class.getName(), String.valueOf(sidecar.port()))
-                    .redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
-            process.waitFor();
+            assertTrue(said(Leaving.class, sidecar).contains("IllegalStateException: uncaught"));
             List<String> lines = sidecar.lines(3);
             assertTrue(lines.get(1).contains("last words"), lines.get(1));
             assertTrue(lines.get(2).contains("\"status\":\"abandoned\""), lines.get(2));
         }
+    }
+
+    @Test
+    void aClientMayBeMadeWhileTheProcessEnds() throws Exception {
+        try (Sidecar sidecar = new Sidecar()) {
+            assertEquals("", said(Ending.class, sidecar));
+            assertTrue(sidecar.lines(1).get(0).contains("in a hook"), sidecar.lines().get(0));
+        }
+    }
+
+    /** Runs a program to its end; what it said. */
+    private static String said(Class<?> program, Sidecar sidecar) throws Exception {
+        String classes = String.join(java.io.File.pathSeparator, where(Client.class), where(program));
+        Process process = new ProcessBuilder("java", "-cp", classes, program.getName(), String.valueOf(sidecar.port()))
+                .redirectErrorStream(true).start();
+        return new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
     }
 
     private static String where(Class<?> one) throws java.net.URISyntaxException {
@@ -186,6 +199,14 @@ class DeliveryTest {
             client.startSpan("open");
             client.logEvent("info", "last words");
             throw new IllegalStateException("uncaught");
+        }
+    }
+
+    /** A program that has nothing to tell until it ends. */
+    static final class Ending {
+        public static void main(String[] args) {
+            Runtime.getRuntime().addShutdownHook(new Thread(
+                    () -> Monitoring.init(new Options().tcpPort(Integer.parseInt(args[0]))).logEvent("info", "in a hook")));
         }
     }
 }

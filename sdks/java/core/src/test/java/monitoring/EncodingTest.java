@@ -51,8 +51,9 @@ class EncodingTest {
 
     @Test
     void valuesArriveAsWhatTheyAre() {
-        assertEquals("[1,-5,9007199254740992,\"9007199254740993\",\"123456789012345678901\",0.5,3,1.0E-7]",
-                sent(List.of(1, (short) -5, 1L << 53, (1L << 53) + 1, new BigInteger("123456789012345678901"), 0.5f, 3.0, new BigDecimal("1e-7"))));
+        assertEquals("[1,-5,9007199254740992,\"9007199254740993\",\"-9223372036854775808\",\"123456789012345678901\",0.5,3,1.0E-7]",
+                sent(List.of(1, (short) -5, 1L << 53, (1L << 53) + 1, Long.MIN_VALUE, new BigInteger("123456789012345678901"), 0.5f, 3.0,
+                        new BigDecimal("1e-7"))));
         assertEquals("[\"NaN\",\"Infinity\",\"-Infinity\",true,null]",
                 sent(Arrays.asList(Double.NaN, Double.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, true, null)));
         assertEquals("[\"2025-10-20T10:30:45Z\",\"2025-10-20T10:30:45.120Z\"]",
@@ -130,7 +131,7 @@ class EncodingTest {
         };
         assertEquals("\"<unprintable>\"", sent(throwing));
         assertEquals("\"<unprintable>\"", sent(broken));
-        client.logEvent("info", "m", broken);
+        assertTrue(client.logEvent("info", "m", broken));
         client.setContext(null, throwing);
         client.logResource(null);
         client.startSpan(null, "no such", "none");

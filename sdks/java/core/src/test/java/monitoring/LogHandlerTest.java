@@ -29,12 +29,20 @@ class LogHandlerTest {
             handler.flush();
             List<String> lines = sidecar.lines(5);
             assertTrue(lines.get(0).endsWith("\"data\":{\"level\":\"warn\",\"message\":\"slow: 250 ms\",\"context\":{\"logger\":\"app.db\"}}}"), lines.get(0));
-            assertTrue(lines.get(1).endsWith("\"context\":{\"exception\":{\"message\":\"no route\",\"type\":\"java.lang.IllegalStateException\"},"
-                    + "\"logger\":\"app.db\"}}}"), lines.get(1));
+            assertTrue(lines.get(1).contains("\"context\":{\"exception\":{\"message\":\"no route\","
+                    + "\"stack\":\"java.lang.IllegalStateException: no route\\n\\tat monitoring.LogHandlerTest.recordsBecomeEvents("), lines.get(1));
+            assertTrue(lines.get(1).endsWith("\"type\":\"java.lang.IllegalStateException\"},\"logger\":\"app.db\"}}}"), lines.get(1));
             assertEquals(List.of("warn", "error", "info", "debug", "trace"),
                     lines.stream().map(line -> line.replaceAll(".*\"level\":\"(\\w+)\".*", "$1")).collect(Collectors.toList()));
             handler.publish(new LogRecord(Level.INFO, null));
             assertTrue(sidecar.lines(6).get(5).contains("\"message\":\"\",\"context\":{\"logger\":null}"), sidecar.lines().get(5));
+            logger.log(Level.SEVERE, "unreadable", new IllegalStateException() {
+                @Override
+                public String getMessage() {
+                    throw new UnsupportedOperationException();
+                }
+            });
+            assertTrue(sidecar.lines(7).get(6).contains("\"context\":{\"exception\":{\"type\":\"monitoring.LogHandlerTest$1\"}"), sidecar.lines().get(6));
             logger.removeHandler(handler);
         }
     }
