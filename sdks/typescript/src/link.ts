@@ -46,6 +46,11 @@ export class Link {
   #step = 0;
   #upMs = 0;
   #heard = '';
+  /** Whether the sidecar refused this client, and has not welcomed it since. */
+  #isRefused = false;
+  #isWelcome = false;
+  /** Records sent on this connection before it was welcomed: none is taken if it is refused. */
+  #unsure = 0;
   #closed = false;
   #waiting: (() => void)[] = [];
 
@@ -182,6 +187,8 @@ export class Link {
     this.#upMs = performance.now();
     this.connects++;
     if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
+    this.#isWelcome = false;
+    this.#unsure = 0;
     this.#backlog.takeBack();
     const { hello } = this.#options;
     if (hello !== undefined) socket.write(hello(), () => this.#drain());
@@ -212,6 +219,8 @@ export class Link {
 
   #maySend(): boolean {
     if (!this.up || this.#writing !== undefined) return false;
+    // Whoever has no hello to say cannot be welcomed, only let in.
+    if (this.#isRefused && this.#options.hello !== undefined) return false;
     const socket = this.#socket;
     // An error is told later, but what is written after it is gone.
     if (socket === undefined || socket.writableLength > 0 || socket.errored) return false;
@@ -251,12 +260,21 @@ export class Link {
 
   #sent(): void {
     this.sent++;
+    if (!this.#isWelcome) this.#unsure++;
     this.#backlog.remove(1);
+  }
+
+  /** Told once. What was sent is not taken; what comes waits for a welcome. */
+  #refused(line: string): void {
+    if (!this.#isRefused) this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
+    this.#isRefused = true;
+    this.sent -= this.#unsure;
+    this.dropped.refused += this.#unsure;
+    this.#unsure = 0;
   }
 
   /** Its messages are lines of compact JSON. */
   #hear(text: string): void {
-    if (this.#options.hello === undefined) return;
     const lines = (this.#heard + text).split('\n');
     this.#heard = lines.pop() ?? '';
     for (const line of lines) {
@@ -270,8 +288,12 @@ export class Link {
   }
 
   #understand({ type, data }: { type: string; data: Record<string, number> }, line: string): void {
-    if (type === 'error') this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
-    if (type === 'welcome') this.#backlog.widen(data.window, data.window_bytes);
+    if (type === 'error') this.#refused(line);
+    if (type === 'welcome') {
+      this.#isWelcome = true;
+      this.#isRefused = false;
+      this.#backlog.widen(data.window, data.window_bytes);
+    }
     if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;
     const first = this.seq - this.queued;
     const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.queued);

@@ -241,6 +241,44 @@ describe('delivery', () => {
     await again.close();
   });
 
+  test('what a refused connection had is counted; what comes then waits for a welcome', async () => {
+    let known = 'new';
+    const answer = (socket, { type, data }) => {
+      if (type === 'hello' && data.token === known) socket.write('{"type":"welcome","data":{"v":1}}\n');
+      else if (type === 'hello') socket.end('{"type":"error","data":{"code":"auth","message":"the token is wrong"}}\n');
+    };
+    const fake = await startFake({ answer });
+    const client = new Client({ source: 'refused', tcpPort: fake.port, quiet: true, token: 'old' });
+    client.logEvent('info', 'refused');
+    while (client.stats().connects < 3) await pause(5);
+    client.logEvent('info', 'waits');
+    assert.equal(await client.flush(50), false);
+    const { sent, queued, dropped } = client.stats();
+    assert.deepEqual([sent, queued, dropped.refused], [0, 1, 1]);
+    known = 'old';
+    assert.equal(await client.flush(10_000), true);
+    assert.equal(client.stats().sent, 1);
+    await client.close();
+    assert.deepEqual(fake.records().filter(({ type }) => type === 'event').map(({ data }) => data.message), ['refused', 'waits']);
+    await fake.close();
+  });
+
+  test('a client that has no token where one is asked for counts what is refused, and says so once', async () => {
+    const fake = await startFake({ answer: (socket) => socket.end('{"type":"error","data":{"code":"auth","message":"say hello"}}\n') });
+    const program = `import { Client } from ${JSON.stringify(ESM)}; const m = new Client({ source: 'none', tcpPort: ${fake.port} });
+      for (let n = 0; n < 3; n++) { m.logEvent('info', 'x'); while (m.stats().dropped.refused <= n) await new Promise((done) => setTimeout(done, 5)); }
+      await m.close(); console.log(JSON.stringify(m.stats()))`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+    const said = { out: '', err: '' };
+    child.stdout.on('data', (bytes) => { said.out += bytes; });
+    child.stderr.on('data', (bytes) => { said.err += bytes; });
+    await once(child, 'close');
+    const { accepted, sent, dropped } = JSON.parse(said.out);
+    assert.deepEqual([accepted, sent, dropped.refused], [3, 0, 3]);
+    assert.equal(said.err.split(' refuses: ').length, 2, said.err);
+    await fake.close();
+  });
+
   test('what is not acknowledged is sent again', async () => {
     const port = await freePort();
     const answers = (upto) => (socket, { type, seq }) => {
