@@ -64,6 +64,11 @@ final class Link {
     private long window = 1000;
     private long windowBytes = 1 << 20;
     private int step;
+    /** Whether the sidecar refused this client, and has not welcomed it since. */
+    private boolean refused;
+    private boolean welcome;
+    /** Records sent on this connection before it was welcomed: none is taken if it is refused. */
+    private long unsure;
     private boolean closed;
 
     Link(String host, int port, long limitBytes, Consumer<String> notice, Supplier<byte[]> hello, boolean ack)
@@ -160,6 +165,7 @@ final class Link {
             flyingBytes += frame.length;
         } else {
             sent++;
+            if (!welcome) unsure++;
             queuedBytes -= frame.length;
         }
     }
@@ -168,6 +174,8 @@ final class Link {
         if (closed) return false;
         if (control != null || writing != null) return true;
         if (waiting.isEmpty()) return false;
+        // Whoever has no hello to say cannot be welcomed, only let in.
+        if (refused && hello != null) return channel == null;
         return flying.isEmpty() || flying.size() < window && flyingBytes + waiting.peek().length <= windowBytes;
     }
 
@@ -184,7 +192,7 @@ final class Link {
         try {
             for (int count = channel.read(input.clear()); count != 0; count = channel.read(input.clear())) {
                 if (count < 0) return false;
-                if (hello != null) understand(StandardCharsets.UTF_8.decode(input.flip()).toString());
+                understand(StandardCharsets.UTF_8.decode(input.flip()).toString());
             }
             return true;
         } catch (IOException error) {
@@ -199,7 +207,11 @@ final class Link {
         for (int at = 0; at < lines.length - 1; at++) {
             Matcher type = TYPE.matcher(lines[at]);
             if (!type.find()) continue;
-            if (type.group(1).equals("error")) notice.accept("the sidecar at " + peer + " refuses: " + lines[at]);
+            if (type.group(1).equals("error")) refused(lines[at]);
+            if (type.group(1).equals("welcome")) {
+                welcome = true;
+                refused = false;
+            }
             for (Matcher found = WINDOW.matcher(lines[at]); type.group(1).equals("welcome") && found.find(); ) {
                 if (found.group(1).equals("window")) window = Long.parseLong(found.group(2));
                 else windowBytes = Long.parseLong(found.group(2));
@@ -209,6 +221,15 @@ final class Link {
                 acknowledged(Long.parseLong(number.group(1)), type.group(1).equals("nack"));
             }
         }
+    }
+
+    /** Told once. What was sent is not taken; what comes waits for a welcome. */
+    private void refused(String line) {
+        if (!refused) notice.accept("the sidecar at " + peer + " refuses: " + line);
+        refused = true;
+        sent -= unsure;
+        dropped.merge("refused", unsure, Long::sum);
+        unsure = 0;
     }
 
     private void acknowledged(long upTo, boolean refused) {
@@ -247,6 +268,8 @@ final class Link {
             return false;
         }
         control = hello == null ? null : hello.get();
+        welcome = false;
+        unsure = 0;
         return true;
     }
 

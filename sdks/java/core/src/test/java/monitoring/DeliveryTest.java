@@ -163,6 +163,42 @@ class DeliveryTest {
     }
 
     @Test
+    void whatARefusedConnectionHadIsCountedAndWhatComesWaitsForAWelcome() throws IOException {
+        try (Sidecar sidecar = new Sidecar(); Client client = new Client(sidecar.options().token("old"))) {
+            sidecar.refuse(true);
+            client.logEvent("info", "refused");
+            untilRefused(client, 1);
+            client.logEvent("info", "waits");
+            int before = sidecar.connections();
+            Sidecar.until(() -> !client.flush(0.01) && sidecar.connections() > before + 1, () -> client.stats().toString());
+            assertEquals(List.of(0L, 1L, 1L), List.of(client.stats().get("sent"), client.stats().get("queued"), dropped(client, "refused")));
+            sidecar.acknowledge();
+            sidecar.refuse(false);
+            assertTrue(client.flush(20));
+            assertEquals(1L, client.stats().get("sent"));
+            assertAccounted(client);
+            Sidecar.until(() -> sidecar.lines().stream().anyMatch(line -> line.contains("waits")), () -> sidecar.lines().toString());
+        }
+    }
+
+    @Test
+    void aClientWithoutATokenCountsWhatIsRefused() throws IOException {
+        try (Sidecar sidecar = new Sidecar(); Client client = sidecar.client()) {
+            sidecar.refuse(true);
+            for (long n = 1; n < 4; n++) {
+                client.logEvent("info", "refused");
+                untilRefused(client, n);
+            }
+            assertEquals(0L, client.stats().get("sent"));
+            assertAccounted(client);
+        }
+    }
+
+    private static void untilRefused(Client client, long count) {
+        Sidecar.until(() -> client.flush(0.01) && dropped(client, "refused").equals(count), () -> client.stats().toString());
+    }
+
+    @Test
     void theEndOfTheProcessFlushes() throws Exception {
         try (Sidecar sidecar = new Sidecar()) {
             assertTrue(said(Leaving.class, sidecar).contains("IllegalStateException: uncaught"));

@@ -23,6 +23,8 @@ final class Sidecar implements AutoCloseable {
     private volatile boolean isDeaf;
     /** Whether it welcomes sessions and acknowledges what they send. */
     private volatile boolean acknowledges;
+    /** Whether it refuses whoever says something. */
+    private volatile boolean refuses;
 
     private final class Connection {
         final Socket socket;
@@ -40,7 +42,11 @@ final class Sidecar implements AutoCloseable {
                     synchronized (bytes) {
                         bytes.write(piece, 0, count);
                     }
-                    if (acknowledges && count > 0) answer(new String(piece, 0, count, StandardCharsets.UTF_8));
+                    if (refuses && count > 0) {
+                        String error = "{\"type\":\"error\",\"data\":{\"code\":\"auth\",\"message\":\"no\"}}\n";
+                        socket.getOutputStream().write(error.getBytes(StandardCharsets.UTF_8));
+                        socket.shutdownOutput();
+                    } else if (acknowledges && count > 0) answer(new String(piece, 0, count, StandardCharsets.UTF_8));
                 }
             } catch (IOException reset) {
                 // So it is at its end.
@@ -139,6 +145,10 @@ final class Sidecar implements AutoCloseable {
 
     void acknowledge() {
         acknowledges = true;
+    }
+
+    void refuse(boolean refuse) {
+        refuses = refuse;
     }
 
     /** Listens no more, and resets its connections. */
