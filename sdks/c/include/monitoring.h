@@ -271,9 +271,9 @@ typedef struct mon__thread {
 /* Frames lie in the backlog as length and bytes, [head, next) sent and not acknowledged, [next, tail) to be sent. */
 static struct mon__state {
     mon__config config;
-    int active, closed, fd, up, step, losing, loss_due, error_told;
+    int active, closed, fd, up, step, losing, loss_due, refused, welcome; /* refused: and not welcomed since */
     pid_t pid;
-    unsigned long long generation, threads, seq, reentered;
+    unsigned long long generation, threads, seq, reentered, unsure; /* sent on this connection before a welcome */
     mon_counts counts;
     unsigned long long dropped[MON__REASONS], dropped_before[MON__REASONS];
     struct sockaddr_storage peer;
@@ -690,6 +690,18 @@ static void mon__nacked(unsigned long long seq) {
     mon__acked(0);
 }
 
+/* Told once. What was sent is not taken; what comes waits for a welcome. */
+static void mon__refuse(const char *code) {
+    if (!mon__s.refused) mon__notice("the sidecar refuses this client: %s", code, 0);
+    mon__s.refused = 1;
+    mon__s.counts.sent -= mon__s.unsure;
+    mon__s.dropped[MON__REFUSED] += mon__s.unsure;
+    mon__s.unsure = 0;
+}
+
+/* Whoever has no hello to say cannot be welcomed, only let in. */
+static int mon__must_wait(void) { return mon__s.refused && (mon__s.config.ack[0] || mon__s.config.token[0]); }
+
 /* What the sidecar says is taken in as words and numbers: "type" precedes "data", each number follows its name. */
 static void mon__heard_word(const char *text, size_t size) {
     int is_type = !strcmp(mon__s.word, "type"), is_code = !strcmp(mon__s.word, "code");
@@ -698,8 +710,10 @@ static void mon__heard_word(const char *text, size_t size) {
     mon__s.word[0] = 0;
     memcpy(to, text, size);
     to[size] = 0;
-    if (is_code && !strcmp(mon__s.answer, "error") && !mon__s.error_told++)
-        mon__notice("the sidecar refuses this client: %s", mon__s.word, 0);
+    if (is_code && !strcmp(mon__s.answer, "error")) mon__refuse(mon__s.word);
+    if (!is_type || strcmp(mon__s.answer, "welcome")) return;
+    mon__s.welcome = 1;
+    mon__s.refused = 0;
 }
 
 static void mon__heard_number(unsigned long long number) {
@@ -860,6 +874,8 @@ static void mon__connect(void) {
         return;
     }
     mon__s.fd = fd;
+    mon__s.welcome = 0;
+    mon__s.unsure = 0;
     mon__hello();
 }
 
@@ -872,7 +888,7 @@ static int mon__pieces(struct iovec *piece) {
         piece[0].iov_len = mon__s.control_size - mon__s.control_sent;
         return 1;
     }
-    for (size_t at = mon__s.next; at < mon__s.tail && count < MON__FRAMES; skip = 0) {
+    for (size_t at = mon__s.next; at < mon__s.tail && count < MON__FRAMES && !mon__must_wait(); skip = 0) {
         size_t size = mon__frame_size(at);
         if (acks && out > 0 && (out >= mon__s.window || at + size - mon__s.head > mon__s.window_bytes)) break;
         piece[count].iov_base = mon__s.backlog + at + 4 + skip;
@@ -903,7 +919,9 @@ static void mon__taken(size_t bytes) {
         mon__s.part = 0;
         mon__s.next += 4 + mon__frame_size(mon__s.next);
         mon__s.out++;
-        if (!mon__s.config.ack[0]) mon__shift();
+        if (mon__s.config.ack[0]) continue;
+        mon__shift();
+        mon__s.unsure += !mon__s.welcome;
     }
 }
 
@@ -1170,7 +1188,7 @@ static void mon__begin(void) {
     mon__s.window = 1000;
     mon__s.window_bytes = 1 << 20;
     mon__s.seq = mon__s.reentered = 0;
-    mon__s.losing = mon__s.loss_due = mon__s.up = mon__s.step = mon__s.error_told = mon__s.session[0] = 0;
+    mon__s.losing = mon__s.loss_due = mon__s.up = mon__s.step = mon__s.refused = mon__s.session[0] = 0;
     mon__s.tried_s = mon__s.next_s = 0;
     if (mon__s.fd >= 0) close(mon__s.fd); /* no shutdown: in a child the connection is the parent's */
     mon__s.fd = -1;
@@ -1489,7 +1507,7 @@ static int mon__flush(double timeout_s, double absent_s) {
             asked = 1;
             mon__drain();
         }
-        struct pollfd ready = {mon__s.fd, (short)(is_out ? POLLIN : POLLOUT), 0};
+        struct pollfd ready = {mon__s.fd, (short)(is_out || mon__must_wait() ? POLLIN : POLLOUT), 0};
         int done = !mon__s.counts.queued, is_up = mon__s.up;
         mon__leave(&call, 1);
         double passed_s = mon__clock_s() - start_s;

@@ -87,6 +87,33 @@ static void answers(void) {
     CHECK(!mon_close());
 }
 
+/* What a connection had that is refused is counted; what comes then waits for a welcome, where there is a hello to welcome. */
+static void refused(void) {
+    static const char error[] = "{\"type\":\"error\",\"data\":{\"code\":\"auth\",\"message\":\"no\"}}\n";
+    static const char welcome[] = "{\"type\":\"welcome\",\"data\":{\"v\":1,\"max_frame\":1048576}}\n";
+    for (int has_token = 0; has_token < 2; has_token++) {
+        mon_options options;
+        mon_counts counts;
+        int listener = listen_on(0);
+        memset(&options, 0, sizeof options);
+        options.source = "test";
+        options.port = port_of(listener);
+        options.token = has_token ? "old" : NULL;
+        CHECK(mon_init_with(&options) && mon_event("info", "refused", NULL) && mon_stats().sent == 1);
+        int fd = accept(listener, NULL, NULL);
+        CHECK(send(fd, error, sizeof error - 1, MSG_NOSIGNAL) > 0 && !shutdown(fd, SHUT_WR));
+        CHECK(mon_event("info", "next", NULL) && mon_flush(1) == !has_token);
+        counts = mon_stats();
+        CHECK(counts.refused == 1 && counts.sent == (unsigned)!has_token && adds_up(counts));
+        int again = accept(listener, NULL, NULL);
+        if (has_token) CHECK(send(again, welcome, sizeof welcome - 1, MSG_NOSIGNAL) > 0 && mon_flush(20) && mon_stats().sent == 1);
+        close(again);
+        close(fd);
+        close(listener);
+        mon_close();
+    }
+}
+
 int main(void) {
     setenv("MONITORING_QUIET", "1", 1);
     it = sidecar_start(0);
@@ -94,6 +121,7 @@ int main(void) {
     sent_again();
     window();
     answers();
+    refused();
     sidecar_end(&it);
     return 0;
 }
