@@ -49,6 +49,7 @@ link_begin <- function(link) {
   link$session <- NULL
   link$losing <- NULL
   link$loss <- NULL
+  link$refused <- FALSE # and not welcomed since
   link$control <- raw()
   link$window <- 1000
   link$window_bytes <- 2^20
@@ -111,6 +112,8 @@ link_out <- function(link) link$unsent - link$head
 link_may_send <- function(link) {
   if (length(link$control) > 0L) return(TRUE)
   if (link$unsent > length(link$frames)) return(FALSE)
+  # Whoever has no hello to say cannot be welcomed, only let in.
+  if (link$refused && !is.null(link$hello)) return(is.null(link$con))
   if (link$ack == "") return(TRUE)
   out <- link$head + seq_len(link_out(link)) - 1L
   link_out(link) < link$window && (length(out) == 0L || sum(lengths(link$frames[out])) < link$window_bytes)
@@ -119,10 +122,11 @@ link_may_send <- function(link) {
 # Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one.
 link_drain <- function(link) {
   until_s <- now_s() + DRAIN_S
-  if (link$ack != "" && !is.null(link$con)) link_look(link, FALSE)
+  if ((link$ack != "" || link$refused) && !is.null(link$con)) link_look(link, FALSE)
   while (link_may_send(link)) {
     if (is.null(link$con) && !link_connect(link)) return(invisible())
     if (!link_look(link, TRUE)) return(invisible())
+    if (!link_may_send(link)) break
     is_control <- length(link$control) > 0L
     bytes <- if (is_control) link$control else link$frames[[link$unsent]]
     if (!link_write(link, bytes)) next
@@ -137,6 +141,7 @@ link_drain <- function(link) {
       link$unsent <- link$unsent + 1L
       if (link$ack == "") {
         link$sent <- link$sent + 1
+        if (!link$welcome) link$unsure <- link$unsure + 1
         link_advance(link, 1L)
       }
     }
@@ -177,21 +182,31 @@ link_look <- function(link, to_write) {
 
 # Its messages are lines of compact JSON.
 link_hear <- function(link, text) {
-  if (is.null(link$hello)) return()
   lines <- strsplit(paste0(link$heard, text, "."), "\n", fixed = TRUE)[[1L]]
   link$heard <- sub(".$", "", lines[length(lines)])
   for (line in lines[-length(lines)]) {
     type <- sub(".*\"type\":\"(\\w+)\".*", "\\1", line)
     seq <- if (grepl("\"(last_)?seq\":\\d+", line)) as.numeric(sub(".*?\"(?:last_)?seq\":(\\d+).*", "\\1", line, perl = TRUE)) else 0
     if (type == "welcome") {
+      link$welcome <- TRUE
+      link$refused <- FALSE
       for (key in c("window", "window_bytes")) {
         pattern <- sprintf(".*\"%s\":(\\d+).*", key)
         if (grepl(pattern, line)) link[[key]] <- as.numeric(sub(pattern, "\\1", line))
       }
     }
-    if (type == "error") link$notice(paste("the sidecar refuses:", line))
+    if (type == "error") link_refused(link, line)
     if (link$ack != "" && type %in% c("welcome", "ack", "nack")) link_acked(link, seq, type == "nack")
   }
+}
+
+# Told once. What was sent is not taken; what comes waits for a welcome.
+link_refused <- function(link, line) {
+  if (!link$refused) link$notice(paste("the sidecar refuses:", line))
+  link$refused <- TRUE
+  link$sent <- link$sent - link$unsure
+  link$dropped[["refused"]] <- link$dropped[["refused"]] + link$unsure
+  link$unsure <- 0
 }
 
 # Records up to `seq` are taken, or that one is refused: they leave the backlog.
@@ -227,6 +242,8 @@ link_connect <- function(link) {
   socketTimeout(link$con, 0L)
   link$up <- FALSE
   link$heard <- ""
+  link$welcome <- FALSE
+  link$unsure <- 0 # sent on this connection before it was welcomed: none is taken if it is refused
   link$control <- if (is.null(link$hello)) raw() else link$hello(link)
   link$unsent <- link$head
   TRUE

@@ -43,6 +43,26 @@ writeBin(charToRaw("{\"type\":\"welcome\",\"data\":{\"v\":1,\"last_seq\":4}}\n")
 Sys.sleep(0.1)
 stopifnot(mon_flush(1), mon_stats()$sent == 4, mon_close(client = client))
 
+# What a connection had that is refused is counted; what comes then waits for a welcome, where there is a hello to welcome.
+for (token in c("", "old")) {
+  client <- mon_init(paste0("refused", token), "127.0.0.1", late$port, quiet = TRUE, token = token)
+  con <- accept_on(late)
+  mon_event("info", "refused")
+  stopifnot(length(read_lines(con, if (token == "") 1 else 2)) > 0, mon_stats()$sent == 1)
+  writeBin(charToRaw("{\"type\":\"error\",\"data\":{\"code\":\"auth\",\"message\":\"no\"}}\n"), con)
+  close(con)
+  Sys.sleep(0.1)
+  mon_event("info", "next")
+  stopifnot(mon_flush(1) == (token == ""), mon_stats()$dropped$refused == 1, mon_stats()$sent == as.numeric(token == ""))
+  con <- accept_on(late)
+  if (token != "") {
+    writeBin(charToRaw("{\"type\":\"welcome\",\"data\":{\"v\":1,\"max_frame\":1048576}}\n"), con)
+    stopifnot(mon_flush(20), mon_stats()$sent == 1)
+  }
+  close(con)
+  mon_close(client = client)
+}
+
 # A forked child has a connection and a session of its own.
 if (.Platform$OS.type == "unix") {
   client <- mon_init("forks", "127.0.0.1", late$port, quiet = TRUE)
