@@ -66,8 +66,8 @@ testWith('cc', 'valgrind')('the contract’s safety part holds under sanitizers 
 testWith('cmake', 'pkg-config')('an installed header is found by pkg-config', async () => {
   const folder = createFolder();
   const [built, prefix] = [join(folder, 'build'), join(folder, 'prefix')];
-  await runs('cmake', ['-S', C, '-B', built, '-DMON_TESTS=OFF', `-DCMAKE_INSTALL_PREFIX=${prefix}`]);
-  await runs('cmake', ['--install', built]);
+  await runs('cmake', ['-S', C, '-B', built, '-DMON_TESTS=OFF']);
+  await runs('cmake', ['--install', built, '--prefix', prefix]);
   const env = { PKG_CONFIG_PATH: join(prefix, 'share', 'pkgconfig') };
   const flags = (await runs('pkg-config', ['--cflags', '--libs', 'monitoring'], env)).trim().split(/\s+/);
   const program = join(folder, 'start');
