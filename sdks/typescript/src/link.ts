@@ -179,8 +179,9 @@ export class Link {
   }
 
   #opened(socket: Socket): void {
-    if (socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress) {
-      socket.destroy(); // TCP may connect to itself where nothing listens
+    const { localPort } = socket;
+    if (localPort !== undefined && localPort === socket.remotePort && socket.localAddress === socket.remoteAddress) {
+      socket.destroy(); // TCP may connect to itself where nothing listens; a Unix socket has no port
       return;
     }
     this.up = true;

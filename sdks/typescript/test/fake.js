@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-export async function startFake({ port = 0, isDeaf = false, answer } = {}) {
+export async function startFake({ port = 0, path, isDeaf = false, answer } = {}) {
   const lines = [];
   const sockets = new Set();
   const server = createServer({ allowHalfOpen: false }, (socket) => {
@@ -21,7 +21,7 @@ export async function startFake({ port = 0, isDeaf = false, answer } = {}) {
         }
       });
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(path === undefined ? { port, host: '127.0.0.1' } : { path });
   await once(server, 'listening');
   const records = () => lines.map((line) => JSON.parse(line));
   return {

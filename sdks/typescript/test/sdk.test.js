@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client, init } from '../dist/esm/index.js';
@@ -239,6 +242,19 @@ describe('delivery', () => {
     assert.equal((await again.arrived(1))[0].data.message, 'after');
     await client.close();
     await again.close();
+  });
+
+  test('a path is a Unix socket', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'monitoring-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'sidecar.sock');
+    const fake = await startFake({ path });
+    const client = new Client({ source: 'unix', tcpHost: path, quiet: true });
+    client.logEvent('info', 'by path');
+    assert.equal(await client.flush(5000), true);
+    assert.equal((await fake.arrived(1))[0]?.data.message, 'by path');
+    await client.close();
+    await fake.close();
   });
 
   test('what a refused connection had is counted; what comes then waits for a welcome', async () => {
