@@ -49,8 +49,17 @@ write_number <- function(writer, number, measured = FALSE) {
   writer$number(number, digits)
 }
 
+# To the millisecond, where it has some.
+iso_time <- function(time) {
+  ms <- round(as.numeric(time) * 1000)
+  part <- ms %% 1000
+  form <- if (is.finite(part) && part > 0) sprintf("%%Y-%%m-%%dT%%H:%%M:%%S.%03.0fZ", part) else "%Y-%m-%dT%H:%M:%SZ"
+  format(structure(ms %/% 1000, class = c("POSIXct", "POSIXt")), form, tz = "UTC")
+}
+
 write_scalar <- function(writer, value) {
-  if (inherits(value, "POSIXct")) return(write_text(writer, format(value, "%Y-%m-%dT%H:%M:%SZ", tz = "UTC")))
+  if (inherits(value, "POSIXct")) return(write_text(writer, iso_time(value)))
+  if (inherits(value, "difftime")) value <- as.numeric(value, units = "secs") # R chooses the unit by the size
   if (inherits(value, "Date") || is.factor(value)) return(write_text(writer, as.character(value)))
   if (is.logical(value)) return(if (is.na(value)) writer$null else writer$flag(value))
   if (is.numeric(value)) return(write_number(writer, as.numeric(value)))
@@ -84,8 +93,16 @@ write_key <- function(writer, key) {
   writer$text(key)
 }
 
+# The names of members; that of one without is its position, as a list of R may have some of both.
+names_of <- function(values) {
+  keys <- names(values)
+  nameless <- is.na(keys) | !nzchar(keys)
+  if (any(nameless)) keys[nameless] <- which(nameless)
+  keys
+}
+
 write_container <- function(writer, value, inner) {
-  keys <- names(value)
+  keys <- names_of(value)
   .state$room <- .state$room - min(length(value), if (is.null(keys)) MAX_ITEMS else MAX_KEYS)
   if (is.null(keys)) return(writer$array(lapply(seq_len(min(length(value), MAX_ITEMS)), function(at) inner(value[[at]]))))
   kept <- utils::head(order(keys, method = "radix"), MAX_KEYS)

@@ -43,7 +43,7 @@ send_record <- function(client, type, core, slot, given = NULL, important = FALS
   extra <- client$context
   if (!is.null(given)) {
     if (!is.list(given) || is.null(names(given))) given <- list(value = given)
-    extra[names(given)] <- given
+    extra[names_of(given)] <- given
     job <- job_of(given[["job_id"]])
     if (is.null(ids) && !is.null(job)) ids <- ids_of(client, job)
   }

@@ -38,6 +38,17 @@ has(lines[3], "\"job_id\":\"7\",\"data\":{\"job_id\":\"7\",")
 mon_metric("large", "-9223372036854775807")
 has(read_lines(con, 1), "\"value\":-9.223372036854776e+18,")
 
+# A member without a name has its position; times have milliseconds, and differences of them are seconds.
+mon_event("info", "some names", list(a = 1, "b", list(x = 2, 3)))
+moment <- function(seconds) as.POSIXct(seconds, origin = "1970-01-01")
+mon_event("info", "times", list(
+  at = moment(1760956245.123), rounded = moment(1760956245.9999), whole = moment(1760956245),
+  none = moment(NA_real_), took = as.difftime(1.5, units = "mins")
+))
+lines <- read_lines(con, 2)
+has(lines[1], "\"context\":{\"2\":\"b\",\"3\":{\"2\":3,\"x\":2},\"a\":1,")
+has(lines[2], "\"at\":\"2025-10-20T10:30:45.123Z\",\"none\":null,\"region\":\"eu\",\"rounded\":\"2025-10-20T10:30:46Z\",\"took\":90,\"whole\":\"2025-10-20T10:30:45Z\"}")
+
 # Limits.
 deep <- list(); for (level in 1:12) deep <- list(x = deep)
 cycle <- new.env(); assign("self", cycle, cycle)
