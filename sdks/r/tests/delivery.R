@@ -89,3 +89,12 @@ for (line in readLines(script)) {
   has(read_lines(con, 1), "\"last\"")
   close(con)
 }
+
+# Unloaded, it sends what it has and ends its connections.
+client <- mon_init("unloaded", "127.0.0.1", late$port, quiet = TRUE)
+con <- accept_on(late)
+mon_event("info", "last")
+rm(client)
+unloadNamespace("monitoring")
+lines <- read_lines(con, 2) # to its end
+stopifnot(length(lines) == 1, length(readBin(con, raw(), 1L)) == 0, !isIncomplete(con))
