@@ -13,9 +13,10 @@ let originMs = performance.timeOrigin;
 
 /** Microseconds of the epoch. The system's clock may be set, and goes on while the machine sleeps; the finer one does not. */
 export function nowUs(): number {
-  const aheadMs = Date.now() - (originMs + performance.now());
+  const sinceMs = performance.now();
+  const aheadMs = Date.now() - (originMs + sinceMs);
   if (Math.abs(aheadMs) > CLOCK_MS) originMs += aheadMs;
-  return Math.round((originMs + performance.now()) * 1000);
+  return Math.round((originMs + sinceMs) * 1000);
 }
 
 /** Makes the frames of one client. */
