@@ -63,13 +63,14 @@ end_span <- function(client, id, status, message = NULL, attributes = NULL) {
 
 with_span <- function(name, expr, attributes = NULL, ..., client = .state$default) {
   id <- mon_start_span(name, ..., client = client)
-  status <- "abandoned"
+  status <- "success" # by return() or break, too, which leave it from within expr
   cause <- NULL
   on.exit(mon_end_span(id, status, cause, attributes, client = client))
-  value <- withVisible(withCallingHandlers(expr, error = function(e) {
+  failed <- function(e) {
     status <<- "error"
     cause <<- conditionMessage(e)
-  }))
+  }
+  value <- withVisible(withCallingHandlers(expr, error = failed, interrupt = function(e) status <<- "abandoned"))
   status <- "success"
   cause <- NULL
   if (value$visible) value$value else invisible(value$value)

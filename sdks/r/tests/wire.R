@@ -74,6 +74,18 @@ has(lines[2], sprintf("\"parent_span_id\":\"%s\"", id))
 has(lines[3], "\"status\":\"error\",\"status_message\":\"boom\"")
 has(lines[5], "\"status\":\"success\"")
 
+# It succeeds by return(), too, and is abandoned when the user interrupts it.
+early <- function() {
+  with_span("early", return("left"))
+  stop("not reached")
+}
+stopifnot(early() == "left")
+interrupt <- structure(list(message = "", call = NULL), class = c("interrupt", "condition"))
+tryCatch(with_span("interrupted", signalCondition(interrupt)), interrupt = identity)
+lines <- read_lines(con, 4)
+has(lines[2], "\"status\":\"success\"")
+has(lines[4], "\"status\":\"abandoned\"")
+
 # A child process continues the trace.
 id <- mon_start_span("parent")
 said <- with_child_env(system("echo $TRACEPARENT", intern = TRUE))
