@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import pino from 'pino';
 import { Client, init } from '../dist/esm/index.js';
 import { toMsgpack } from '../dist/esm/msgpack.js';
 import { destination } from '../dist/esm/pino.js';
@@ -109,6 +110,16 @@ describe('on the wire', () => {
     const [large, failed] = await next(2);
     assert.deepEqual(large.data.context, { _truncated: true });
     assert.deepEqual(failed.data, { level: 'error', message: 'failed', context: { rows: 3 } });
+  });
+
+  test('pino may call level and message as it likes', async () => {
+    const level = (label) => ({ severity: label.toUpperCase() });
+    const logger = pino({ base: null, messageKey: 'message', formatters: { level } }, destination(client));
+    logger.error({ rows: 3 }, 'failed %d times', 2);
+    logger.warn({ rows: 4 });
+    const [failed, silent] = await next(2);
+    assert.deepEqual(failed.data, { level: 'error', message: 'failed 2 times', context: { message: 'failed 2 times', rows: 3, severity: 'ERROR' } });
+    assert.deepEqual(silent.data, { level: 'warn', message: '', context: { rows: 4, severity: 'WARN' } });
   });
 
   test('a level without any text is the default one', async () => {
