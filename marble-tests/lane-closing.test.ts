@@ -161,7 +161,7 @@ describe('closing while the backend is dead', () => {
       at(0, () => lane.offer(delivery([2], { target: 'u' })));
       at(10, () => lane.close(10_000));
     });
-    expect(sends).toEqual(['0 t 1', '10 t 1']);
+    expect(sends).toEqual(['0 t 1', '10 u 2']);
     expect(outcomes).toEqual(['12 shed shutdown 1', '12 shed shutdown 2']);
     expect(ended).toEqual([12]);
   });
@@ -172,7 +172,7 @@ describe('closing while the backend is dead', () => {
       at(0, () => lane.offer(delivery([2], { target: 'u' })));
       at(10, () => lane.close(10_000));
     });
-    expect(outcomes).toEqual(['12 delivered ok 1', '14 delivered ok 2']);
+    expect(outcomes).toEqual(['12 delivered ok 2', '14 delivered ok 1']);
     expect(ended).toEqual([14]);
   });
 

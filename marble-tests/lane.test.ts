@@ -434,13 +434,30 @@ describe('breaker', () => {
       '0 v 2',
       '0 w 3',
       '100 t 0',
-      '200 t 0',
+      '200 u 1',
+      '302 v 2',
       '302 t 0',
       '302 u 1',
-      '302 v 2',
       '302 w 3',
     ]);
     expect(outcomes.map((line) => line.split(' ')[0])).toEqual(['302', '302', '302', '302']);
+  });
+
+  test('targets that are at fault alone do not keep the others waiting, whatever their priority', () => {
+    const { sends, outcomes } = play(
+      {
+        answers: (_batch, { key }, _nth, cold) => cold(key.startsWith('bad') ? '#' : '|'),
+        options: { ...options, concurrency: 2 },
+      },
+      ({ lane, at }) => {
+        lane.offer(delivery([1], { target: 'bad', priority: 1 }));
+        lane.offer(delivery([2], { target: 'bad too', priority: 1 }));
+        at(99, () => lane.offer(delivery([3], { target: 'good', priority: 9 })));
+        at(1000, () => lane.close(0));
+      },
+    );
+    expect(sends).toContain('110 good 3');
+    expect(outcomes[0]).toBe('110 delivered ok 3');
   });
 
   test('the probe does not wait for the pause of a retry', () => {

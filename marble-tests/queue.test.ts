@@ -35,7 +35,7 @@ function shedAll(queue: Queue, bytes: number, critical = false): number[] {
   return shed;
 }
 
-const resent = (job: Job): Job => ({ ...job, sends: job.sends + 1 });
+const resent = (job: Job): Job => ({ ...job, sends: job.sends + 1, failures: job.failures + 1 });
 
 describe('order of sending', () => {
   test('an empty queue gives nothing', () => {
@@ -401,6 +401,7 @@ const anyStep = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('shed' as const), bytes: fc.nat(600) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('shedCritical' as const), bytes: fc.nat(300) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('setPatient' as const), on: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'takeProbe' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'retryNow' as const }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(20) }) },
 );
@@ -429,6 +430,10 @@ test('equals a naive queue over any life', () => {
           } else if (step.kind === 'take') {
             const job = queue.take(nowMs);
             expect(job?.batch.messages.map(numberOf)).toEqual(model.take(nowMs));
+            if (job !== undefined) out.push(job);
+          } else if (step.kind === 'takeProbe') {
+            const job = queue.takeProbe(nowMs);
+            expect(job?.batch.messages.map(numberOf)).toEqual(model.takeProbe(nowMs));
             if (job !== undefined) out.push(job);
           } else if (step.kind === 'release' && out.length > 0) {
             const [job] = out.splice(step.at % out.length, 1);

@@ -33,7 +33,7 @@ export interface Breaker {
 
 /**
  * States: closed (all may send) → open after `failures` in a row (none may) → half-open after `resetAfterMs` (one
- * probe may, whatever the lane's concurrency) → closed by an answer, open again by a failure.
+ * probe may, whatever the lane's concurrency; the targets take turns) → closed by an answer, open again by a failure.
  */
 export function createBreaker(
   { failures, resetAfterMs }: BreakerOptions,

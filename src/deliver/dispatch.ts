@@ -19,7 +19,8 @@ export function pump(lane: LaneState): void {
   lane.pumping = true;
   refill(lane);
   while (maySend(lane)) {
-    const job = lane.queue.take(lane.context.scheduler.now());
+    const nowMs = lane.context.scheduler.now();
+    const job = lane.breaker.state === 'half-open' ? lane.queue.takeProbe(nowMs) : lane.queue.take(nowMs);
     if (job === undefined) break;
     start(lane, job);
   }

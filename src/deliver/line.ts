@@ -122,6 +122,14 @@ export function isBefore(a: Line, b: Line): boolean {
   return (a.entries.first?.value.job.order ?? 0) < (b.entries.first?.value.job.order ?? 0);
 }
 
+/** The fewer failures of its head first, then as above. */
+export function hasFailedLess(a: Line, b: Line): boolean {
+  const failures = failuresOf(a) - failuresOf(b);
+  return failures === 0 ? isBefore(a, b) : failures < 0;
+}
+
+const failuresOf = ({ entries }: Line) => entries.first?.value.job.failures ?? 0;
+
 function count(line: Line, { job, messages, bytes }: Entry, sign: 1 | -1): void {
   line.messages += sign * messages;
   line.bytes += sign * bytes;

@@ -3,6 +3,7 @@ import type { Job } from './job.ts';
 import {
   createLine,
   type Entry,
+  hasFailedLess,
   isBefore,
   isFull,
   joinBack,
@@ -33,6 +34,8 @@ export interface Lines {
   shrink(entry: Entry, messages: number, bytes: number): void;
   /** Takes out the next entries, all of one target, which may share a send; none if there are none due. */
   take(nowMs: number): Entry[];
+  /** The same for a probe: those of the line that failed least, whatever their priority, and retries before their time. */
+  takeProbe(nowMs: number): Entry[];
   /** Takes out everything, oldest first. */
   clear(): Entry[];
   /** Gives back one taking of a key. */
@@ -127,6 +130,22 @@ export function createLines({
     for (const line of later.items()) place(line, nowMs);
   };
 
+  const takeFrom = (line: Line, nowMs: number) => {
+    leave(line);
+    out.set(line.key, (out.get(line.key) ?? 0) + 1);
+    isLarge = line.bytes >= BUSY_BYTES;
+    const run = takeRun(line);
+    forgetIfEmpty(line);
+    place(line, nowMs);
+    return run;
+  };
+
+  const mayProbe = (line: Line, nowMs: number) => {
+    const head = line.entries.first?.value;
+    if (head === undefined || isBusy(line.key)) return false;
+    return head.job.sends > 0 || dueOf(line, head, nowMs) <= nowMs;
+  };
+
   return {
     append: (entry, nowMs) => {
       const line = lineOf(entry.job);
@@ -163,14 +182,21 @@ export function createLines({
           place(line, nowMs);
           continue;
         }
-        out.set(line.key, (out.get(line.key) ?? 0) + 1);
-        isLarge = line.bytes >= BUSY_BYTES;
-        const run = takeRun(line);
-        forgetIfEmpty(line);
-        place(line, nowMs);
-        return run;
+        return takeFrom(line, nowMs);
       }
       return [];
+    },
+    takeProbe: (nowMs) => {
+      let least: Line | undefined;
+      for (const level of levels.values()) {
+        for (const line of level.values()) {
+          if (!mayProbe(line, nowMs)) {
+            // See `take`.
+            if (line.heap === ready) place(line, nowMs);
+          } else if (least === undefined || hasFailedLess(line, least)) least = line;
+        }
+      }
+      return least === undefined ? [] : takeFrom(least, nowMs);
     },
     clear: () => {
       const entries: Entry[] = [];

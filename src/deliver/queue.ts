@@ -38,6 +38,11 @@ export interface Queue {
   restore(job: Omit<Job, 'order'>, nowMs: number): void;
   /** The next job to send, its target taken (once more) until `release` or `putBack`; `undefined` if none is due. */
   take(nowMs: number): Job | undefined;
+  /**
+   * The same for a probe of a backend that fails: what failed least goes first, whatever its priority, and no retry
+   * waits for its time. So each target has its turn, and one that is at fault alone does not keep the others waiting.
+   */
+  takeProbe(nowMs: number): Job | undefined;
   /** Says that a taken job is done with. */
   release(job: Job, nowMs: number): void;
   /** Puts a taken job, or its parts in order, back to the front of its line; not due before `retryAtMs` (0 at once). */
@@ -100,6 +105,14 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
     if (job.whenFull === 'shed') sheddable.append(entry);
   };
 
+  const taken = (entries: readonly Entry[]) => {
+    for (const entry of entries) {
+      count(entry, -1);
+      sheddable.remove(entry);
+    }
+    return mergeJobs(entries.map(remainderOf));
+  };
+
   return {
     get bytes() {
       return bytes;
@@ -121,14 +134,8 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
     },
     add: (delivery, nowMs) => add(jobOf(delivery, order++, nowMs), nowMs),
     restore: (job, nowMs) => add({ ...job, order: order++ }, nowMs),
-    take: (nowMs) => {
-      const entries = lines.take(nowMs);
-      for (const entry of entries) {
-        count(entry, -1);
-        sheddable.remove(entry);
-      }
-      return mergeJobs(entries.map(remainderOf));
-    },
+    take: (nowMs) => taken(lines.take(nowMs)),
+    takeProbe: (nowMs) => taken(lines.takeProbe(nowMs)),
     release: (job, nowMs) => lines.release(job.target.key, nowMs),
     putBack: (jobs, retryAtMs, nowMs) => {
       for (const job of jobs.toReversed()) {

@@ -74,22 +74,34 @@ export function createModel({ merge, maxAgeMs, perTarget = 1, isCritical }: Queu
     return shed;
   };
 
+  const heads = () => waiting.filter((entry) => !isBusy(entry.job.target.key) && lineOf(entry)[0] === entry);
+
+  const take = (head: Waiting | undefined) => {
+    if (head === undefined) return undefined;
+    const run = runOf(head);
+    out.push(head.job.target.key);
+    waiting = waiting.filter((entry) => !run.includes(entry));
+    return numbersOf(run.flatMap(({ messages }) => messages));
+  };
+
   return {
     add: (messages: readonly Message[], fields: DeliveryFields, nowMs: number) => {
       const { batch, target, priority, whenFull } = delivery(messages, fields);
       const job = { target, priority, whenFull, offeredMs: nowMs, order: order++, sends: 0, failures: 0 };
       waiting.push({ job: { ...job, reason: batch.reason }, messages, retryAtMs: 0 });
     },
-    take: (nowMs: number) => {
-      const head = waiting
-        .filter((entry) => !isBusy(entry.job.target.key) && lineOf(entry)[0] === entry && isDue(entry, nowMs))
-        .sort(compare)[0];
-      if (head === undefined) return undefined;
-      const run = runOf(head);
-      out.push(head.job.target.key);
-      waiting = waiting.filter((entry) => !run.includes(entry));
-      return numbersOf(run.flatMap(({ messages }) => messages));
-    },
+    take: (nowMs: number) =>
+      take(
+        heads()
+          .filter((entry) => isDue(entry, nowMs))
+          .sort(compare)[0],
+      ),
+    takeProbe: (nowMs: number) =>
+      take(
+        heads()
+          .filter((entry) => entry.job.sends > 0 || isDue(entry, nowMs))
+          .sort((a, b) => a.job.failures - b.job.failures || compare(a, b))[0],
+      ),
     release,
     putBack: (jobs: readonly Job[], retryAtMs: number) => {
       const back = jobs.map((job) => ({
