@@ -274,7 +274,7 @@ describe('throttling', () => {
       ({ lane }) => lane.offer(delivery([1])),
     );
     expect(outcomes).toEqual(['34 delivered ok 1']);
-    expect(stage.context.log.lines).toEqual([]);
+    expect(stage.context.log.lines.filter(({ fields }) => 'breaker' in fields)).toEqual([]);
   });
 
   test('… also if the batch fails besides', () => {
@@ -546,6 +546,7 @@ describe('stats', () => {
       lastError: '',
       buriedAgoMs: Number.POSITIVE_INFINITY,
       buriedError: '',
+      stuck: undefined,
     });
   });
 
@@ -561,6 +562,35 @@ describe('stats', () => {
       text: 'Messages became dead letters; `sidecar dlq ls` counts them',
     };
     expect(stage.context.log.lines).toEqual([line, line]);
+  });
+
+  test.each([
+    ['fails beside others that do not', new Error('no right')],
+    ['is throttled try after try', new Throttled('slow down', 100)],
+  ])('and the log tell of a target that %s, the log once a minute', (_what, error) => {
+    const { stage } = play(
+      {
+        answers: (_batch, { key }, _nth, cold) => (key === 'bad' ? cold('#', {}, error) : cold('|')),
+        options: { retry: { initialMs: 1000, maxMs: 1000, maxAttempts: Number.POSITIVE_INFINITY } },
+      },
+      ({ lane, at }) => {
+        for (const n of [1, 2]) lane.offer(delivery([n], { target: 'bad' }));
+        for (let ms = 0; ms < 59_000; ms += 50) at(ms, () => lane.offer(delivery([3], { target: 'good' })));
+        at(59_000, () => {
+          expect(lane.stats()).toMatchObject({
+            breaker: 'closed',
+            stuck: { targets: 1, target: 'bad', error: `${error.name}: ${error.message}` },
+          });
+          lane.close(0);
+        });
+      },
+    );
+    expect(stage.context.log.lines.filter(({ level }) => level === 'warn')[0]).toEqual({
+      level: 'warn',
+      fields: { backend: 'b', target: 'bad', attempts: 5, error: `${error.name}: ${error.message}` },
+      text: 'Messages wait, as their target does not take them',
+    });
+    expect(stage.context.log.lines.filter(({ fields }) => 'attempts' in fields)).toHaveLength(1);
   });
 
   test('count what waits and what is being sent, from the oldest on', () => {

@@ -121,14 +121,36 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
       break;
     case 'throttled':
       lane.retries++;
-      lane.queue.putBack([job], 0, nowMs);
+      lane.queue.putBack([{ ...job, error: errorText(verdict.error) }], 0, nowMs);
       pause(lane, verdict.retryAfterMs, nowMs);
       lane.breaker.answered(ticket);
+      tellIfStuck(lane, job, verdict.error, nowMs);
       break;
     case 'transient':
-      failed(lane, { ...job, failures: job.failures + 1 }, verdict.error, nowMs);
+      failed(
+        lane,
+        { ...job, failures: job.failures + 1, error: errorText(verdict.error) },
+        verdict.error,
+        nowMs,
+      );
       lane.breaker.failed(ticket, verdict.error);
+      tellIfStuck(lane, job, verdict.error, nowMs);
   }
+}
+
+/** One line a minute: any number of targets may be stuck. */
+const STUCK_EVERY_MS = 60_000;
+
+/** Tells the log of a target that takes nothing while the breaker, which tells of the whole backend, stays closed. */
+function tellIfStuck(lane: LaneState, { sends, target }: Job, error: unknown, nowMs: number): void {
+  const { backend, options, context, breaker } = lane;
+  if (sends < options.breaker.failures || breaker.state !== 'closed') return;
+  if (nowMs - lane.stuckLoggedMs < STUCK_EVERY_MS) return;
+  lane.stuckLoggedMs = nowMs;
+  context.log.warn(
+    { backend, target: target.key, attempts: sends, error: errorText(error) },
+    'Messages wait, as their target does not take them',
+  );
 }
 
 /** The backend asked for it: nothing new is sent meanwhile. Of several pauses the longest holds. */

@@ -114,6 +114,8 @@ export interface LaneState {
   buriedLoggedMs: number;
   /** Why they did. */
   buriedError: string;
+  /** When the log was told of a target that takes nothing last, epoch milliseconds. */
+  stuckLoggedMs: number;
 }
 
 /** What the lane itself holds in memory. */

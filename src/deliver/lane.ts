@@ -69,6 +69,15 @@ export interface LaneStats {
   readonly buriedAgoMs: number;
   /** Why they did; `''` if none did. */
   readonly buriedError: string;
+  /** Targets that do not take what they are sent, try after try; absent: none. */
+  readonly stuck: StuckTargets | undefined;
+}
+
+/** How many they are, one of them, and why. */
+export interface StuckTargets {
+  readonly targets: number;
+  readonly target: string;
+  readonly error: string;
 }
 
 const STALL_AFTER_MS = 1000;
@@ -168,6 +177,7 @@ function createState(
     buriedMs: Number.NEGATIVE_INFINITY,
     buriedLoggedMs: Number.NEGATIVE_INFINITY,
     buriedError: '',
+    stuckLoggedMs: Number.NEGATIVE_INFINITY,
   };
   return lane;
 }
@@ -264,7 +274,17 @@ function statsOf(lane: LaneState): LaneStats {
     lastErrorMs,
     buriedAgoMs: context.scheduler.now() - lane.buriedMs,
     buriedError: lane.buriedError,
+    stuck: stuckOf(lane),
   };
+}
+
+function stuckOf({ queue, sending, options }: LaneState): StuckTargets | undefined {
+  const errors = new Map<string, string>();
+  for (const { target, sends, error } of [...queue.heads(), ...sending.map(({ job }) => job)]) {
+    if (error !== undefined && sends >= options.breaker.failures) errors.set(target.key, error);
+  }
+  const [first] = errors;
+  return first && { targets: errors.size, target: first[0], error: first[1] };
 }
 
 function mergeLimits(sink: MergeLimits, narrower: Partial<MergeLimits> = {}): MergeLimits {

@@ -61,6 +61,8 @@ export interface Queue {
   clear(): Job[];
   /** Takes out what matches, oldest first. */
   takeOut(matches: (job: Job) => boolean, nowMs: number): Job[];
+  /** What is next of each target, by priority. O(targets). */
+  heads(): readonly Job[];
   /** When the oldest of what waits was offered, epoch milliseconds. O(targets). */
   oldestMs(): number | undefined;
 }
@@ -171,6 +173,7 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
       }
       return out.map(remainderOf);
     },
+    heads: () => Array.from(lines.heads(), ({ job }) => job),
     oldestMs: () => {
       let oldest: number | undefined;
       for (const { job } of lines.heads()) oldest = Math.min(oldest ?? job.offeredMs, job.offeredMs);

@@ -1,5 +1,5 @@
 import { redact } from '../config/redact.ts';
-import type { LaneStats } from '../deliver/lane.ts';
+import type { LaneStats, StuckTargets } from '../deliver/lane.ts';
 import type { SpoolGauge } from '../deliver/spools.ts';
 import type { ConfigView, Readiness, ReloadView } from '../http/sources.ts';
 import type { Json } from '../message.ts';
@@ -43,6 +43,9 @@ export function readiness(
     warnings: [
       ...exposed.map((address) => `everyone who reaches ${address} may send`),
       ...open.map(([backend, { lastError }]) => `backend ${backend} fails: ${lastError}`),
+      ...[...lanes].flatMap(([backend, { breaker, stuck }]) =>
+        breaker === 'closed' && stuck !== undefined ? [waitingOf(backend, stuck)] : [],
+      ),
       ...refusing.map(
         ([backend, { buriedError }]) =>
           `backend ${backend} refused messages, which are dead letters now: ${buriedError}`,
@@ -58,6 +61,9 @@ export function readiness(
     ],
   };
 }
+
+const waitingOf = (backend: string, { targets, target, error }: StuckTargets) =>
+  `backend ${backend}: messages for ${target}${targets > 1 ? ` and ${targets - 1} more` : ''} wait: ${error}`;
 
 /** The running configuration, secrets redacted, and what became of the last edit. */
 export const configView = (

@@ -19,6 +19,7 @@ const stats = (breaker: LaneStats['breaker']): LaneStats => ({
   lastErrorMs: 1,
   buriedAgoMs: Number.POSITIVE_INFINITY,
   buriedError: 'bad value',
+  stuck: undefined,
 });
 const state = (over: Partial<State> = {}): State => ({
   phase: 'running',
@@ -75,6 +76,19 @@ describe('a sidecar', () => {
       warnings: ['backend a refused messages, which are dead letters now: bad value'],
     });
     expect(readiness(state(), refusing(60_000), []).warnings).toEqual([]);
+  });
+
+  test('warns of targets that take nothing, once, unless the whole backend fails', () => {
+    const stuck = (targets: number, breaker: LaneStats['breaker'] = 'closed') =>
+      new Map([['a', { ...stats(breaker), stuck: { targets, target: 'x.jsonl', error: 'no right' } }]]);
+    expect(readiness(state(), stuck(1), [])).toMatchObject({
+      ready: true,
+      warnings: ['backend a: messages for x.jsonl wait: no right'],
+    });
+    expect(readiness(state(), stuck(3), []).warnings).toEqual([
+      'backend a: messages for x.jsonl and 2 more wait: no right',
+    ]);
+    expect(readiness(state(), stuck(1, 'open'), []).warnings).toEqual(['backend a fails: refused']);
   });
 
   test('tells of what waits on disk', () => {
