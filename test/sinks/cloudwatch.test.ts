@@ -5,6 +5,7 @@ import { jsonOf } from '../../src/message.ts';
 import { REASONS } from '../../src/sinks/cloudwatch/events.ts';
 import { sourcesBelow } from '../guards/sources.ts';
 import { at, batchOf, fakeService, openSink, outcomeOf, sized, textsIn } from './cloudwatch-support.ts';
+import { startFakeStore } from './fake-store.ts';
 import { close, eventually, sinkContext } from './support.ts';
 
 const now = Date.now();
@@ -196,6 +197,13 @@ describe('failures', () => {
     const outcome = await outcomeOf(openSink(fake), three());
     expect(outcome).toBeInstanceOf(Permanent);
     expect(outcome).toMatchObject({ scope: 'message', message: 'InvalidParameterException: bad event' });
+  });
+
+  test.each([200, 400, 503])('an answer of status %d that is none of the service', async (status) => {
+    const { endpoint } = await startFakeStore(() => ({ status, body: '<html>sign in</html>' }));
+    const error = (await outcomeOf(openSink({ endpoint }), three())) as Error;
+    expect(error).not.toBeInstanceOf(Permanent);
+    expect(error.message).toMatch(`HTTP ${status}: the answer is not one of this service`);
   });
 
   test('a connection that is cut, a service that is away', async () => {

@@ -57,16 +57,35 @@ describe('what can be put right is tried again', () => {
     expect(requests).toBe(1);
   });
 
-  test('an answer that is no S3', async () => {
-    const { error } = await failureBy({ status: 502, body: '<html>bad gateway' });
+  test.each([
+    [400, 'Client sent an HTTP request to an HTTPS server.'],
+    [403, '<html>not from here</html>'],
+    [405, '<html>no uploads</html>'],
+    [502, '<html>bad gateway</html>'],
+  ])('an answer of status %d that is no S3, which the error says', async (status, body) => {
+    const { error } = await failureBy({ status, body, headers: { 'content-type': 'text/html' } });
     expect(error).not.toBeInstanceOf(Permanent);
     expect(error).not.toBeInstanceOf(Throttled);
+    expect(error.message).toMatch(
+      new RegExp(`^s3://logs/web/\\S+: HTTP ${status}: the answer is not one of this service; .*endpoint`),
+    );
+  });
+
+  test('a page that welcomes every request has stored nothing', async () => {
+    const { error } = await failureBy({ status: 200, body: '<html>sign in</html>', headers: {} });
+    expect(error).not.toBeInstanceOf(Permanent);
+    expect(error.message).toMatch(/without an ETag/);
   });
 
   test('nobody listens', async () => {
     const sink = openS3('http://127.0.0.1:1');
     await expect(send(sink, batch(1))).rejects.toThrow(/ECONNREFUSED/);
   });
+});
+
+test('what is too large for a proxy goes to the dead letters', async () => {
+  const { error } = await failureBy({ status: 413, body: '<html>too large</html>' });
+  expect(error).toBeInstanceOf(Permanent);
 });
 
 test.each(['EntityTooLarge', 'KeyTooLongError', 'InvalidStorageClass', 'InvalidArgument'])(

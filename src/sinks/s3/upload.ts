@@ -21,7 +21,9 @@ export async function upload(
   const size = object.Body.length;
   if (size <= partBytes) {
     const { PutObjectCommand } = await import('@aws-sdk/client-s3');
-    await client.send(new PutObjectCommand(object), { abortSignal: signal });
+    const { ETag } = await client.send(new PutObjectCommand(object), { abortSignal: signal });
+    if (ETag === undefined)
+      throw new Error('it was taken without an ETag: `endpoint` does not lead to a store');
     return;
   }
   const { Upload } = await import('@aws-sdk/lib-storage');
