@@ -7,6 +7,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises';
@@ -233,6 +234,40 @@ describe('base_path', () => {
     await mkdir(base);
     await send(sink, batch());
     expect(existsSync(join(base, 'a/web'))).toBe(true);
+  });
+});
+
+describe('base_path is waited for', () => {
+  test('where a file stands in its place, from the start or later', async () => {
+    const base = join(await tempDir(), 'logs');
+    const sink = openFiles(base);
+    const refused = async () => {
+      const sending = send(sink, batch());
+      await expect(sending).rejects.toThrow(`base_path '${base}' cannot be used: it is not a folder`);
+      await expect(sending).rejects.not.toBeInstanceOf(Permanent);
+    };
+    await writeFile(base, '');
+    await refused();
+    await rm(base);
+    await send(sink, batch());
+    await rename(base, `${base}.away`);
+    await writeFile(base, '');
+    await refused();
+    await rm(base);
+    await send(sink, batch());
+    expect(await idsIn(join(base, 'web.jsonl'))).toHaveLength(1);
+  });
+
+  test('where a folder above it is a file or a link in a circle', async () => {
+    const above = join(await tempDir(), 'mnt');
+    const sink = openFiles(join(above, 'logs'));
+    await writeFile(above, '');
+    await expect(send(sink, batch())).rejects.not.toBeInstanceOf(Permanent);
+    await rm(above);
+    await symlink(above, above);
+    await expect(send(sink, batch())).rejects.not.toBeInstanceOf(Permanent);
+    await rm(above);
+    await send(sink, batch());
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { Permanent } from '../../deliver/sink.ts';
 import { unless } from './failure.ts';
@@ -27,11 +27,24 @@ export async function resolveInside(path: string, folder: Folder): Promise<strin
   return join(parent, basename(path));
 }
 
-async function realBase({ base, createBase, mode }: Folder): Promise<string> {
+/** Whatever is wrong with `base` itself is no message's fault, and passes once somebody acts. */
+async function realBase(folder: Folder): Promise<string> {
+  try {
+    return await foundOrMade(folder);
+  } catch (error) {
+    throw new Error(`base_path '${folder.base}' cannot be used: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+async function foundOrMade({ base, createBase, mode }: Folder): Promise<string> {
   const real = await realOrAbsent(base);
-  if (real !== undefined) return real;
-  if (!createBase)
-    throw new Error(`base_path '${base}' is missing; it is not made, as create_base_path is false`);
+  if (real !== undefined) {
+    if (!(await stat(real)).isDirectory()) throw new Error('it is not a folder');
+    return real;
+  }
+  if (!createBase) throw new Error('it is missing; it is not made, as create_base_path is false');
   await mkdir(base, { recursive: true, mode });
   return realpath(base);
 }

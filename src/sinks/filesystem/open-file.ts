@@ -61,6 +61,6 @@ function lastWriteMs(stats: BigIntStats, nowMs: number): number {
 
 /** The size that `path` has now; `undefined` if another file stands there, or none. */
 export async function sizeAt(path: string, { dev, ino }: OpenFile): Promise<number | undefined> {
-  const there = await stat(path, { bigint: true }).catch(unless('ENOENT'));
+  const there = await stat(path, { bigint: true }).catch(unless('ENOENT', 'ENOTDIR'));
   return there?.dev === dev && there.ino === ino ? Number(there.size) : undefined;
 }
