@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { firstValueFrom, timer } from 'rxjs';
+import { z } from 'zod';
 import { idOf, prefixOf } from '../ingest/session/session.ts';
 import { visible } from '../visible.ts';
 import { type Answer, type Client, connectTo } from './doctor/client.ts';
 import { type Environment, type Finding, readEnvironment } from './doctor/environment.ts';
 import { EXIT, type Host, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
-import { storyOf } from './why.ts';
+import { storyOf, type Told } from './why.ts';
 
 export interface DoctorOptions {
   /** In place of `MONITORING_HOST` and `MONITORING_PORT`. */
@@ -143,9 +144,10 @@ async function follow(
     const isLate = scheduler.now() > endMs;
     if (story !== undefined && (story.isSettled || isLate)) {
       out.write(story.text);
-      if (!story.isSettled)
-        tell(out, '', [{ state: 'bad', text: 'a backend has not taken it yet; see sidecar top' }]);
-      return story.isSettled && story.isGood ? EXIT.ok : EXIT.failed;
+      if (story.isSettled) return story.isGood ? EXIT.ok : EXIT.failed;
+      const findings = await delaysOf(story, id, { url, token });
+      tell(out, '', findings);
+      return findings.some(({ state }) => state === 'bad') ? EXIT.failed : EXIT.ok;
     }
     if (isLate) {
       const text = `what became of it is not known (${url} answers with status ${answer.status}); is that the same sidecar?`;
@@ -154,4 +156,26 @@ async function follow(
     }
     await firstValueFrom(timer(STORY_EVERY_MS, scheduler));
   }
+}
+
+const readiness = z.object({ warnings: z.array(z.string()) });
+
+/** What keeps an event on its way, by what the sidecar says of its backends; a `note` where nothing is wrong with them. */
+async function delaysOf(
+  { hasFailed, waitsFor }: Told,
+  id: string,
+  { url, token }: Pick<DoctorOptions, 'url' | 'token'>,
+): Promise<Finding[]> {
+  const answer = await ask(url, '/readyz', { token }).catch(() => undefined);
+  const warnings = (readiness.safeParse(answer?.body).data?.warnings ?? []).filter((warning) =>
+    waitsFor.some((name) => [' ', ':'].some((end) => warning.startsWith(`backend ${name}${end}`))),
+  );
+  if (!hasFailed && warnings.length === 0) {
+    const text = `a backend has not taken it yet, and none fails: it may wait to be sent with others (an s3 backend waits a minute, if batch.max_age says nothing else); ask again with sidecar why ${id}`;
+    return [{ state: 'note', text }];
+  }
+  return [...warnings, 'a backend has not taken it yet; see sidecar top'].map((text) => ({
+    state: 'bad',
+    text,
+  }));
 }

@@ -60,6 +60,10 @@ export interface Told {
   /** Whether its way to every backend has ended, and well. */
   readonly isSettled: boolean;
   readonly isGood: boolean;
+  /** Whether an attempt to send it failed. */
+  readonly hasFailed: boolean;
+  /** The backends where its way has not ended. */
+  readonly waitsFor: readonly string[];
 }
 
 const GOOD = ['delivered', 'filtered'];
@@ -73,6 +77,8 @@ export function storyOf(body: unknown): Told | undefined {
     text: draw(story),
     isSettled: backends.length > 0 && backends.every(({ ended }) => ended !== undefined),
     isGood: backends.every(({ state }) => GOOD.includes(state)),
+    hasFailed: backends.some(({ attempts }) => attempts.some(({ error }) => error !== undefined)),
+    waitsFor: backends.filter(({ ended }) => ended === undefined).map(({ backend }) => backend),
   };
 }
 

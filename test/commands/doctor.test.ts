@@ -6,11 +6,14 @@ import {
   closeAll,
   createFolder,
   freePort,
+  line,
   linesOf,
   ONE_FILE,
   runToEnd,
+  send,
   startSidecar,
   TEST_MS,
+  until,
 } from '../processes.ts';
 
 jest.setTimeout(TEST_MS);
@@ -125,6 +128,31 @@ test('a backend that does not take it is named', async () => {
   expect(stdout).toMatch(/… \w+: /);
   expect(stdout).toContain('✗ a backend has not taken it yet');
   expect(code).toBe(1);
+});
+
+test('a backend that failed before it could be tried: why is told, from its breaker', async () => {
+  const { running, env } = await sidecar(
+    ONE_FILE.replace(
+      'base_path: $OUT',
+      'base_path: $OUT, create_base_path: false, breaker: { failures: 1, reset_after: 1h }',
+    ),
+  );
+  await send(running.port, line(0));
+  await until(() => running.hasLogged('warn', 'breaker open'), 'the breaker opens');
+  const { code, stdout } = await examine(env);
+  expect(stdout).toContain('… files: waiting');
+  expect(stdout).toMatch(/✗ backend files fails: .* it is missing/);
+  expect(code).toBe(1);
+});
+
+test('a backend that waits for company is no fault', async () => {
+  const { env } = await sidecar(
+    ONE_FILE.replace('base_path: $OUT', 'base_path: $OUT, batch: { max_age: 1h }'),
+  );
+  const { code, stdout } = await examine(env);
+  expect(stdout).toContain('… files: waiting');
+  expect(stdout).toContain('– a backend has not taken it yet, and none fails');
+  expect(code).toBe(0);
 });
 
 test('a sidecar whose HTTP side is elsewhere', async () => {
