@@ -24,7 +24,11 @@ const table = z
   .describe('Table, or schema.table. Names are quoted, so upper case counts.');
 
 const connectionString = z
-  .url({ protocol: /^postgres(ql)?$/, error: 'expected postgresql://user:password@host:5432/database' })
+  .url({
+    protocol: /^postgres(ql)?$/,
+    error:
+      'expected postgresql://user:password@host:5432/database; in a password write % / ? # as %25 %2F %3F %23',
+  })
   .check(({ value, issues }) => {
     const message = sslmodeError(value);
     // Not the value, which holds a password.
@@ -36,7 +40,7 @@ const options = z
     connection_string: connectionString
       .optional()
       .describe(
-        'Where the database is and who signs in. The password is best taken from an environment variable or a file.',
+        'Where the database is and who signs in. The password is best taken from an environment variable or a file; in it `%`, `/`, `?` and `#` are written `%25`, `%2F`, `%3F` and `%23`.',
       ),
     embedded: z
       .boolean()

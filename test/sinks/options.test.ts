@@ -138,12 +138,17 @@ test.each<[keyof typeof definitions, object, string | RegExp]>([
   ['console', { format: 'xml' }, /^format: /],
   ['console', { level: 'warning' }, /^level: /],
   ['postgres', {}, /^connection_string: /],
+  [
+    'postgres',
+    { connection_string: 'postgres://u:a/b@h/d' },
+    /in a password write % \/ \? # as %25 %2F %3F %23$/,
+  ],
   ['postgres', { connection_string: 'postgres://h/d', embedded: true }, /^connection_string: /],
   ['postgres', { connection_string: 'postgres://h/d?sslmode=on' }, /^connection_string: sslmode is one of /],
   [
     'postgres',
     { connection_string: 'mysql://h/d' },
-    'connection_string: expected postgresql://user:password@host:5432/database',
+    'connection_string: expected postgresql://user:password@host:5432/database; in a password write % / ? # as %25 %2F %3F %23',
   ],
   [
     'postgres',

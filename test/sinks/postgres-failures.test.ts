@@ -208,6 +208,15 @@ describe('a server that', () => {
     expect(JSON.stringify([error, (error as Error).stack])).not.toContain('s3cr3t');
   });
 
+  test('asks for a password that is not there is waited for, and the error says so', async () => {
+    const sink = openPostgres({
+      connection_string: server.url().replace('postgres:postgres@', 'postgres:@'),
+    });
+    await expect(send(sink, batch())).rejects.toThrow(
+      'the server asks for a password, and `connection_string` has none',
+    );
+  });
+
   test('is killed and started again under load gets every row once', async () => {
     const db = await server.createDatabase();
     const sink = openPostgres({ connection_string: server.url(db), connect_timeout: '1s' });

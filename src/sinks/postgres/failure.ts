@@ -86,8 +86,11 @@ function reasonOf(error: unknown): string {
   if (!isObject(error)) return String(error);
   // A name of several addresses fails with one error for each, and no message.
   if (Array.isArray(error.errors)) return [...new Set(error.errors.map(reasonOf))].join('; ');
-  return String(error.message);
+  const text = String(error.message);
+  return /client password must be a (non-empty )?string/.test(text) ? NO_PASSWORD : text;
 }
+
+const NO_PASSWORD = 'the server asks for a password, and `connection_string` has none';
 
 const masked = (text: string) => text.replace(/(:\/\/[^/?#\s:@]*:)[^/?#\s]*(?=@)/g, '$1***');
 
