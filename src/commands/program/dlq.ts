@@ -25,7 +25,7 @@ A message that a backend will never take becomes a line of NDJSON in data_dir/de
   $ sidecar dlq rm --reason permanent --since 1d    remove them for good
 
 A retry goes through the rules of today, like any message: a backend that has it already gets it again, with its
-old id as sent_id. It counts its retries in dlq_retries, and stays a dead letter after ${MAX_RETRIES}.`,
+old id as sent_id, unless its rule says filter: { match: { dlq_retries: { exists: false } } }. It counts its retries in dlq_retries, and stays a dead letter after ${MAX_RETRIES}.`,
     );
   selecting(dead, 'ls', 'how many there are, by backend, reason and source')
     .option('--json', 'a line of JSON each', false)
