@@ -447,17 +447,18 @@ describe('breaker', () => {
     const { sends, outcomes } = play(
       {
         answers: (_batch, { key }, _nth, cold) => cold(key.startsWith('bad') ? '#' : '|'),
-        options: { ...options, concurrency: 2 },
+        options: { ...options, concurrency: 9, retry: { initialMs: 9000, maxMs: 9000, maxAttempts: 9 } },
       },
       ({ lane, at }) => {
-        lane.offer(delivery([1], { target: 'bad', priority: 1 }));
-        lane.offer(delivery([2], { target: 'bad too', priority: 1 }));
-        at(99, () => lane.offer(delivery([3], { target: 'good', priority: 9 })));
+        for (const n of [1, 2, 3, 4]) lane.offer(delivery([n], { target: `bad ${n}`, priority: 1 }));
+        for (const n of [5, 6, 7])
+          at(99, () => lane.offer(delivery([n], { target: `good ${n}`, priority: 9 })));
         at(1000, () => lane.close(0));
       },
     );
-    expect(sends).toContain('110 good 3');
-    expect(outcomes[0]).toBe('110 delivered ok 3');
+    // One shows that the backend lives, and what failed waits for its time.
+    expect(sends).toContain('100 good 5 5');
+    expect(outcomes.slice(0, 3)).toEqual([5, 6, 7].map((n) => `100 delivered ok ${n}`));
   });
 
   test('the probe does not wait for the pause of a retry', () => {

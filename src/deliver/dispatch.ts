@@ -108,10 +108,14 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
     lane.lastErrorMs = nowMs;
   }
   switch (verdict.kind) {
-    case 'accepted':
+    case 'accepted': {
+      // What failed before and is taken now shows that the backend is back, not only that other targets were never gone.
+      const isBack = lane.breaker.state === 'half-open' && job.failures > 0;
       answered(lane, ticket, nowMs);
       accepted(lane, job, nowMs);
+      if (isBack) lane.queue.retryNow(nowMs);
       break;
+    }
     case 'permanent':
       answered(lane, ticket, nowMs);
       refused(lane, job, verdict.error, nowMs);
@@ -119,36 +123,40 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
     case 'partly':
       partly(lane, job, verdict.error, ticket, nowMs);
       break;
-    case 'throttled':
+    case 'throttled': {
+      const again = inVain(job, verdict.error);
       lane.retries++;
-      lane.queue.putBack([{ ...job, error: errorText(verdict.error) }], 0, nowMs);
+      lane.queue.putBack([again], 0, nowMs);
       pause(lane, verdict.retryAfterMs, nowMs);
       lane.breaker.answered(ticket);
-      tellIfStuck(lane, job, verdict.error, nowMs);
+      tellIfStuck(lane, again, nowMs);
       break;
-    case 'transient':
-      failed(
-        lane,
-        { ...job, failures: job.failures + 1, error: errorText(verdict.error) },
-        verdict.error,
-        nowMs,
-      );
+    }
+    case 'transient': {
+      const again = { ...inVain(job, verdict.error), failures: job.failures + 1 };
+      failed(lane, again, verdict.error, nowMs);
       lane.breaker.failed(ticket, verdict.error);
-      tellIfStuck(lane, job, verdict.error, nowMs);
+      tellIfStuck(lane, again, nowMs);
+    }
   }
 }
+
+const inVain = (job: Job, error: unknown): Job => ({
+  ...job,
+  vain: { sends: (job.vain?.sends ?? 0) + 1, error: errorText(error) },
+});
 
 /** One line a minute: any number of targets may be stuck. */
 const STUCK_EVERY_MS = 60_000;
 
 /** Tells the log of a target that takes nothing while the breaker, which tells of the whole backend, stays closed. */
-function tellIfStuck(lane: LaneState, { sends, target }: Job, error: unknown, nowMs: number): void {
+function tellIfStuck(lane: LaneState, { vain, target }: Job, nowMs: number): void {
   const { backend, options, context, breaker } = lane;
-  if (sends < options.breaker.failures || breaker.state !== 'closed') return;
+  if (vain === undefined || vain.sends < options.breaker.failures || breaker.state !== 'closed') return;
   if (nowMs - lane.stuckLoggedMs < STUCK_EVERY_MS) return;
   lane.stuckLoggedMs = nowMs;
   context.log.warn(
-    { backend, target: target.key, attempts: sends, error: errorText(error) },
+    { backend, target: target.key, attempts: vain.sends, error: vain.error },
     'Messages wait, as their target does not take them',
   );
 }
@@ -191,7 +199,7 @@ function partly(lane: LaneState, job: Job, error: Partly, ticket: Ticket, nowMs:
   for (const [reason, messages] of refused) bury(lane, job, 'permanent', reason, messages);
   if (unsent.length === 0) lane.queue.release(job, nowMs);
   else if (error.cause === undefined) lane.queue.putBack([partOf(job, unsent)], 0, nowMs);
-  else conclude(lane, partOf(job, unsent), verdictOf(error.cause), ticket, nowMs);
+  else conclude(lane, { ...partOf(job, unsent), vain: undefined }, verdictOf(error.cause), ticket, nowMs);
 }
 
 function fatesOf(messages: readonly Message[], { refused, unsent }: Partly) {

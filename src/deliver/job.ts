@@ -19,8 +19,8 @@ export interface Job {
   readonly sends: number;
   /** Transient failures so far. */
   readonly failures: number;
-  /** Why its last send failed, if it is to be repeated. */
-  readonly error?: string | undefined;
+  /** Sends in a row of which nothing was taken, and why not; absent: none. */
+  readonly vain?: { readonly sends: number; readonly error: string } | undefined;
   /** Whether it is on disk and synced; absent: not. */
   readonly stored?: boolean | undefined;
   /** Set if it came from the spool. All parts of a job share it. */

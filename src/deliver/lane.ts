@@ -240,7 +240,6 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
   const { log, scheduler } = lane.context;
   const fields = { backend: lane.backend, breaker: to };
   if (to === 'open') {
-    lane.queue.retryNow(scheduler.now());
     const level = from === 'closed' ? 'warn' : 'debug';
     log[level](
       { ...fields, error: errorText(error), next_probe_ms: lane.breaker.nextProbeMs },
@@ -280,8 +279,8 @@ function statsOf(lane: LaneState): LaneStats {
 
 function stuckOf({ queue, sending, options }: LaneState): StuckTargets | undefined {
   const errors = new Map<string, string>();
-  for (const { target, sends, error } of [...queue.heads(), ...sending.map(({ job }) => job)]) {
-    if (error !== undefined && sends >= options.breaker.failures) errors.set(target.key, error);
+  for (const { target, vain } of [...queue.heads(), ...sending.map(({ job }) => job)]) {
+    if (vain !== undefined && vain.sends >= options.breaker.failures) errors.set(target.key, vain.error);
   }
   const [first] = errors;
   return first && { targets: errors.size, target: first[0], error: first[1] };
