@@ -237,7 +237,7 @@ function close(lane: LaneState, inMs: number): void {
 }
 
 function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error: unknown): void {
-  const { log, scheduler } = lane.context;
+  const { log } = lane.context;
   const fields = { backend: lane.backend, breaker: to };
   if (to === 'open') {
     const level = from === 'closed' ? 'warn' : 'debug';
