@@ -319,6 +319,29 @@ class Processes(unittest.TestCase):
             self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["last"], end)
             fake.close()
 
+    def test_without_a_free_descriptor_records_wait(self):
+        fake = Fake()
+        done = self.run_script(fake.port, f"""
+            import errno, resource
+            resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+            held = []
+            try:
+                while True: held.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError as error:
+                assert error.errno == errno.EMFILE
+            client = m.Client('full', '127.0.0.1', {fake.port}, quiet=True)
+            client.log_event('info', 'first')
+            assert client.flush(0.3) is False
+            client.log_event('info', 'second')
+            stats = client.stats()
+            assert (stats['accepted'], stats['queued'], stats['dropped']['encode']) == (2, 2, 0), stats
+            for fd in held: os.close(fd)
+            assert client.flush(5) is True
+        """)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(2)], ["first", "second"])
+        fake.close()
+
     def test_the_exit_waits_for_a_sidecar_that_comes(self):
         port = free_port()
         late = []

@@ -217,7 +217,10 @@ class Link:
         self.step += 1
         self.tried_s = now_s
         self.next_s = now_s + limit_s * int.from_bytes(os.urandom(4), "big") / 2**32
-        sock = socket.socket(self.family, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(self.family, socket.SOCK_STREAM)
+        except OSError:  # the process has no descriptor left
+            return None
         try:
             sock.setblocking(False)
             if self.family != socket.AF_UNIX:
