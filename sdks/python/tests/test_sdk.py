@@ -1,4 +1,6 @@
+import asyncio
 import datetime
+import inspect
 import json
 import logging
 import os
@@ -104,6 +106,31 @@ class Wire(WithFake):
         self.assertEqual((inner["data"]["status"], inner["data"]["status_message"]), ("error", "ValueError: boom"))
         self.assertEqual(inside["span_id"], inner_start["span_id"])
         self.assertEqual(end["data"]["attributes"], {"rows": 1})
+
+    def test_a_traced_coroutine_is_a_span_until_it_ends(self):
+        async def load():
+            await asyncio.sleep(0)
+            monitoring_sdk.log_event("info", "loading")
+            raise ValueError("no such file")
+
+        self.client.close()
+        self.client = monitoring_sdk.init("traced", "127.0.0.1", self.fake.port, quiet=True)
+        self.assertTrue(inspect.iscoroutinefunction(monitoring_sdk.traced(load)))
+        with self.assertRaises(ValueError):
+            asyncio.run(monitoring_sdk.traced(load)())
+        start, event, end = self.fake.wait(3)
+        self.assertEqual(event.get("span_id"), start["span_id"])
+        self.assertEqual((end["data"]["status"], end["data"]["status_message"]), ("error", "ValueError: no such file"))
+
+    def test_an_exit_without_an_error_ends_a_span_well(self):
+        def leave(code):
+            with monitoring_sdk.span("main", client=self.client):
+                sys.exit(code)
+
+        for code in (0, None, 3):
+            self.assertRaises(SystemExit, leave, code)
+        ends = [record["data"]["status"] for record in self.fake.wait(6) if record["data"]["phase"] == "end"]
+        self.assertEqual(ends, ["success", "success", "error"])
 
     def test_threads_do_not_see_each_other_s_spans(self):
         span = self.client.start_span("mine")
