@@ -183,6 +183,23 @@ class Wire(WithFake):
         self.assertEqual((data["level"], data["message"], data["context"]["rows"]), ("error", "failed 7", 3))
         self.assertEqual(data["context"]["exception"], {"type": "KeyError", "message": "'k'"})
 
+    def test_an_exception_without_a_text_does_not_reach_who_logs_it(self):
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("no text")
+
+        logger = logging.getLogger("test-mute")
+        logger.propagate = False
+        logger.addHandler(MonitoringHandler(self.client))
+        try:
+            raise Mute
+        except Mute as error:
+            logger.exception("failed")
+            logger.warning(error)
+        first, second = self.fake.wait(2)
+        self.assertEqual(first["data"]["context"]["exception"], {"type": "Mute", "message": "<unprintable>"})
+        self.assertEqual(second["data"]["message"], "<unprintable>")
+
     def test_messagepack(self):
         self.assertEqual(to_msgpack({"a": [1, -1, 200, -200, 70000, -70000, 2**40, -(2**40), 1.5, None, True, "x" * 40]}).hex(),
             "81a1619c01ffccc8d1ff38ce00011170d2fffeee90cf0000010000000000d3ffffff0000000000cb3ff8000000000000c0c3d928" + "78" * 40)  # fmt: skip

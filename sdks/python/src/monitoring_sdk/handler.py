@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional
 
 import monitoring_sdk
 
+from ._values import clean_text
 from .client import Client
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
@@ -25,10 +26,10 @@ class MonitoringHandler(logging.Handler):
         context["logger"] = record.name
         if record.exc_info and record.exc_info[0] is not None:
             kind, error, _ = record.exc_info
-            context["exception"] = {"type": kind.__name__, "message": str(error)}
+            context["exception"] = {"type": kind.__name__, "message": clean_text(error)}
         try:
             message = record.getMessage()
         except Exception:
-            message = str(record.msg)
+            message = clean_text(record.msg)
         send = monitoring_sdk.log_event if self.client is None else self.client.log_event
         send(record.levelname.lower(), message, context)
