@@ -234,6 +234,29 @@ class Safety(unittest.TestCase):
         self.assertGreater(stats["dropped"]["encode"], 0)
         client.close()
 
+    def test_what_a_signal_handler_raises_reaches_the_program(self):
+        class Limit(Exception):
+            pass
+
+        def passed(*_):
+            raise Limit
+
+        def edit(record):
+            if record["data"]["message"] == "slow":
+                signal.raise_signal(signal.SIGALRM)
+            return record
+
+        before = signal.signal(signal.SIGALRM, passed)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        fake = Fake()
+        self.addCleanup(fake.close)
+        client = Client("limit", "127.0.0.1", fake.port, quiet=True, before_send=edit)
+        self.addCleanup(client.close)
+        self.assertRaises(Limit, client.log_event, "info", "slow")
+        self.assertTrue(client.log_event("info", "quick"))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["quick"])
+        self.assertEqual((client.stats()["accepted"], client.stats()["dropped"]["encode"]), (2, 1))
+
     def test_arguments_are_left_as_they_are(self):
         client = Client("keeps", "127.0.0.1", free_port(), quiet=True)
         context = {"b": [1, {"c": 2}], "a": "x"}

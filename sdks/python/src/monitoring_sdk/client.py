@@ -3,6 +3,7 @@
 import contextvars
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -164,7 +165,8 @@ class Client:
     # ---- safety -------------------------------------------------------------------------------------------------
 
     def _safely(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Runs `work` so that none of it reaches the host. A record logged while one is made is counted, not sent."""
+        """Runs `work` so that none of it reaches the host, but for what a signal handler of the host's own raises meanwhile.
+        A record logged while one is made is counted, not sent."""
         if self.disabled:
             return False
         if self._pid != os.getpid():
@@ -175,8 +177,10 @@ class Client:
         self._busy.on = True
         try:
             return work(*given)
-        except Exception:
+        except Exception as error:
             self._drop("encode")
+            if _is_of_a_signal(error):
+                raise
             return False
         finally:
             self._busy.on = False
@@ -463,6 +467,15 @@ class Client:
 
 #: Set once the interpreter ends: no thread may be started any more.
 _ENDING: List[bool] = []
+
+
+def _is_of_a_signal(error: BaseException) -> bool:
+    """Whether it comes out of a signal handler: a time limit, say, that only happens to end a call of ours."""
+    handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_code not in handlers:
+        at = at.tb_next
+    return at is not None
 
 
 def _number(value: Any) -> Any:
