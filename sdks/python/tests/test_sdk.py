@@ -234,6 +234,15 @@ class Safety(unittest.TestCase):
         self.assertGreater(stats["dropped"]["encode"], 0)
         client.close()
 
+    def test_init_takes_any_source(self):
+        class Mute:
+            def __repr__(self):
+                raise RuntimeError("no text")
+
+        client = monitoring_sdk.init(Mute(), "127.0.0.1", free_port(), quiet=True, tags={"a": Mute()})
+        self.assertEqual(client.settings.source, "<unprintable>")
+        client.close()
+
     def test_what_a_signal_handler_raises_reaches_the_program(self):
         class Limit(Exception):
             pass

@@ -34,7 +34,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def init(source: Any = None, tcp_host: Any = None, tcp_port: Any = None, **options: Any) -> Client:
     """Makes the client that the functions of this module use; the same for the same arguments. Never raises."""
     global _default
-    key = (repr(source), repr(tcp_host), repr(tcp_port), repr(sorted(options)), tuple(map(id, options.values())))
+    key = (repr(_client.plain([source, tcp_host, tcp_port])), repr(sorted(options)), tuple(map(id, options.values())))
     known = _by_options.get(key)
     if known is None or known.closed:
         known = _by_options[key] = Client(source, tcp_host, tcp_port, **options)
