@@ -558,9 +558,10 @@ connects, unknown_spans.
 
 Without C<ack> a record counts as sent once the kernel has it, and the sidecar says nothing. With C<ack> it stays in
 the backlog until the sidecar has it: C<memory>, in the queue of every backend; C<disk>, synced to disk or delivered.
-After a lost connection, what is not acknowledged is sent again, and the sidecar ignores what it has already: records
-arrive once, even if the sidecar is killed. Acknowledgements are read by later calls, C<flush> and C<close>; no call
-waits for one but these two. The backlog has to hold what is out meanwhile: raise C<buffer_bytes> for high rates.
+After a lost connection, what is not acknowledged is sent again, and the sidecar ignores what it has already, even
+if it was killed; what it was delivering then it delivers again, under the same id. Acknowledgements are read by later
+calls, C<flush> and C<close>; no call waits for one but these two. The backlog has to hold what is out meanwhile: raise
+C<buffer_bytes> for high rates.
 
 =head1 PARTS
 
