@@ -395,6 +395,21 @@ class Processes(unittest.TestCase):
             self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["last"], end)
             fake.close()
 
+    def test_what_is_printed_on_a_closed_stderr_is_not_sent(self):
+        fake = Fake()
+        done = self.run_script(fake.port, f"""
+            os.close(2)
+            client = m.Client('closed', '127.0.0.1', {fake.port}, quiet=True)
+            try:
+                os.write(2, b'printed' + bytes([10]))
+            except OSError:
+                pass
+            client.log_event('info', 'sent')
+        """)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["sent"])
+        fake.close()
+
     def test_without_a_free_descriptor_records_wait(self):
         fake = Fake()
         done = self.run_script(fake.port, f"""

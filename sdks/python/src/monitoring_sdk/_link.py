@@ -6,6 +6,7 @@ its number what it has. Not thread-safe: the client holds its lock.
 """
 
 import collections
+import fcntl
 import json
 import os
 import select
@@ -218,7 +219,7 @@ class Link:
         self.tried_s = now_s
         self.next_s = now_s + limit_s * int.from_bytes(os.urandom(4), "big") / 2**32
         try:
-            sock = socket.socket(self.family, socket.SOCK_STREAM)
+            sock = _above_stderr(socket.socket(self.family, socket.SOCK_STREAM))
         except OSError:  # the process has no descriptor left
             return None
         try:
@@ -280,6 +281,14 @@ class Link:
         except OSError:
             pass
         sock.close()
+
+
+def _above_stderr(sock: socket.socket) -> socket.socket:
+    """The socket, not in the place of a closed stdin, stdout or stderr: what is printed there is no telemetry."""
+    if sock.fileno() > 2:
+        return sock
+    with sock:
+        return socket.socket(fileno=fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, 3))
 
 
 def _first(frames: Deque[bytes], count: int) -> Any:
