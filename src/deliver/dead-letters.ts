@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EMPTY, type Observable, timer } from 'rxjs';
 import type { Context } from '../context.ts';
+import { makeFoldersSync } from '../folders.ts';
 import { isoTime, jsonOf, type Message } from '../message.ts';
 import { fileNameOf } from './file-name.ts';
 import { appendLines, countLines, letterFiles, sizeOf, startOf, takeFile } from './letter-files.ts';
@@ -110,7 +111,7 @@ export function openDeadLetters(
       if (bounds === undefined) return false;
       let done = 0;
       try {
-        mkdirSync(dir, { recursive: true });
+        makeFoldersSync(dir);
         const path = join(dir, `${fileNameOf(backend)}.ndjson`);
         for (const { lines, count } of chunksOf(letter, isoTime(scheduler.now()), bounds.maxBytes / 2)) {
           append(path, lines, bounds.maxBytes);

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../context.ts';
 import { errorText } from '../deliver/retry.ts';
+import { makeFolders } from '../folders.ts';
 
 /** What readers of the page and the API show. */
 export interface Token {
@@ -25,7 +26,7 @@ export async function openToken(dataDir: string, log: Log): Promise<Token> {
   );
   const token = TOKEN.test(known) ? known : randomBytes(32).toString('hex');
   try {
-    await mkdir(dataDir, { recursive: true });
+    await makeFolders(dataDir);
     if (token !== known) await writeFile(file, `${token}\n`, { mode: 0o600 });
     await chmod(file, 0o600);
     return { token, file };

@@ -20,6 +20,7 @@ const CORE = [
   'src/scanned.ts',
   'src/batch.ts',
   'src/context.ts',
+  'src/folders.ts',
   'src/members.ts',
   'src/visible.ts',
 ];

@@ -419,6 +419,14 @@ describe('a test that is wrong says where', () => {
     ]);
   });
 
+  test('that it proves nothing', async () => {
+    const ignore = ['one', 'two', 'archive'];
+    expect(await faultsOf({ in: 'a|', ignore })).toEqual([
+      'ignore: every backend is ignored, and nothing is expected: it would prove nothing',
+    ]);
+    expect(await faultsOf({ in: 'a|', ignore: ['two', 'archive'], out: { one: '-a' } })).toEqual([]);
+  });
+
   test.each([
     [{ in: '#' }, 'in: # has no meaning here; | shuts the sidecar down'],
     [{ in: '(a' }, 'in: ( and ) do not match'],

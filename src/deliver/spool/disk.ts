@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, utimes } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, truncate, utimes } from 'node:fs/promises';
+import { makeFolders } from '../../folders.ts';
 
 /** A file that is being written. */
 export interface SpoolFile {
@@ -47,9 +48,7 @@ export const realDisk: SpoolDisk = {
       throw error;
     }
   },
-  makeDir: async (dir) => {
-    await mkdir(dir, { recursive: true, mode: 0o750 });
-  },
+  makeDir: (dir) => makeFolders(dir, 0o750),
   create: async (path) => spoolFile(await open(path, 'wx', 0o640)),
   read: async (path, from, to) => {
     const file = await open(path, 'r');

@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Context } from '../../context.ts';
+import { makeFolders } from '../../folders.ts';
 
 /** How far a session is. */
 export interface Mark {
@@ -53,7 +54,7 @@ export async function openMarks(
 
   /** A file with all that is known, in place of those before it. */
   const begin = async () => {
-    await mkdir(dir, { recursive: true, mode: 0o750 });
+    await makeFolders(dir, 0o750);
     const name = `marks.${++generation}`;
     const next = await open(join(dir, name), 'wx', 0o640);
     await file?.close().catch(() => {});

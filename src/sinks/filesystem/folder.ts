@@ -1,6 +1,7 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { Permanent } from '../../deliver/sink.ts';
+import { makeFolders } from '../../folders.ts';
 import { unless } from './failure.ts';
 import { isInside } from './path.ts';
 
@@ -45,7 +46,7 @@ async function foundOrMade({ base, createBase, mode }: Folder): Promise<string> 
     return real;
   }
   if (!createBase) throw new Error('it is missing; it is not made, as create_base_path is false');
-  await mkdir(base, { recursive: true, mode });
+  await makeFolders(base, mode);
   return realpath(base);
 }
 

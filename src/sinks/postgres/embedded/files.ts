@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, stat, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolders } from '../../../folders.ts';
 
 /** Whom the server runs as; empty: as the sidecar does. */
 export interface User {
@@ -39,7 +40,7 @@ async function idOf(flag: string, name: string): Promise<number | undefined> {
  * outside `data_dir`.
  */
 export async function prepareFolder(folder: string, user: User): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolders(folder, 0o700);
   if (user.uid === undefined || user.gid === undefined) return;
   await chown(folder, user.uid, user.gid);
   const ours = [dirname(folder), dirname(dirname(folder))];
