@@ -49,7 +49,7 @@ export async function run({ config: path, overrides, human }: RunOptions, host: 
     log.info({ lost: 0 }, `stopped; nothing${read} was lost`);
     return EXIT.ok;
   }
-  log.error({ lost: messages }, `stopped; ${messages} messages could not be delivered in time and are lost`);
+  log.error({ lost: messages }, `stopped; ${messages} messages could not be delivered and are lost`);
   return EXIT.lost;
 }
 

@@ -73,7 +73,8 @@ export function createLosses({ now }: Pick<SchedulerLike, 'now'>): Losses {
 /** Why messages become dead letters that no backend refused. */
 const OPERATOR_FAILED = 'operator_failed';
 
-const isUnwritten = (reason: string) => reason.endsWith('_unwritten');
+/** Whether messages of this reason are dead letters that could not be kept. */
+export const isUnwritten = (reason: string) => reason.endsWith('_unwritten');
 const isOurs = (reason: string) => reason === OPERATOR_FAILED || isUnwritten(reason);
 
 const WHY: Readonly<Record<string, string>> = {

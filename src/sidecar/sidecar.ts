@@ -21,7 +21,7 @@ import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { noteEnding } from './endings.ts';
 import { createEngine, type Engine } from './engine.ts';
-import { createLosses } from './losses.ts';
+import { createLosses, isUnwritten } from './losses.ts';
 import { rememberingReads } from './plan-edit.ts';
 import { ConfigError, reload, warn } from './reload.ts';
 import { journalLimits, letterBounds, listenOptions, watchSettings, webAddress } from './settings.ts';
@@ -237,8 +237,8 @@ function startFlow(
     noteEnding(journal, outcome);
     const { ending, reason, messages } = outcome;
     const isStopping = deadlineMs !== Number.POSITIVE_INFINITY;
-    const isLost = reason === 'shutdown' || (isStopping && reason === 'spool_failed');
-    if (ending === 'shed' && isLost) lost += messages.length;
+    const isShed = ending === 'shed' && (reason === 'shutdown' || (isStopping && reason === 'spool_failed'));
+    if (isShed || (isStopping && ending === 'dead_lettered' && isUnwritten(reason))) lost += messages.length;
   };
   // What is left after the lanes is for bringing to disk what they could not deliver.
   const flow$ = engine.run(listeners.connection$, () => leftMs() * LANES_SHARE).pipe(tap(count));

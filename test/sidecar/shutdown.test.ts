@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
@@ -60,6 +60,16 @@ describe('SIGTERM', () => {
     expect(linesOf(fileOf(sidecar))).toEqual([]);
     expect(await sidecar.stop()).toBe(0);
     expect(numbersOf(linesOf(fileOf(sidecar)))).toEqual([0, 1, 2]);
+  });
+
+  test('counts as lost what is refused then and cannot be kept as dead letters either', async () => {
+    const sidecar = await startSidecar({ yaml: ONE_FILE.replace('20ms', '1h') });
+    mkdirSync(fileOf(sidecar), { recursive: true });
+    writeFileSync(join(sidecar.listening.data_dir, 'dead-letters'), 'in the way');
+    await send(sidecar.port, line(0) + line(1));
+    await until(async () => (await received(sidecar)) === 2, 'received');
+    expect(await sidecar.stop()).toBe(4);
+    expect(sidecar.log().at(-1)).toMatchObject({ level: 'error', lost: 2 });
   });
 
   test('does not wait for clients that are silent and stay', async () => {
