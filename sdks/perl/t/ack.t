@@ -124,6 +124,53 @@ sub balanced {
     $sdk->close;
 }
 
+# ---- a token that the sidecar does not know, and then does ----
+{
+    my $sdk  = client(ack => '', token => 'old');
+    my $told = 0;
+    $sdk->{link}{notice} = sub { $told += $_[0] =~ / refuses: / };
+    $sdk->log_event('info', 'refused');
+    for my $time (1 .. 2) {
+        my $peer = accepted($sdk);
+        heard($peer, $time == 1 ? 2 : 1);
+        tell_client($peer, 'error', code => 'auth', message => 'the token is wrong');
+        close $peer;
+        $sdk->log_event('info', 'waits') if $time == 1;
+    }
+    eventually(sub { $sdk->flush(0.01); !$sdk->stats->{connected} });
+    my $stats = $sdk->stats;
+    is_deeply([ @$stats{qw(sent queued)}, $stats->{dropped}{refused} ], [ 0, 1, 1 ], 'what a refused connection had is refused, what comes waits');
+    my $peer = accepted($sdk);
+    is_deeply([ map { $_->{type} } heard($peer, 1) ], ['hello'], 'no record goes out before a welcome');
+    tell_client($peer, 'welcome', v => 1);
+    is($sdk->flush(10), 1, 'behind it what waited is sent');
+    is((heard($peer, 1))[-1]{data}{message}, 'waits', 'and arrives');
+    is($sdk->stats->{sent}, 1, 'counted as sent');
+    is($told, 1, 'the refusal is told once');
+    balanced($sdk, 'refused');
+    $sdk->close;
+}
+
+# ---- no token where one is asked for ----
+{
+    my $sdk  = client(ack => '');
+    my $told = 0;
+    $sdk->{link}{notice} = sub { $told += $_[0] =~ / refuses: / };
+    for my $time (1 .. 2) {
+        $sdk->log_event('info', 'refused');
+        my $peer = accepted($sdk);
+        heard($peer, 1);
+        tell_client($peer, 'error', code => 'auth', message => 'say hello');
+        shutdown $peer, 1;
+        $sdk->log_event('info', 'not on this connection');
+        close $peer;
+    }
+    cmp_ok($sdk->stats->{dropped}{refused}, '>=', 2, 'without a hello what is sent is refused, time after time');
+    is($told, 1, 'and that is told once');
+    balanced($sdk, 'no token');
+    $sdk->close(0);
+}
+
 # ---- a backlog beyond any window ----
 {
     my $gone = FakeSidecar->start;

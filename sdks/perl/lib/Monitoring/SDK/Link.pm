@@ -62,6 +62,7 @@ sub begin {
     close delete $self->{sock} if $self->{sock};
     @$self{qw(backlog accepted dropped losing)} = ('', $forked, { forked => $forked });
     @$self{qw(sent queued offset seq step next_s tried_s connects up)} = (0) x 9;
+    @$self{qw(heard refused unsure)} = ('', 0, 0);    # unsure: sent on this connection, which may still be refused
     $self->{ends} = $self->{ack} || $self->{msgpack} ? [] : undef;    # lengths of the frames, where no LF tells them
     return $self;
 }
@@ -97,12 +98,16 @@ sub drop {
 # Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one.
 sub drain {
     my $self = shift;
-    while ((my $left = $self->sendable) > 0) {
+    while ($self->sendable > 0) {
         my $sock = $self->_socket or return;
+        my $left = $self->sendable;
+        next if $left <= 0;
         local $SIG{PIPE} = 'IGNORE' unless $OS->{no_signal};
         my $bytes = send $sock, $self->piece($left > SEND_BYTES ? SEND_BYTES : $left), $OS->{no_signal};
         return if !defined $bytes && (would_block() || $! == $OS->{not_connected} && !$self->{up});
-        defined $bytes ? $self->taken($bytes) : $self->lose;
+        if (defined $bytes) { $self->taken($bytes); next }
+        $self->hear;    # it may have said why
+        $self->lose;
     }
     return if !$self->{losing} || $self->{queued};
     my ($then, $now) = (delete $self->{losing}, $self->{dropped});
@@ -125,6 +130,7 @@ sub taken {
     $frames //= $taken =~ tr/\n//;
     $self->{offset} += $bytes - $whole;
     $self->{sent}   += $frames;
+    $self->{unsure} += $frames unless $self->{welcome};
     $self->{queued} -= $frames;
     return 1;
 }
@@ -147,19 +153,50 @@ sub is_up {
 
 sub _tell { return $_[0]{debug} && $_[0]{notice}->("$_[1] $_[0]{name}") }
 
-# Reads what the sidecar says, if anything; false if it has closed.
+# Reads what the sidecar says, if anything; false if it has closed, or is about to: it refuses.
 sub hear {
     my $self  = shift;
     my $heard = recv $self->{sock}, my $text, 4096, 0;
-    if (defined $heard && length $text) { $self->heard($text); return $self->hear }
+    if (defined $heard && length $text) { return $self->heard($text) && $self->hear }
     return 0 if defined $heard;
     return would_block() && ($self->{up} || now_s() < $self->{tried_s} + CONNECT_S);
 }
 
 sub would_block { return $! == $OS->{again} }
 
-# It has nothing to say to a client without a session.
-sub heard { return }
+# What the sidecar says, line by line; false once it refuses.
+sub heard {
+    my ($self, $text) = @_;
+    my $goes_on = 1;
+    $self->{heard} .= $text;
+    while (defined(my $line = $self->_line)) {
+        my ($type) = $line =~ /"type":"(\w+)"/;
+        $self->_refused($line) if $type eq 'error';
+        $goes_on &&= $type ne 'error';
+        $self->understand($type, $line);
+    }
+    return $goes_on;
+}
+
+# Its next message as a line of compact JSON.
+sub _line {
+    my $self = shift;
+    return $self->{heard} =~ s/\A([^\n]*)\n// ? $1 : undef unless $self->{msgpack};
+    return eval { Monitoring::SDK::JSON::json_value(Monitoring::SDK::Msgpack::next_value(\$self->{heard})) };
+}
+
+# Told once. What was sent is not taken; what comes waits for a welcome, unless there is no hello to say: such a client
+# cannot be welcomed, only let in.
+sub _refused {
+    my ($self, $line) = @_;
+    $self->{notice}->("the sidecar at $self->{name} refuses: $line") unless $self->{refused}++;
+    $self->{sent} -= $self->{unsure};
+    $self->{dropped}{refused} += $self->{unsure} if $self->{unsure};
+    return $self->{unsure} = 0;
+}
+
+# Nothing else is for a client without a session.
+sub understand { return }
 
 # Asks to hear at once of all that was sent.
 sub ask { return }
@@ -189,6 +226,7 @@ sub connect {
     CORE::connect $sock, $self->{peer}{addr} or $! == $OS->{in_progress} or return;
     wait_for($sock, HANDSHAKE_S);
     return if getsockname $sock eq $self->{peer}{addr};    # TCP may connect to itself where nothing listens
+    @$self{qw(heard welcome unsure)} = ('', 0, 0);
     return $self->{sock} = $sock;
 }
 

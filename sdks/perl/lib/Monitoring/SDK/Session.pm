@@ -19,7 +19,7 @@ sub LINGER_S () {0.2}
 # ack, memory or disk, or none; token; sdk, its name and version.
 sub begin {
     my $self = shift;
-    @$self{qw(control heard session nacked window window_bytes)} = ('', '', undef, {}, 1000, 2**20);
+    @$self{qw(control session nacked window window_bytes)} = ('', undef, {}, 1000, 2**20);
     return $self->SUPER::begin;
 }
 
@@ -31,13 +31,14 @@ sub offer {
 
 sub drain {
     my $self = shift;
-    $self->lose if $self->{ack} && $self->{sock} && !$self->hear;
+    $self->lose if ($self->{ack} || $self->{refused}) && $self->{sock} && !$self->hear;
     return $self->SUPER::drain;
 }
 
-# All, or as many as the window has room for.
+# All, or as many as the window has room for; once refused, none before a welcome.
 sub sendable {
     my $self = shift;
+    return length $self->{control} if $self->{refused} && $self->{sock};
     my $all  = length($self->{control}) + $self->SUPER::sendable;
     return $all unless $self->{ack};
     my ($ends, $limit) = ($self->{ends}, $self->{window_bytes});
@@ -73,29 +74,19 @@ sub connect {
 
 sub lose {
     my $self = shift;
-    @$self{qw(control heard)} = ('', '');
+    $self->{control} = '';
     return $self->SUPER::lose;
 }
 
-# What the sidecar says, line by line.
-sub heard {
-    my ($self, $text) = @_;
-    $self->{heard} .= $text;
-    while (defined(my $line = $self->_line)) {
-        my ($type, $seq) = ($line =~ /"type":"(\w+)"/, $line =~ /"(?:last_)?seq":(\d+)/ ? $1 : 0);
-        $self->{nacked}{$seq} = 1 if $type eq 'nack';
-        $self->{$1} = $2 while $type eq 'welcome' && $line =~ /"(window(?:_bytes)?)":(\d+)/g;
-        $self->_acked($type eq 'nack' ? 0 : $seq) if $self->{ack} && $type =~ /\A(?:welcome|ack|nack)\z/;
-        $self->{notice}->("the sidecar at $self->{name} refuses: $line") if $type eq 'error' && !$self->{refused}++;
-    }
+# One message of the sidecar's.
+sub understand {
+    my ($self, $type, $line) = @_;
+    my $seq = $line =~ /"(?:last_)?seq":(\d+)/ ? $1 : 0;
+    $self->{nacked}{$seq} = 1 if $type eq 'nack';
+    @$self{qw(welcome refused)} = (1, 0) if $type eq 'welcome';
+    $self->{$1} = $2 while $type eq 'welcome' && $line =~ /"(window(?:_bytes)?)":(\d+)/g;
+    $self->_acked($type eq 'nack' ? 0 : $seq) if $self->{ack} && $type =~ /\A(?:welcome|ack|nack)\z/;
     return;
-}
-
-# Its next message as a line of compact JSON.
-sub _line {
-    my $self = shift;
-    return $self->{heard} =~ s/\A([^\n]*)\n// ? $1 : undef unless $self->{msgpack};
-    return eval { json_value(Monitoring::SDK::Msgpack::next_value(\$self->{heard})) };
 }
 
 # Records up to $seq are taken: they leave the backlog.
@@ -126,7 +117,7 @@ sub ask {
 # Or until it says something, where nothing is left to send.
 sub rest {
     my $self = shift;
-    return Monitoring::SDK::Link::wait_for($self->{sock}, 0.02, $self->{ack} && $self->sendable <= 0);
+    return Monitoring::SDK::Link::wait_for($self->{sock}, 0.02, ($self->{ack} || $self->{refused}) && $self->sendable <= 0);
 }
 
 # Closed with something unread, the connection would be reset, and what is on its way lost.
@@ -138,7 +129,7 @@ sub end {
     while (Monitoring::SDK::Link::now_s() < $until_s) {
         Monitoring::SDK::Link::wait_for($sock, 0.02, 1);
         my $heard = recv $sock, my $text, 4096, 0;
-        last if defined $heard ? !length $text : !Monitoring::SDK::Link::would_block();
+        last if defined $heard ? !length $text || !$self->heard($text) : !Monitoring::SDK::Link::would_block();
     }
     return close $sock;
 }
