@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import datetime
 import inspect
 import json
@@ -364,6 +365,48 @@ class Delivery(unittest.TestCase):
         self.assertEqual(client.stats()["sent"], 4)
         client.close()
         again.close()
+
+    def test_what_a_refused_connection_had_is_counted_and_what_comes_then_waits_for_a_welcome(self):
+        known = ["new"]
+        def answer(sock, record):
+            if record["type"] == "hello" and record["data"]["token"] == known[0]:
+                sock.sendall(b'{"type":"welcome","data":{"v":1}}\n')
+            elif record["type"] == "hello":
+                sock.sendall(b'{"type":"error","data":{"code":"auth","message":"the token is wrong"}}\n')
+                sock.shutdown(socket.SHUT_WR)
+
+        fake = Fake(answers=answer)
+        client = Client("refused", "127.0.0.1", fake.port, quiet=True, token="old")
+        client.log_event("info", "refused")
+        while client.stats()["dropped"]["refused"] < 1:
+            client.log_event("info", "refused")
+        client.log_event("info", "waits")
+        self.assertFalse(client.flush(0.05))
+        stats = client.stats()
+        self.assertEqual((stats["sent"], stats["queued"]), (0, stats["accepted"] - stats["dropped"]["refused"]))
+        known[0] = "old"
+        self.assertTrue(client.flush(10))
+        self.assertEqual(client.stats()["sent"], stats["queued"])
+        client.close()
+        fake.close()
+
+    def test_a_client_without_a_token_where_one_is_asked_for_counts_what_is_refused_and_says_so_once(self):
+        def answer(sock, record):
+            with contextlib.suppress(OSError):  # the client has closed
+                sock.sendall(b'{"type":"error","data":{"code":"auth","message":"say hello"}}\n')
+                sock.shutdown(socket.SHUT_WR)
+
+        fake = Fake(answers=answer)
+        program = f"""if True:
+            import monitoring_sdk as m
+            client = m.Client('none', '127.0.0.1', {fake.port})
+            while client.stats()['dropped']['refused'] < 3: client.log_event('info', 'x')
+            stats = client.stats()
+            assert stats['accepted'] == stats['sent'] + stats['queued'] + stats['dropped']['refused'] + stats['dropped']['full'], stats
+        """
+        done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": SOURCES}, capture_output=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr.count(b" refuses: ")), (0, 1), done.stderr)
+        fake.close()
 
     def test_threads_tear_nothing(self):
         fake = Fake()

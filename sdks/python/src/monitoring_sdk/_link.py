@@ -61,6 +61,8 @@ class Link:
         self.session = ""
         self.control = self.heard = b""
         self.up = self.closed = False
+        self.refused = self.welcome = False  # refused: by the sidecar, which has not welcomed this client since
+        self.unsure = 0  # sent on this connection before a welcome: none is taken if it is refused
         self.next_s = self.tried_s = self.used_s = 0.0
         self.window, self.window_bytes = 1000, 2**20
 
@@ -89,12 +91,14 @@ class Link:
 
     def drain(self) -> None:
         """Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one."""
-        if self.ack and self.sock is not None and not self._hear():
+        if (self.ack or self.refused) and self.sock is not None and not self._hear():
             self._lose()
         while self.may_send():
             sock = self._socket()
             if sock is None:
                 return
+            if not self.may_send():
+                continue
             data = self.control or self.frames[self.unsent]
             try:
                 taken = sock.send(data[self.offset :] if self.offset else data, socket.MSG_NOSIGNAL)
@@ -102,6 +106,7 @@ class Link:
                 return
             except OSError:
                 if self.up or time.monotonic() > self.tried_s + CONNECT_S or not self._is_connecting():
+                    self._hear()  # it may have said why
                     self._lose()
                 return
             self._took(taken, len(data))
@@ -114,6 +119,9 @@ class Link:
         if self.control:
             return True
         if self.unsent >= len(self.frames):
+            return False
+        # Whoever has no hello to say cannot be welcomed, only let in.
+        if self.refused and self.hello is not None and self.sock is not None:
             return False
         if not self.ack or self.offset:
             return True
@@ -135,6 +143,7 @@ class Link:
             self.unsent += 1
         else:
             self.sent += 1
+            self.unsure += not self.welcome
             self.queued_bytes -= len(self.frames.popleft())
 
     def ask(self, message: bytes) -> bool:
@@ -148,7 +157,7 @@ class Link:
         return self.sock is not None and self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
     def _hear(self) -> bool:
-        """Reads what the sidecar says, if anything; False if it has closed."""
+        """Reads what the sidecar says, if anything; False if it has closed, or is about to: it refuses."""
         try:
             heard = self.sock.recv(4096)  # type: ignore[union-attr]
         except (BlockingIOError, InterruptedError):
@@ -157,25 +166,34 @@ class Link:
             return not self.up and self._is_connecting()
         if not heard:
             return False
-        if self.hello is not None:
-            *lines, self.heard = (self.heard + heard).split(b"\n")
-            for line in lines:
-                self._heard_line(line)
-        return self._hear()
+        *lines, self.heard = (self.heard + heard).split(b"\n")
+        return all([self._heard_line(line) for line in lines]) and self._hear()
 
-    def _heard_line(self, line: bytes) -> None:
+    def _heard_line(self, line: bytes) -> bool:
+        """False if it is an error, behind which the sidecar closes."""
         try:
             message = json.loads(line)
             kind, data = message["type"], message["data"]
         except (ValueError, KeyError, TypeError):
-            return
+            return True
         if kind == "error":
-            self.notice(f"the sidecar at {self.peer} refuses: {line.decode('utf-8', 'replace')}")
+            self._refused(line)
         if kind == "welcome":
+            self.welcome, self.refused = True, False
             self.window = data.get("window", self.window)
             self.window_bytes = data.get("window_bytes", self.window_bytes)
         if self.ack and kind in ("welcome", "ack", "nack"):
             self._acked(data.get("last_seq", data.get("seq", 0)), kind == "nack")
+        return bool(kind != "error")
+
+    def _refused(self, line: bytes) -> None:
+        """Told once. What was sent is not taken; what comes waits for a welcome."""
+        if not self.refused:
+            self.notice(f"the sidecar at {self.peer} refuses: {line.decode('utf-8', 'replace')}")
+        self.refused = True
+        self.sent -= self.unsure
+        self.dropped["refused"] += self.unsure
+        self.unsure = 0
 
     def _acked(self, seq: int, refused: bool) -> None:
         count = min(seq - (self.seq - len(self.frames)), len(self.frames))
@@ -192,22 +210,15 @@ class Link:
         """The socket, if it may be written to. Idle for long, it is looked at first: the sidecar may have closed."""
         if self.sock is None:
             return self.connect()
-        if self.up and time.monotonic() < self.used_s + IDLE_S and not self._has_ended():
+        if self.up and time.monotonic() < self.used_s + IDLE_S and not self._has_news():
             return self.sock
         if self._hear():
             return self.sock
         self._lose()
         return self.connect()
 
-    def _has_ended(self) -> bool:
-        if not self.poll.poll(0):  # a third of what recv takes to say that there is nothing
-            return False
-        try:
-            return self.sock.recv(1, socket.MSG_PEEK) == b""  # type: ignore[union-attr]
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
+    def _has_news(self) -> bool:
+        return bool(self.poll.poll(0))  # a third of what recv takes to say that there is nothing
 
     def connect(self) -> Optional[socket.socket]:
         """One attempt a backoff step, with full jitter of the system's random source."""
@@ -241,7 +252,8 @@ class Link:
         self.sock = sock
         self.poll = select.poll()
         self.poll.register(sock, select.POLLIN)
-        self.offset = self.unsent = 0
+        self.offset = self.unsent = self.unsure = 0
+        self.welcome = False
         self.control = self.hello(self) if self.hello is not None else b""
         return sock
 
@@ -268,7 +280,7 @@ class Link:
         self.frames.clear()
         self.unsent = self.queued_bytes = 0
         self.closed = True
-        sock, self.sock, self.up = self.sock, None, False
+        sock = self.sock
         if sock is None:
             return
         try:
@@ -276,11 +288,11 @@ class Link:
             # Closed with something unread, the connection would be reset, and what is on its way lost.
             until_s = time.monotonic() + LINGER_S
             while self.hello is not None and time.monotonic() < until_s:
-                if wait(sock, True, 0.02) and sock.recv(4096) == b"":
+                if wait(sock, True, 0.02) and not self._hear():
                     break
         except OSError:
             pass
-        sock.close()
+        self._lose()
 
 
 def _above_stderr(sock: socket.socket) -> socket.socket:
