@@ -4,7 +4,7 @@ use warnings;
 use lib 't/lib';
 
 use Encode      ();
-use FakeSidecar ();
+use FakeSidecar qw(eventually);
 use JSON::PP    ();
 use Test::More;
 
@@ -16,7 +16,8 @@ my $seen    = 0;
 
 # The text of the next record, with what varies masked.
 sub frame {
-    my $line = ($sidecar->lines($seen + 1))[$seen];
+    my $line;    # a write across two pages can be read between them
+    eventually(sub { $line = ($sidecar->lines($seen + 1))[$seen]; $line =~ /\n\z/ });
     $seen++;
     $line =~ s/"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","ts_us":\d{16},/"timestamp":T,/ or fail("times in $line");
     $line =~ s/"(trace_id|span_id|parent_span_id)":"([0-9a-f]+)"/qq("$1":) . length $2/ge;
