@@ -378,7 +378,8 @@ class Delivery(unittest.TestCase):
         fake = Fake(answers=answer)
         client = Client("refused", "127.0.0.1", fake.port, quiet=True, token="old")
         client.log_event("info", "refused")
-        while client.stats()["dropped"]["refused"] < 1:
+        end = time.monotonic() + 15
+        while client.stats()["dropped"]["refused"] < 1 and time.monotonic() < end:
             client.log_event("info", "refused")
         client.log_event("info", "waits")
         self.assertFalse(client.flush(0.05))
