@@ -22,10 +22,12 @@ export interface OwnLog extends Log {
   abandon(): void;
 }
 
-/** The sidecar's own log, to a file descriptor; a reader who does not read never holds up the sidecar. */
+/** The sidecar's own log, to a file descriptor; neither a reader who does not read nor a full disk holds up the sidecar. */
 export function createLog(fd: number, { level, human, colour }: LogOptions): OwnLog {
   // Without a least length, flush() would not wait for what is being written.
   const out = pino.destination({ fd, sync: false, minLength: 1, maxLength: MAX_WAITING_BYTES });
+  // On a full disk, what waits is written once there is room.
+  out.on('error', () => {});
   const base = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const formatters = { level: (label: string) => ({ level: label }) };
   const abandon = () => out.destroy();

@@ -242,3 +242,27 @@ describe('clients', () => {
     }
   });
 });
+
+const onLinux = process.platform === 'linux' ? describe : describe.skip;
+
+onLinux('a full disk', () => {
+  const full = (redirection: string) => ['bash', '-c', `exec "$@" ${redirection}`, 'bash'];
+
+  test('under the log does not end it', async () => {
+    const folder = createFolder();
+    const path = write(join(folder, 'sidecar.yaml'), inFolder(ONE_FILE, folder));
+    const args = ['run', '--config', path, '--set', 'tcp.port=0', '--set', 'http.port=0'];
+    const program = start([...args, '--set', 'tcp.host=0.0.0.0', '--data-dir', join(folder, 'data')], {
+      cwd: folder,
+      through: full('2>/dev/full'),
+    });
+    await until(() => program.stdout().includes('\n'), 'it listens');
+    const { tcp } = JSON.parse(program.stdout()) as { tcp: string };
+    const port = Number(tcp.split(':').at(-1));
+    await send(port, '{no JSON}\n', line(1));
+    const out = join(folder, 'out');
+    await until(() => linesBelow(out).length === 1, 'it is delivered');
+    program.kill('SIGTERM');
+    expect(await program.exit()).toBe(0);
+  });
+});
