@@ -110,6 +110,8 @@ program
   .addOption(FORMAT_OPTION)
   .action(async (options) => {
     if (process.execArgv.includes('--single-threaded-gc')) slowCompilers();
+    // While the sidecar starts, what a signal asks to be read again is being read.
+    process.on('SIGHUP', () => {});
     const { run } = await import('./commands/run.ts');
     const host = createHost(options.format);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];

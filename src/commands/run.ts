@@ -20,6 +20,8 @@ export interface RunOptions {
 /** `sidecar run`: runs until told to stop. Resolves to the exit code. */
 export async function run({ config: path, overrides, human }: RunOptions, host: Host): Promise<number> {
   const { out, log } = host;
+  // From here on: one that comes while the sidecar starts counts as well.
+  const stopped = firstValueFrom(host.stop$);
   let sidecar: Sidecar;
   try {
     const text = await readConfig(path);
@@ -35,7 +37,7 @@ export async function run({ config: path, overrides, human }: RunOptions, host: 
     return EXIT.cannotOpen;
   }
   out.write(human ? welcome(sidecar, path) : `${JSON.stringify(addresses(sidecar, path))}\n`);
-  await firstValueFrom(host.stop$);
+  await stopped;
   log.info({}, 'stopping: reading what clients have sent, then delivering');
   const { messages, cutOff } = await sidecar.close();
   if (cutOff > 0) {

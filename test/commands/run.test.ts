@@ -243,6 +243,35 @@ describe('clients', () => {
   });
 });
 
+describe('signals while it starts', () => {
+  /** Its configuration needs an operator that sends `signal` while it is loaded. */
+  const started = (signal: NodeJS.Signals) => {
+    const folder = createFolder();
+    mkdirSync(join(folder, 'pipelines'));
+    write(
+      join(folder, 'pipelines', 'signal.ts'),
+      `process.kill(process.pid, '${signal}');\nexport default () => (message$: unknown) => message$;\n`,
+    );
+    const yaml = ONE_FILE.replace('backend: files', 'backend: files\n      operators: [signal]');
+    const path = write(join(folder, 'sidecar.yaml'), `${inFolder(yaml, folder)}pipelines: ./pipelines\n`);
+    const ports = ['--set', 'tcp.port=0', '--set', 'http.port=0'];
+    return start(['run', '--config', path, '--data-dir', join(folder, 'data'), ...ports], { cwd: folder });
+  };
+
+  test('SIGTERM ends it', async () => {
+    const program = started('SIGTERM');
+    expect(await program.exit()).toBe(0);
+    expect(program.hasLogged('info', 'nothing was lost')).toBe(true);
+  });
+
+  test('SIGHUP does not', async () => {
+    const program = started('SIGHUP');
+    await until(() => program.stdout().includes('listening') || !program.isRunning(), 'it listens');
+    program.kill('SIGTERM');
+    expect(await program.exit()).toBe(0);
+  });
+});
+
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
 onLinux('a full disk', () => {
