@@ -228,6 +228,7 @@ async function exitWith(code: Promise<number>): Promise<void> {
   setTimeout(end, LINGER_MS);
   const printed = [process.stdout, process.stderr].map((out) => new Promise((done) => out.write('', done)));
   await Promise.all([...printed, ownLog?.written()]);
+  if (isUnprinted) process.exitCode ||= EXIT.failed;
   end();
 }
 
@@ -237,13 +238,19 @@ function end(): void {
   process.exit();
 }
 
+/** Whether something could not be printed, as on a full disk. */
+let isUnprinted = false;
+
 /** Whoever reads what is printed may stop, as `head` does: what is left is for nobody, and no reason to fail. */
-function ignoreNoReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+function onUnprinted({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return;
+  isUnprinted = true;
+  process.stderr.write(`cannot print: ${message}\n`);
 }
 
-process.stdout.on('error', ignoreNoReader);
-process.stderr.on('error', ignoreNoReader);
+process.stdout.on('error', onUnprinted);
+// Whatever is wrong with it, there is no other place to say so.
+process.stderr.on('error', () => {});
 try {
   await program.parseAsync();
 } catch (error) {

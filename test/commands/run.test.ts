@@ -294,4 +294,12 @@ onLinux('a full disk', () => {
     program.kill('SIGTERM');
     expect(await program.exit()).toBe(0);
   });
+
+  test('under what is printed is said in a line, and is exit code 1', async () => {
+    const { code, stderr } = await runToEnd(['job', 'x', '--url', 'http://127.0.0.1:1'], {
+      cwd: createFolder(),
+      through: full('>/dev/full'),
+    });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^cannot print: ENOSPC.*\n$/)]);
+  });
 });
