@@ -113,6 +113,22 @@ describe('sidecar tap', () => {
   });
 });
 
+test.each([
+  ['a page', 'answers with status 200, which no sidecar says'],
+  ['nothing', 'does not answer'],
+])('another program at the address that answers %s is said so by tap', async (answer, said) => {
+  const server = createServer((_, response) => {
+    if (answer === 'a page') response.setHeader('content-type', 'text/html').end('<html></html>');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const { code, stdout } = await runToEnd(['tap', '--url', `http://127.0.0.1:${port}`], {
+    cwd: createFolder(),
+  });
+  server.close();
+  expect([code, stdout]).toEqual([1, expect.stringContaining(said)]);
+});
+
 describe('sidecar top', () => {
   const top = (args: readonly string[], env = {}) => runToEnd(['top', ...args], { cwd: sidecar.folder, env });
 

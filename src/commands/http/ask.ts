@@ -6,7 +6,8 @@ export interface Answer {
   readonly body: unknown;
 }
 
-const TIMEOUT_MS = 5_000;
+/** How long an answer may take to begin. */
+export const TIMEOUT_MS = 5_000;
 
 /** What is asked for beside a path. */
 export interface Asked {

@@ -1,4 +1,4 @@
-import { authorised, reasonOf } from './ask.ts';
+import { authorised, reasonOf, TIMEOUT_MS } from './ask.ts';
 
 /** One server-sent event. */
 export interface ServerEvent {
@@ -28,9 +28,19 @@ export async function* eventsOf(
   place: string,
   { token, signal }: EventsOptions,
 ): AsyncGenerator<ServerEvent> {
+  const waiting = new AbortController();
+  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const giveUp = () => waiting.abort(late.reason);
+  late.addEventListener('abort', giveUp);
   try {
-    const response = await authorised(place, { signal, headers: { Accept: 'text/event-stream' } }, token);
-    if (response.status !== 200 || response.body === null) {
+    const request = {
+      signal: AbortSignal.any([signal, waiting.signal]),
+      headers: { Accept: 'text/event-stream' },
+    };
+    const response = await authorised(place, request, token);
+    late.removeEventListener('abort', giveUp);
+    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+    if (response.status !== 200 || !isStream || response.body === null) {
       throw new NoStream(response.status, saidOf(await response.text()));
     }
     const decoder = new TextDecoder();
