@@ -50,6 +50,8 @@ export function backendOf(said: CheckedTest['backends'][string]): Backend {
   const whole: Partial<Behaviour> & Pick<Behaviour, 'answers'> =
     typeof said === 'string' || Array.isArray(said) ? { answers: said } : said;
   const { answers, down = [], refuses = [], throttle = WELL.throttleMs } = whole;
+  const isNever = [down].flat().some(({ from, to }) => to !== undefined && to <= from);
+  if (isNever) throw new Error('is never down: `to` must be after `from`');
   return {
     answers: [answers].flat().map(parseAnswer),
     down: [down].flat().map(({ from, to, answer }) => ({

@@ -36,6 +36,7 @@ export function compileTest(test: CheckedTest): Compiled {
     }
   };
   const input = attempt(['in'], () => readInput(test));
+  for (const letter of Object.keys(test.repeat)) attempt(['repeat', letter], () => knowMessage(test, letter));
   const reload = readReload(test, input?.endMs, attempt);
   const backends = readBackends(test, attempt);
   const rows = readRows(test, attempt);
@@ -63,13 +64,15 @@ export function compileTest(test: CheckedTest): Compiled {
   };
 }
 
-function readInput({ in: text, messages }: CheckedTest): Diagram {
-  const diagram = parseMarbles(text);
+function readInput(test: CheckedTest): Diagram {
+  const diagram = parseMarbles(test.in);
   if (diagram.errorMs !== undefined) throw new Error('# has no meaning here; | shuts the sidecar down');
-  for (const { letter } of diagram.marbles) {
-    if (!Object.hasOwn(messages, letter)) throw new Error(`there is no message ${letter}${timeHint(letter)}`);
-  }
+  for (const { letter } of diagram.marbles) knowMessage(test, letter, timeHint(letter));
   return diagram;
+}
+
+function knowMessage({ messages }: CheckedTest, letter: string, hint = ''): void {
+  if (!Object.hasOwn(messages, letter)) throw new Error(`there is no message ${letter}${hint}`);
 }
 
 /** A record with what its author left to us. */
@@ -81,14 +84,14 @@ function recordOf(name: string, given: Readonly<Record<string, unknown>>): JsonO
 
 function readReload(test: CheckedTest, endMs: number | undefined, attempt: Attempt): Diagram | undefined {
   const { reload } = test;
-  if (reload === undefined) return undefined;
-  const [text, values] = partsOf<unknown>(reload);
+  const [text, values] = partsOf<unknown>(reload ?? '');
   const place = typeof reload === 'string' ? ['reload'] : ['reload', 0];
   for (const letter of Object.keys(test.reload_results)) {
     attempt(['reload_results', letter], () => {
       if (!Object.hasOwn(values, letter)) throw new Error(`there is no reload ${letter}`);
     });
   }
+  if (reload === undefined) return undefined;
   return attempt(place, () => {
     const diagram = parseMarbles(text);
     if (diagram.endMs !== undefined || diagram.errorMs !== undefined) {
@@ -115,9 +118,7 @@ function readBackends(test: CheckedTest, attempt: Attempt): ReadonlyMap<string, 
     backends.set(name, backend);
     const stranger = [...backend.refuses].find((letter) => !Object.hasOwn(test.messages, letter));
     if (stranger !== undefined) {
-      attempt(['backends', name, 'refuses'], () => {
-        throw new Error(`there is no message ${stranger}`);
-      });
+      attempt(['backends', name, 'refuses'], () => knowMessage(test, stranger));
     }
   }
   return backends;

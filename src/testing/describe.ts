@@ -1,6 +1,6 @@
 import { visible } from '../visible.ts';
 import { type Comparison, type Difference, isSame } from './compare.ts';
-import type { Entry } from './expectation.ts';
+import type { Entry, Kind } from './expectation.ts';
 import { formatMarbles, formatTime } from './marbles.ts';
 import { formatNames } from './names.ts';
 import type { Recording } from './recording.ts';
@@ -111,12 +111,15 @@ function cellsBy<T extends { readonly ms: number }>(
 
 /** What to write in order to expect what was received. */
 function suggestions(differences: readonly Difference[]): readonly string[] {
-  const lines = differences.flatMap((difference) => {
+  const byKind = new Map<Kind, string[]>();
+  for (const difference of differences) {
     const { kind, backend, received } = difference;
     const key = kind === 'out' ? 'target' : 'reason';
     const written = asWritten(received, markOf(difference) === '' ? undefined : key);
-    return written === undefined ? [] : [visible(`  ${kind}: { ${backend}: ${written} }`)];
-  });
+    if (written !== undefined) byKind.set(kind, [...(byKind.get(kind) ?? []), `${backend}: ${written}`]);
+  }
+  // One key a kind: a map takes no key twice.
+  const lines = [...byKind].map(([kind, backends]) => visible(`  ${kind}: { ${backends.join(', ')} }`));
   return lines.length === 0 ? [] : ['to expect what was received:', ...lines];
 }
 

@@ -30,8 +30,7 @@ group('a diff shows expected and received under each other by time', () => {
       '         received      [o]',
       '                       ^^^',
       'to expect what was received:',
-      '  out: { one: ["100ms x", { x: "a" }] }',
-      '  out: { archive: ["100ms x", { x: "o" }] }',
+      '  out: { one: ["100ms x", { x: "a" }], archive: ["100ms x", { x: "o" }] }',
     ]);
   });
 
@@ -77,8 +76,7 @@ group('a diff shows expected and received under each other by time', () => {
       '         received                            [o]',
       '                   ^^^^^^^                   ^^^',
       'to expect what was received:',
-      '  out: { one: ["100ms x", { x: { messages: "d", target: "/logs/db.jsonl" } }] }',
-      '  out: { archive: ["100ms x", { x: "o" }] }',
+      '  out: { one: ["100ms x", { x: { messages: "d", target: "/logs/db.jsonl" } }], archive: ["100ms x", { x: "o" }] }',
     ]);
   });
 

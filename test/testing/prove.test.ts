@@ -448,6 +448,12 @@ describe('a test that is wrong says where', () => {
       { in: 'a', backends: { one: { down: { from: '5s', answer: 'z' } } } },
       'backends.one: an answer ends with one of',
     ],
+    [
+      { in: 'a', backends: { one: { down: { from: '5s', to: '3s' } } } },
+      'backends.one: is never down: `to` must be after `from`',
+    ],
+    [{ in: 'a', repeat: { k: 3 } }, 'repeat.k: there is no message k'],
+    [{ in: 'a', reload_results: { r: 'rejected' } }, 'reload_results.r: there is no reload r'],
   ] as [Partial<MarbleTest> & { in: string }, string][])('%j', async (test, message) => {
     expect((await faultsOf(test))[0]).toContain(message);
   });
