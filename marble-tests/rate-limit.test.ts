@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { map } from 'rxjs';
+import { map, mergeMap } from 'rxjs';
 import rateLimit from '../pipelines/rate-limit.ts';
 import type { JsonObject } from '../src/message.ts';
 import {
@@ -31,6 +31,7 @@ function expectMarbles(options: object, source: string, expected: string) {
     const operate = built(rateLimit, options, operatorContext(scheduler));
     expectObservable(
       cold(source, MESSAGES).pipe(
+        map(({ id }) => messageOf(id, RECORDS[id], { receivedMs: scheduler.now() })),
         operate,
         map(({ id }) => id),
       ),
@@ -70,6 +71,34 @@ describe('rate-limit', () => {
     expectMarbles({ rate: 1, always: 'never' }, 'eeff|', 'e---|');
   });
 
+  /** The ids of those that pass, of messages received at these times that come in one batch at 5 s. */
+  const passedOfBatch = (options: object, receivedMs: readonly number[]) => {
+    let passed = '';
+    virtually(({ cold }, scheduler) => {
+      cold('5s b|')
+        .pipe(
+          mergeMap(() => receivedMs.map((ms, at) => messageOf(`${at}`, RECORDS.a, { receivedMs: ms }))),
+          built(rateLimit, options, operatorContext(scheduler)),
+        )
+        .subscribe(({ id }) => {
+          passed += id;
+        });
+    });
+    return passed;
+  };
+
+  test('counts the time between messages that come in one batch', () => {
+    expect(passedOfBatch({ rate: 1 }, [0, 1000, 2000, 2500, 3000, 4000])).toBe('01245');
+  });
+
+  test('takes what was held before it for no burst of the past, and nothing for one of the future', () => {
+    expect(passedOfBatch({ rate: 1 }, [4000, 0, 5000, 0, 6000, 7000])).toBe('02');
+  });
+
+  test('knows messages from before its own start', () => {
+    expect(passedOfBatch({ rate: 1 }, [-3000, -2000, -1500, -1000])).toBe('013');
+  });
+
   test('takes a level for one in events only', () => {
     expectMarbles({ rate: 1 }, 'mmm|', 'm--|');
   });
@@ -89,12 +118,11 @@ describe('rate-limit', () => {
     const passed: number[] = [];
     virtually(({ cold }) => {
       const times: Record<string, number> = { a: 1e9, b: 1000, c: 1500, d: 2000 };
-      const message = MESSAGES.a!;
       cold('abcd|')
         .pipe(
           map((name) => {
             nowMs = times[name]!;
-            return message;
+            return messageOf('a', RECORDS.a, { receivedMs: nowMs });
           }),
           built(rateLimit, { rate: 1 }, operatorContext(scheduler)),
         )

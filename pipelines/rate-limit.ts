@@ -2,7 +2,8 @@
  * rate-limit: lets each source send so many messages a second, and drops what is beyond.
  *
  * Each source has a bucket of `burst` tokens that fills by `rate` a second; a message takes one, and is dropped
- * if there is none. Severe events pass without one.
+ * if there is none. Severe events pass without one. What counts is when the sidecar received a message: that it
+ * reaches a rule in a batch makes no burst of it.
  *
  *   rate      messages a second; may be a fraction, such as 0.1
  *   burst     messages at once after a pause. Default: `rate`, at least 1
@@ -19,6 +20,14 @@
 import { field, type Message, type Operator, severityOf } from 'monitoring-sidecar';
 import { defer, filter } from 'rxjs';
 import { z } from 'zod';
+
+/** How many tokens are in it is told by when it will be full again (GCRA, ITU-T I.371). */
+interface Bucket {
+  /** When the latest message was received that asked for a token. */
+  atMs: number;
+  /** Since the operator's start. */
+  fullMs: number;
+}
 
 const MAX_KEY_LENGTH = 256;
 const isLevel = (level: string) => level === 'never' || severityOf(level) > 0;
@@ -41,18 +50,22 @@ const rateLimit: Operator<z.output<typeof options>> =
       const startMs = scheduler.now();
       const intervalMs = 1000 / rate;
       const depthMs = burst * intervalMs;
-      /** When each bucket will be full again: one number says how many tokens are in it (GCRA, ITU-T I.371). */
-      const fullMs = new Map<string, number>();
+      const buckets = new Map<string, Bucket>();
 
       const passes = (message: Message): boolean => {
         if (message.severity >= severe) return true;
-        const nowMs = scheduler.now() - startMs;
         const key = keyOf(message);
+        const bucket = buckets.get(key) ?? { atMs: message.receivedMs, fullMs: Number.NEGATIVE_INFINITY };
+        // Time does not run backwards for what an operator before held, but does if the clock was set back.
+        const nowMs = Math.min(Math.max(message.receivedMs, bucket.atMs), scheduler.now());
+        const sinceMs = nowMs - startMs;
         // No bucket is emptier than empty, should the clock be set back.
-        const knownMs = Math.min(Math.max(fullMs.get(key) ?? nowMs, nowMs), nowMs + depthMs);
-        const hasToken = knownMs + intervalMs <= nowMs + depthMs;
-        fullMs.set(key, hasToken ? knownMs + intervalMs : knownMs);
-        forgetOldest(fullMs, max_keys);
+        const knownMs = Math.min(Math.max(bucket.fullMs, sinceMs), sinceMs + depthMs);
+        const hasToken = knownMs + intervalMs <= sinceMs + depthMs;
+        bucket.atMs = nowMs;
+        bucket.fullMs = hasToken ? knownMs + intervalMs : knownMs;
+        buckets.set(key, bucket);
+        forgetOldest(buckets, max_keys);
         return hasToken;
       };
       return message$.pipe(filter(passes));
