@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { map } from 'rxjs';
+import { map, mergeMap } from 'rxjs';
 import dedupe from '../pipelines/dedupe.ts';
 import { dataOf, type JsonObject, type Message } from '../src/message.ts';
 import {
@@ -24,11 +24,15 @@ function expectMarbles(
   changed: Record<string, JsonObject> = {},
 ) {
   virtually(({ cold, expectObservable }, scheduler) => {
-    const messages = Object.fromEntries(
-      Object.entries(records).map(([name, record]) => [name, messageOf(name, record)]),
-    );
-    const describe = (message: Message) => (message === messages[message.id] ? message.id : dataOf(message));
-    const result$ = cold(source, messages).pipe(
+    const received = new Set<Message>();
+    const receive = (name: string) => {
+      const message = messageOf(name, records[name], { receivedMs: scheduler.now() });
+      received.add(message);
+      return message;
+    };
+    const describe = (message: Message) => (received.has(message) ? message.id : dataOf(message));
+    const result$ = cold(source).pipe(
+      map(receive),
       built(dedupe, options, operatorContext(scheduler)),
       map(describe),
     );
@@ -119,7 +123,6 @@ describe('dedupe', () => {
     };
     const passed: string[] = [];
     const context = { ...operatorContext(scheduler), scheduler };
-    const a = messageOf('a', RECORDS.a);
     const operate = built(dedupe, BY, context);
     virtually(({ cold }) => {
       const times: Record<string, number> = { a: 1e6, b: 1e6 + 1, c: 1000, d: 1001 };
@@ -127,13 +130,31 @@ describe('dedupe', () => {
         .pipe(
           map((name) => {
             nowMs = times[name]!;
-            return a;
+            return messageOf('a', RECORDS.a, { receivedMs: nowMs });
           }),
           operate,
         )
         .subscribe(() => passed.push(String(nowMs)));
     });
     expect(passed).toEqual(['1000000', '1000']);
+  });
+
+  test.each([
+    ['the time between messages that come in one batch', [0, 4, 5, 9, 10], '024'],
+    ['a batch of another source that was received at the same time', [7, 8, 3, 4, 12], '04'],
+  ] as [string, number[], string][])('goes by %s', (_, receivedMs, expected) => {
+    let passed = '';
+    virtually(({ cold }, scheduler) => {
+      cold('5s b|')
+        .pipe(
+          mergeMap(() => receivedMs.map((ms, at) => messageOf(`${at}`, RECORDS.a, { receivedMs: ms }))),
+          built(dedupe, BY, operatorContext(scheduler)),
+        )
+        .subscribe(({ id }) => {
+          passed += id;
+        });
+    });
+    expect(passed).toBe(expected);
   });
 
   test('counts what it drops in its rule', () => {

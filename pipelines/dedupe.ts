@@ -1,7 +1,7 @@
 /**
  * dedupe: drops messages that repeat one already passed within a window.
  *
- * Messages are the same if all fields of `by` are. The window starts with the one that passed and is not
+ * Messages are the same if all fields of `by` are. The window starts when the one that passed was received and is not
  * prolonged by the ones dropped, so that a lasting fault is reported once a window.
  *
  *   by           dotted paths that tell messages apart. Default: [source, type, data]
@@ -46,29 +46,33 @@ const dedupe: Operator<z.output<typeof options>> =
   (message$) =>
     defer(() => {
       const keyOf = compileKey(by);
-      /** In order of passing, which is the order of expiry. */
+      /** In order of passing, which is that of expiry but for the few seconds by which batches differ. */
       const passed = new Map<string, Passed>();
       // What was dropped is told when its key comes again, however late.
       const lifetimeMs = count_field === undefined ? window : Number.POSITIVE_INFINITY;
 
-      const forget = (nowMs: number) => {
+      // A time in the future is one from before the clock was set back: nothing is known of its age.
+      const isWithin = (atMs: number, receivedMs: number, periodMs: number) =>
+        atMs <= scheduler.now() && receivedMs - atMs < periodMs;
+      const forget = (receivedMs: number) => {
         for (const [key, { atMs }] of passed) {
-          if (passed.size <= max_keys && isWithin(atMs, nowMs, lifetimeMs)) return;
+          if (passed.size <= max_keys && isWithin(atMs, receivedMs, lifetimeMs)) return;
           passed.delete(key);
         }
       };
       const pass = (message: Message): Message | undefined => {
         if (!types.includes(message.type)) return message;
-        const nowMs = scheduler.now();
+        // Not by our clock: the messages of a batch come at once.
+        const { receivedMs } = message;
         const key = keyOf(message);
         const last = passed.get(key);
-        if (last !== undefined && isWithin(last.atMs, nowMs, window)) {
+        if (last !== undefined && isWithin(last.atMs, receivedMs, window)) {
           last.dropped++;
           return undefined;
         }
         passed.delete(key);
-        passed.set(key, { atMs: nowMs, dropped: 0 });
-        forget(nowMs);
+        passed.set(key, { atMs: receivedMs, dropped: 0 });
+        forget(receivedMs);
         if (count_field === undefined || last === undefined || last.dropped === 0) return message;
         return withData(message, { ...dataOf(message), [count_field]: last.dropped });
       };
@@ -80,10 +84,6 @@ const dedupe: Operator<z.output<typeof options>> =
 
 dedupe.options = options;
 export default dedupe;
-
-/** A time in the future is one from before the clock was set back: nothing is known of its age. */
-const isWithin = (atMs: number, nowMs: number, lifetimeMs: number) =>
-  atMs <= nowMs && nowMs - atMs < lifetimeMs;
 
 function compileKey(paths: readonly string[]): (message: Message) => string {
   const fields = paths.map(field);
