@@ -20,6 +20,7 @@ HANDSHAKE_S = 0.004
 CONNECT_S = 5.0
 IDLE_S = 1.0
 LINGER_S = 0.2
+HEARD_BYTES = 65_536  # of one line; a sidecar has less to say
 REASONS = ("full", "encode", "oversize", "refused", "closed", "forked")
 
 
@@ -166,7 +167,7 @@ class Link:
             return not self.up and self._is_connecting()
         if not heard:
             return False
-        *lines, self.heard = (self.heard + heard).split(b"\n")
+        *lines, self.heard = (self.heard[-HEARD_BYTES:] + heard).split(b"\n")
         return all([self._heard_line(line) for line in lines]) and self._hear()
 
     def _heard_line(self, line: bytes) -> bool:

@@ -15,6 +15,7 @@ sub BACKOFF_MAX_S () {5}
 sub HANDSHAKE_S ()   {0.004}
 sub CONNECT_S ()     {5}
 sub SEND_BYTES ()    {65_536}
+sub HEARD_BYTES ()   {65_536}
 sub TCP ()           {6}
 sub TCP_NODELAY ()   {1}
 
@@ -170,11 +171,12 @@ sub heard {
     my $goes_on = 1;
     $self->{heard} .= $text;
     while (defined(my $line = $self->_line)) {
-        my ($type) = $line =~ /"type":"(\w+)"/;
+        my $type = $line =~ /"type":"(\w+)"/ ? $1 : next;
         $self->_refused($line) if $type eq 'error';
         $goes_on &&= $type ne 'error';
         $self->understand($type, $line);
     }
+    $self->{heard} = '' if length $self->{heard} > HEARD_BYTES;    # it is no sidecar's
     return $goes_on;
 }
 
