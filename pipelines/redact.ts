@@ -53,7 +53,9 @@ const PATTERNS = {
     ),
     values: [
       {
-        regex: /(\b(?:password|passwd|pwd|secret)["']?\s{0,8}[=:]\s{0,8}["']?)[^\s"',;&]+/gi,
+        // In quotes up to the quote that closes, spaces and all; quotes may be escaped, as in JSON within a text.
+        regex:
+          /(\b(?:password|passwd|pwd|secret)(?:\\?["'])?\s{0,8}[=:]\s{0,8}(?:\\?["'])?)(?:(?<=\\["'])[^"'\\]+|(?<=")(?:\\.|[^"\\])+|(?<=')(?:\\.|[^'\\])+|[^\s"',;&\\]+)/gis,
         keepsStart: true,
       },
       { regex: /(:\/\/[^\s:@/]{0,64}:)[^\s@/]{1,256}(?=@)/g, keepsStart: true },
@@ -71,7 +73,7 @@ const PATTERNS = {
       'set-cookie',
     ].map((key) => `**.${key}`),
     values: [
-      { regex: /(\bBearer\s{1,8})[\w.~+/=-]{8,}/gi, keepsStart: true },
+      { regex: /(\b(?:Bearer|Authorization\W{1,8}Basic)\s{1,8})[\w.~+/=-]{8,}/gi, keepsStart: true },
       { regex: /(\b(?:\w{0,16}token|api_?key)=)[^\s&"']+/gi, keepsStart: true },
       { regex: /\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*/g },
       { regex: /\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b/g },
@@ -96,23 +98,20 @@ function isCardNumber(match: string): boolean {
   return sum % 10 === 0;
 }
 
-/** A regular expression that does not match just anywhere. */
-function isRegex(text: string): boolean {
+/** Says what is wrong with a regular expression; one that matches the empty text matches just anywhere. */
+function checkRegex(text: string, context: z.RefinementCtx): void {
   try {
-    return !new RegExp(text, 'u').test('');
-  } catch {
-    return false;
+    if (new RegExp(text, 'u').test(''))
+      context.addIssue({ code: 'custom', message: 'matches the empty text' });
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
   }
 }
 
 const NAMES = ['passwords', 'tokens', 'credit_cards', 'emails'] as const;
 const options = z.strictObject({
   fields: z.array(z.string().min(1).max(256)).default([]),
-  values: z
-    .array(
-      z.string().min(1).refine(isRegex, { error: 'is not a regular expression, or matches nothing at all' }),
-    )
-    .default([]),
+  values: z.array(z.string().min(1).superRefine(checkRegex)).default([]),
   patterns: z.array(z.enum(NAMES)).default(['passwords', 'tokens', 'credit_cards']),
   replacement: z.string().default('[redacted]'),
 });
