@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-// `recursive` of Node.js 20 tries for ever where a folder answers ENOENT to whatever is made in it, as /proc does and
-// what automounters mount on: its promise never settles, and the process cannot be ended but by force.
+// `recursive` of Node.js 20 tries for ever where a folder answers ENOENT to whatever is made in it, as /proc does: its
+// promise never settles, and the process cannot be ended but by force.
 
 /** Makes a folder, and those above it that are missing. Rejects with the system's error. */
 export async function makeFolders(path: string, mode = 0o777): Promise<void> {

@@ -50,7 +50,13 @@ test('nobody reads what is printed, as behind `| head -0`: not an error', async 
 });
 
 test('a sidecar that does not answer is said so', async () => {
-  const { code, stdout } = await sidecar('job', 'job-1', '--url', 'http://127.0.0.1:1');
+  const { code, stdout } = await sidecar('job', 'job-1', '--url', '127.0.0.1:1');
   expect(code).not.toBe(0);
-  expect(stdout).toContain('does not answer');
+  expect(stdout).toContain('http://127.0.0.1:1 does not answer');
+});
+
+test.each(['ftp://127.0.0.1', 'http://', 'http://a b'])('%j is no address of a sidecar', async (url) => {
+  const { code, stderr } = await sidecar('job', 'job-1', '--url', url);
+  expect(code).toBe(2);
+  expect(stderr).toContain('expected an address such as http://127.0.0.1:17001');
 });
