@@ -8,15 +8,42 @@ import { dirname } from 'node:path';
 /** Makes a folder, and those above it that are missing. Rejects with the system's error. */
 export async function makeFolders(path: string, mode = 0o777): Promise<void> {
   try {
-    await mkdir(path, { mode });
-    return;
+    await makeFolder(path, mode);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
-    if (code !== 'ENOENT' || (await isThere(dirname(path)))) throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
+    const parent = dirname(path);
+    if (!(await isThere(parent))) await makeFolders(parent, mode);
+    // Once more where it is there: somebody else may have made it meanwhile.
+    await makeFolder(path, mode);
   }
-  await makeFolders(dirname(path), mode);
-  await makeFolders(path, mode);
+}
+
+/** The same at once. Throws the system's error. */
+export function makeFoldersSync(path: string): void {
+  try {
+    makeFolderSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    const parent = dirname(path);
+    if (!existsSync(parent)) makeFoldersSync(parent);
+    makeFolderSync(path);
+  }
+}
+
+async function makeFolder(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
+}
+
+function makeFolderSync(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+  }
 }
 
 const isThere = (path: string) =>
@@ -25,16 +52,4 @@ const isThere = (path: string) =>
     () => false,
   );
 
-/** The same at once. Throws the system's error. */
-export function makeFoldersSync(path: string): void {
-  try {
-    mkdirSync(path);
-    return;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
-  }
-  makeFoldersSync(dirname(path));
-  makeFoldersSync(path);
-}
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;

@@ -32,10 +32,14 @@ test.each(ways)('what stands in the way is an error, %s', async (_, make) => {
   await expect(make(join(folder, 'link', 'below'))).rejects.toThrow('ENOENT');
 });
 
-test('two at a time make the same', async () => {
-  const path = join(createFolder(), 'a', 'b', 'c');
-  await Promise.all([makeFolders(path), makeFolders(join(path, 'd')), makeFolders(path)]);
-  expect(isFolder(join(path, 'd'))).toBe(true);
+test('many at a time make the same, and what is below it', async () => {
+  const folder = createFolder();
+  for (let round = 0; round < 20; round++) {
+    const path = join(folder, String(round), 'a', 'b', 'c');
+    const below = Array.from({ length: 20 }, (_, n) => join(path, String(n % 5), 'd'));
+    await Promise.all([path, ...below].map((one) => makeFolders(one)));
+    expect(below.every(isFolder)).toBe(true);
+  }
 });
 
 test('they have the mode that is asked for', async () => {
