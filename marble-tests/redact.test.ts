@@ -202,6 +202,8 @@ describe('redact', () => {
       ["secret: 'it\\'s me', x", `secret: '${R}', x`],
       ['{\\"pwd\\": \\"correct horse\\", \\"a\\": 1}', `{\\"pwd\\": \\"${R}\\", \\"a\\": 1}`],
       ['password="" x', 'password="" x'],
+      ['{\\"pwd\\": \\"\\", \\"a\\": 1}', '{\\"pwd\\": \\"\\", \\"a\\": 1}'],
+      ['password=back\\slash x', `password=${R} x`],
       ['curl -H "Authorization: Basic dXNlcjpwdw==" x', `curl -H "Authorization: Basic ${R}" x`],
       ['Basic understanding', 'Basic understanding'],
       ['Secret: x', `Secret: ${R}`],
@@ -246,6 +248,13 @@ describe('redact', () => {
       expect(textFrom(text, { patterns: ['emails'] })).toBe(`password=x ${R}`);
       expect(textFrom(text, { patterns: ['passwords'] })).toBe(`password=${R} a@b.cc`);
       expect(textFrom(text, NONE)).toBe(text);
+    });
+
+    test('say what is wrong with an expression', () => {
+      const problemOf = (value: string) =>
+        redact.options?.safeParse({ values: [value] }).error?.issues[0]?.message;
+      expect(problemOf('(')).toContain('Unterminated group');
+      expect(problemOf('a*')).toBe('matches the empty text');
     });
 
     test('take linear time on hostile texts', () => {

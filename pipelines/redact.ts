@@ -55,7 +55,7 @@ const PATTERNS = {
       {
         // In quotes up to the quote that closes, spaces and all; quotes may be escaped, as in JSON within a text.
         regex:
-          /(\b(?:password|passwd|pwd|secret)(?:\\?["'])?\s{0,8}[=:]\s{0,8}(?:\\?["'])?)(?:(?<=\\["'])[^"'\\]+|(?<=")(?:\\.|[^"\\])+|(?<=')(?:\\.|[^'\\])+|[^\s"',;&\\]+)/gis,
+          /(\b(?:password|passwd|pwd|secret)(?:\\?["'])?\s{0,8}[=:]\s{0,8}(?:\\?["'])?)(?:(?<=\\["'])[^"'\\]+|(?<=(?<!\\)")(?:\\.|[^"\\])+|(?<=(?<!\\)')(?:\\.|[^'\\])+|(?!\\["'])[^\s"',;&]+)/gis,
         keepsStart: true,
       },
       { regex: /(:\/\/[^\s:@/]{0,64}:)[^\s@/]{1,256}(?=@)/g, keepsStart: true },
