@@ -7,7 +7,8 @@
  *   fields       globs of dotted paths; what they match is replaced whole, objects too. `*` is any text within a
  *                key and any element of an array, `**` any number of keys. Upper and lower case are the same.
  *   values       regular expressions (JavaScript, with the u flag); what they match inside texts and numbers is
- *                replaced. A slow expression slows the sidecar; one that backtracks without end, as `^(a+)+$` may, stops it.
+ *                replaced.
+ *                A slow expression slows the sidecar; one that backtracks without end, as `^(a+)+$` may, stops it.
  *   patterns     ready-made ones of both kinds: passwords, tokens, credit_cards, emails.
  *                Default: the first three.
  *   replacement  what stands there instead. Default: [redacted]
