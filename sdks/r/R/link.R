@@ -9,6 +9,7 @@ SILENT_S <- 0.5
 SILENT_BACKOFF_S <- 30
 DRAIN_S <- 0.02
 READ_BYTES <- 4096L
+HEARD_BYTES <- 65536L
 # Frames that are done with and still in the list.
 COMPACT_AT <- 1000L
 REASONS <- c("full", "encode", "oversize", "refused", "closed", "forked")
@@ -174,7 +175,9 @@ link_look <- function(link, to_write) {
       link_lose(link)
       return(to_write && link_connect(link) && link_look(link, TRUE))
     }
-    link_hear(link, rawToChar(heard[heard != as.raw(0)]))
+    # Whoever else it is may say anything.
+    heard[heard == as.raw(0) | heard > as.raw(127)] <- charToRaw("?")
+    link_hear(link, rawToChar(heard))
   }
   if (!ready[2L] && !link$up && now_s() > link$tried_s + CONNECT_S) link_lose(link)
   ready[2L]
@@ -183,7 +186,9 @@ link_look <- function(link, to_write) {
 # Its messages are lines of compact JSON.
 link_hear <- function(link, text) {
   lines <- strsplit(paste0(link$heard, text, "."), "\n", fixed = TRUE)[[1L]]
-  link$heard <- sub(".$", "", lines[length(lines)])
+  rest <- lines[length(lines)]
+  # A longer line is no sidecar's.
+  link$heard <- if (nchar(rest) > HEARD_BYTES) "" else sub(".$", "", rest)
   for (line in lines[-length(lines)]) {
     type <- sub(".*\"type\":\"(\\w+)\".*", "\\1", line)
     seq <- if (grepl("\"(last_)?seq\":\\d+", line)) as.numeric(sub(".*?\"(?:last_)?seq\":(\\d+).*", "\\1", line, perl = TRUE)) else 0

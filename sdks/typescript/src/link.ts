@@ -1,12 +1,14 @@
 import { connect, type Socket } from 'node:net';
 import { Backlog } from './backlog.ts';
 import { type Dropped, noneDropped, type Reason } from './dropped.ts';
+import { Standing } from './standing.ts';
 
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 const LINGER_MS = 200;
 /** How long a connection that the sidecar has ended may take to finish a record. */
 const FINISH_MS = 5000;
+const HEARD_CHARS = 65_536; // a sidecar has less to say in one line
 
 export interface LinkOptions {
   readonly host: string;
@@ -46,11 +48,7 @@ export class Link {
   #step = 0;
   #upMs = 0;
   #heard = '';
-  /** Whether the sidecar refused this client, and has not welcomed it since. */
-  #isRefused = false;
-  #isWelcome = false;
-  /** Records sent on this connection before it was welcomed: none is taken if it is refused. */
-  #unsure = 0;
+  readonly #standing = new Standing();
   #closed = false;
   #waiting: (() => void)[] = [];
 
@@ -188,8 +186,7 @@ export class Link {
     this.#upMs = performance.now();
     this.connects++;
     if (this.#options.debug) this.#options.notice(`connected to ${this.#where}`);
-    this.#isWelcome = false;
-    this.#unsure = 0;
+    this.#standing.begin();
     this.#backlog.takeBack();
     const { hello } = this.#options;
     if (hello !== undefined) socket.write(hello(), () => this.#drain());
@@ -221,7 +218,7 @@ export class Link {
   #maySend(): boolean {
     if (!this.up || this.#writing !== undefined) return false;
     // Whoever has no hello to say cannot be welcomed, only let in.
-    if (this.#isRefused && this.#options.hello !== undefined) return false;
+    if (this.#standing.isRefused && this.#options.hello !== undefined) return false;
     const socket = this.#socket;
     // An error is told later, but what is written after it is gone.
     if (socket === undefined || socket.writableLength > 0 || socket.errored) return false;
@@ -261,23 +258,14 @@ export class Link {
 
   #sent(): void {
     this.sent++;
-    if (!this.#isWelcome) this.#unsure++;
+    this.#standing.sent();
     this.#backlog.remove(1);
-  }
-
-  /** Told once. What was sent is not taken; what comes waits for a welcome. */
-  #refused(line: string): void {
-    if (!this.#isRefused) this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
-    this.#isRefused = true;
-    this.sent -= this.#unsure;
-    this.dropped.refused += this.#unsure;
-    this.#unsure = 0;
   }
 
   /** Its messages are lines of compact JSON. */
   #hear(text: string): void {
     const lines = (this.#heard + text).split('\n');
-    this.#heard = lines.pop() ?? '';
+    this.#heard = (lines.pop() ?? '').slice(-HEARD_CHARS);
     for (const line of lines) {
       try {
         this.#understand(JSON.parse(line), line);
@@ -289,10 +277,15 @@ export class Link {
   }
 
   #understand({ type, data }: { type: string; data: Record<string, number> }, line: string): void {
-    if (type === 'error') this.#refused(line);
+    if (type === 'error') {
+      // Told once. What was sent is not taken; what comes waits for a welcome.
+      if (!this.#standing.isRefused) this.#options.notice(`the sidecar at ${this.#where} refuses: ${line}`);
+      const lost = this.#standing.refuse();
+      this.sent -= lost;
+      this.dropped.refused += lost;
+    }
     if (type === 'welcome') {
-      this.#isWelcome = true;
-      this.#isRefused = false;
+      this.#standing.welcome();
       this.#backlog.widen(data.window, data.window_bytes);
     }
     if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;

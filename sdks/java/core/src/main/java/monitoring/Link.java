@@ -28,6 +28,7 @@ final class Link {
     private static final double CONNECT_S = 5;
     private static final long HANDSHAKE_MS = 4;
     private static final double LINGER_S = 0.2;
+    private static final int HEARD_CHARS = 65_536;
     private static final Pattern TYPE = Pattern.compile("\"type\":\"(\\w+)\"");
     private static final Pattern SEQ = Pattern.compile("\"(?:last_)?seq\":(\\d+)");
     private static final Pattern WINDOW = Pattern.compile("\"(window|window_bytes)\":(\\d+)");
@@ -204,6 +205,7 @@ final class Link {
     private void understand(String text) {
         String[] lines = (heard + text).split("\n", -1);
         heard = lines[lines.length - 1];
+        if (heard.length() > HEARD_CHARS) heard = ""; // it is no sidecar's
         for (int at = 0; at < lines.length - 1; at++) {
             Matcher type = TYPE.matcher(lines[at]);
             if (!type.find()) continue;

@@ -1,0 +1,31 @@
+/** Whether the sidecar takes this client's records. One that refuses says so only behind what it was sent meanwhile. */
+export class Standing {
+  #isWelcome = false;
+  #unsure = 0;
+  /** Whether the sidecar refused this client, and has not welcomed it since. */
+  isRefused = false;
+
+  /** A new connection. */
+  begin(): void {
+    this.#isWelcome = false;
+    this.#unsure = 0;
+  }
+
+  /** A record was sent. */
+  sent(): void {
+    if (!this.#isWelcome) this.#unsure++;
+  }
+
+  welcome(): void {
+    this.#isWelcome = true;
+    this.isRefused = false;
+  }
+
+  /** How many records, sent on this connection, are not taken. */
+  refuse(): number {
+    const unsure = this.#unsure;
+    this.isRefused = true;
+    this.#unsure = 0;
+    return unsure;
+  }
+}
