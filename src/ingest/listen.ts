@@ -1,6 +1,16 @@
 import { createServer, type Server, type ServerOpts } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { defer, filter, map, type Observable, type SchedulerLike, takeUntil, timer } from 'rxjs';
+import {
+  defer,
+  filter,
+  from,
+  map,
+  type Observable,
+  type SchedulerLike,
+  switchMap,
+  takeUntil,
+  timer,
+} from 'rxjs';
 import type { Context } from '../context.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
 import { type Address, BACKLOG, bind, isRemote } from './address.ts';
@@ -120,9 +130,10 @@ function closing(
   };
   const drain = (deadlineMs: number) =>
     defer(() => {
-      void stopAccepting().then(() => clients.halfClose());
       const startMs = scheduler.now();
-      return timer(0, CHECK_EVERY_MS, scheduler).pipe(
+      // Nobody's silence counts before all are told.
+      return from(stopAccepting().then(() => clients.halfClose())).pipe(
+        switchMap(() => timer(0, CHECK_EVERY_MS, scheduler)),
         map(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
         filter((cutOff) => cutOff > 0),
         takeUntil(clients.gone$),

@@ -87,6 +87,17 @@ describe('drain', () => {
     await gone(socket);
   }, 20_000);
 
+  test('before a client is told to go its silence does not count, however many are let in first', async () => {
+    await using served = await serve();
+    const socket = await client(served.port);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    const others = Array.from({ length: 300 }, () => connect(served.port, '127.0.0.1'));
+    for (const other of others) other.once('end', () => other.end()).resume();
+    socket.once('end', () => socket.end(line(record(0)))).resume();
+    await completed(served.listener.drain(30_000));
+    expect(served.values).toHaveLength(1);
+  }, 20_000);
+
   test('closes a client that never stops at the deadline', async () => {
     await using served = await serve();
     const socket = await client(served.port);
