@@ -27,8 +27,14 @@ export function Palette({
   const [chosen, choose] = useState(0);
   const found = useFound(text.trim(), isOpen, pages);
   const at = Math.min(chosen, found.length - 1);
+  const reset = () => {
+    setOpen(false);
+    setText('');
+    choose(0);
+  };
   const leave = (path?: string) => {
     of.current?.close();
+    reset();
     if (path !== undefined) go(path);
   };
   const move = (event: KeyboardEvent) => {
@@ -42,11 +48,9 @@ export function Palette({
       ref={of}
       class="palette"
       aria-label="Jump"
-      onClose={() => {
-        setOpen(false);
-        setText('');
-        choose(0);
-      }}
+      onCancel={reset}
+      // The event may come when the dialog has been opened again, and somebody types.
+      onClose={() => of.current?.open || reset()}
     >
       <form
         onSubmit={(event) => {

@@ -34,11 +34,16 @@ backends:
   });
   const big = Array.from({ length: READ + 1 }, (_, n) => say('a', `big ${n}`, { job_id: 'big' }));
   await sendAll(sidecar, big);
+  // Of the second of the many not all are kept.
+  await setTimeout(1_100);
   await sendAll(
     sidecar,
     [0, 1].map((n) => say('a', `old ${n}`, { job_id: 'old', trace_id: TRACE })),
   );
-  for (let n = 0; n < 4; n++) await sendAll(sidecar, [say('a', 'x', { job_id: `new-${n}` })]);
+  for (let n = 0; n < 4; n++) {
+    const trace_id = `${n + 1}`.repeat(32);
+    await sendAll(sidecar, [say('a', 'x', { job_id: `new-${n}`, trace_id })]);
+  }
   await until(async () => {
     const [row] = await server
       .query('SELECT count(*)::int AS rows FROM monitoring_events', [], database)
@@ -63,8 +68,6 @@ there('a job and a trace say that they are from the database, one from memory sa
     expect(await origin().innerText()).toBe('from the database');
     expect(await page.getByText('left off').count()).toBe(0);
   }
-  // Not in the second of the many, of which not all are kept.
-  await setTimeout(1_100);
   await sendAll(sidecar, [say('a', 'x', { job_id: 'fresh' })]);
   await open('/jobs/fresh');
   await page.getByText('1 message').first().waitFor();

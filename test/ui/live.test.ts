@@ -151,6 +151,26 @@ there('Ctrl+K finds jobs, traces and pages', async () => {
   await page.waitForURL(/\/traces\/(ef){16}$/);
 });
 
+there('what is typed as soon as the dialog is open again stays', async () => {
+  const dialog = page.getByRole('dialog', { name: 'Jump' });
+  await page.keyboard.press('Control+k');
+  // In one turn, so that the first closing is told after all of it.
+  await dialog.evaluate((element) => {
+    element.querySelector('form')?.requestSubmit();
+    dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true }));
+    const input = element.querySelector('input');
+    if (input === null) throw new Error('no input');
+    input.value = 'typed';
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+  await dialog.getByRole('option', { name: 'job typed' }).waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  await page.keyboard.press('Control+k');
+  expect(await dialog.getByRole('combobox').inputValue()).toBe('');
+  await page.keyboard.press('Escape');
+});
+
 there('of ten tabs at once each shows what comes, also those without a stream', async () => {
   const context = await (browser as Browser).newContext();
   const tabs: Page[] = [];
