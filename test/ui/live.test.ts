@@ -155,14 +155,14 @@ there('what is typed as soon as the dialog is open again stays', async () => {
   const dialog = page.getByRole('dialog', { name: 'Jump' });
   await page.keyboard.press('Control+k');
   // In one turn, so that the first closing is told after all of it.
-  await dialog.evaluate((element) => {
-    element.querySelector('form')?.requestSubmit();
+  await page.evaluate(`
+    const dialog = document.querySelector('dialog.palette');
+    dialog.querySelector('form').requestSubmit();
     dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true }));
-    const input = element.querySelector('input');
-    if (input === null) throw new Error('no input');
+    const input = dialog.querySelector('input');
     input.value = 'typed';
     input.dispatchEvent(new Event('input', { bubbles: true }));
-  });
+  `);
   await dialog.getByRole('option', { name: 'job typed' }).waitFor();
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'hidden' });
