@@ -56,6 +56,8 @@ const scene = fc.record({
   backlog: fc.boolean(),
   /** When the disk refuses and when it takes again, or never. */
   refuses: fc.option(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 300 }))),
+  /** A target that takes nothing of so many sends, whatever the script says. */
+  stuck: fc.record({ target: fc.constantFrom('t', 'u'), sends: fc.integer({ min: 0, max: 40 }) }),
   /** When a stop begins; perhaps never, or with the end of it. */
   unblockMs: fc.integer({ min: 0, max: 900 }),
   closeMs: fc.integer({ min: 0, max: 600 }),
@@ -66,7 +68,7 @@ type Attempts = Map<string, number[]>;
 
 test('with a spool too, every message has one outcome or is kept, and none overtakes another of its target', () => {
   fc.assert(
-    fc.property(scene, ({ steps, script, backlog, refuses, unblockMs, closeMs, ...given }) => {
+    fc.property(scene, ({ steps, script, backlog, refuses, stuck, unblockMs, closeMs, ...given }) => {
       const { durability, writeMs, concurrency } = given;
       const offered = new Map<number, { readonly target: string; readonly whenFull: string }>();
       const attempts: Attempts = new Map();
@@ -76,6 +78,7 @@ test('with a spool too, every message has one outcome or is kept, and none overt
       const spooled: { now?: MemorySpool } = {};
       const left = backlog ? BACKLOG.map((n) => jobOf(delivery([n], { whenFull: 'spill' }), 0, 0)) : [];
       if (backlog) for (const n of BACKLOG) offered.set(n, { target: 't', whenFull: 'spill' });
+      let stuckSends = stuck.sends;
       let scheduler: TestScheduler | undefined;
       const note = (batch: Batch, { key }: Target) => {
         const seen = attempts.get(key) ?? [];
@@ -86,6 +89,7 @@ test('with a spool too, every message has one outcome or is kept, and none overt
         {
           answers: (batch, target, nth) => {
             note(batch, target);
+            if (target.key === stuck.target && stuckSends-- > 0) return throwError(() => new Error('stuck'));
             return answer(script[(nth - 1) % script.length], batch, scheduler!);
           },
           safe: tellSafe,

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TestScheduler } from 'rxjs/testing';
 import { jobOf } from '../src/deliver/job.ts';
 import { Permanent } from '../src/deliver/sink.ts';
-import { type DeliveryFields, delivery, message } from '../test/deliver/fixtures.ts';
+import { type DeliveryFields, delivery, message, OPTIONS } from '../test/deliver/fixtures.ts';
 import { type MemorySpool, memorySpool } from '../test/deliver/memory-spool.ts';
 import { play, type Scene, type Stage } from '../test/deliver/stage.ts';
 
@@ -13,16 +13,18 @@ interface SpoolScene extends Scene {
   readonly writeMs?: number;
   /** Numbers of messages that an earlier process left. */
   readonly left?: readonly number[];
+  /** Their targets; default `t`. */
+  readonly targetOf?: (n: number) => string;
 }
 
 /** Runs a lane with a spool. */
 function playWith(
-  { writeMs = 1, left = [], ...scene }: SpoolScene,
+  { writeMs = 1, left = [], targetOf = () => 't', ...scene }: SpoolScene,
   script: (stage: Stage, spool: MemorySpool) => void,
 ) {
   let spool: MemorySpool | undefined;
   const open = (scheduler: TestScheduler) => {
-    const jobs = left.map((n) => jobOf(delivery([n], { whenFull: 'spill' }), 0, 0));
+    const jobs = left.map((n) => jobOf(delivery([n], { whenFull: 'spill', target: targetOf(n) }), 0, 0));
     spool = memorySpool(scheduler, writeMs, jobs, scene.options?.durability === 'disk');
     return spool.open;
   };
@@ -321,4 +323,108 @@ test('a lane without a spool sheds what it may not spill', () => {
     },
   );
   expect(outcomes.some((line) => line.includes('shed queue_full'))).toBe(true);
+});
+
+describe('a target that takes nothing', () => {
+  const MANY = 40;
+  const BREAKER = { failures: 3, resetAfterMs: 30 };
+  const isStuck = (n: number) => n % 4 !== 0;
+  const targetOf = (n: number) => (isStuck(n) ? 'stuck' : 'fine');
+  const of = (sends: readonly string[], target: string) =>
+    firstSends(sends.filter((line) => line.includes(` ${target} `)));
+  /** Fails for one target for so many of its sends. */
+  const failing =
+    (sends: number): SpoolScene['answers'] =>
+    (_batch, target, _nth, cold) =>
+      target.key === 'stuck' && sends-- > 0 ? cold('-#') : cold('-|');
+
+  test('holds up none of the others that are on disk with it; healed, it gets all of its own in order', () => {
+    const { sends, outcomes, spool, stage } = playWith(
+      { answers: failing(12), left: count(1, MANY), targetOf, options: { ...options, breaker: BREAKER } },
+      ({ lane, at }) => {
+        at(200, () => {
+          lane.offer(spill(MANY + 1, { target: 'stuck' }));
+          lane.offer(spill(MANY + 4, { target: 'fine' }));
+        });
+      },
+    );
+    const fine = of(sends, 'fine');
+    expect(fine).toEqual([...count(1, MANY).filter((n) => !isStuck(n)), MANY + 4]);
+    expect(of(sends, 'stuck')).toEqual([...count(1, MANY).filter(isStuck), MANY + 1]);
+    expect(outcomes.every((line) => line.includes('delivered ok'))).toBe(true);
+    // The neighbours are through before the first of it is.
+    const first = outcomes.findIndex((line) => numbersOf([line]).some(isStuck));
+    expect(numbersOf(outcomes.slice(0, first))).toEqual(expect.arrayContaining(fine.slice(0, -1)));
+    expect([spool.kept(), stage.lane.stats().inFlightMessages]).toEqual([[], 0]);
+  });
+
+  test('that fails again and again, and takes one between, gets all in order', () => {
+    let nth = 0;
+    const { sends, outcomes } = playWith(
+      {
+        answers: (_batch, target, _nth, cold) =>
+          target.key === 'stuck' && ++nth < 120 && nth % 5 !== 0 ? cold('-#') : cold('-|'),
+        left: count(1, MANY),
+        targetOf,
+        merge: { maxMessages: 1, maxBytes: 1000 },
+        options: { ...options, breaker: BREAKER },
+      },
+      () => {},
+    );
+    expect(of(sends, 'stuck')).toEqual(count(1, MANY).filter(isStuck));
+    expect(of(sends, 'fine')).toEqual(count(1, MANY).filter((n) => !isStuck(n)));
+    expect(outcomes).toHaveLength(MANY);
+  });
+
+  test('that is given up lets the next of its own be tried', () => {
+    const { sends, outcomes } = playWith(
+      {
+        answers: failing(6),
+        left: count(1, 7),
+        targetOf,
+        merge: { maxMessages: 1, maxBytes: 1000 },
+        options: { ...options, breaker: BREAKER, retry: { ...OPTIONS.retry, maxAttempts: 4 } },
+      },
+      () => {},
+    );
+    expect(of(sends, 'stuck')).toEqual(count(1, 7).filter(isStuck));
+    expect(
+      outcomes.filter((line) => line.includes('dead_lettered')).map((line) => numbersOf([line])),
+    ).toEqual([[1]]);
+  });
+
+  test('is passed by as far as need be', () => {
+    const { outcomes } = playWith(
+      {
+        answers: failing(Number.POSITIVE_INFINITY),
+        left: [...count(1, 200).filter(isStuck), 204],
+        targetOf,
+        options: { ...options, breaker: BREAKER },
+      },
+      ({ lane, at }) => {
+        at(3000, () => lane.close(0));
+      },
+    );
+    expect(numbersOf(outcomes)).toEqual([204]);
+  });
+
+  test('where nothing is taken at all, each probe looks only so far', () => {
+    const left = count(1, 2000).filter(isStuck);
+    const { spool, stage } = playWith(
+      {
+        answers: failing(Number.POSITIVE_INFINITY),
+        left,
+        targetOf,
+        options: { ...options, breaker: BREAKER },
+      },
+      ({ lane, at }) => {
+        at(400, () => lane.close(0));
+      },
+    );
+    // Eight times half the bound, and what is read at once; of 150,000 bytes.
+    const probes = Math.ceil(400 / BREAKER.resetAfterMs);
+    expect(spool.passedBytes()).toBeLessThanOrEqual(probes * (8 * 500 + 1000));
+    expect(stage.lane.stats().sent).toBe(0);
+    expect(spool.kept()).toEqual(left);
+  });
 });

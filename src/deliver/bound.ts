@@ -72,6 +72,7 @@ function stallsInMs(lane: LaneState, nowMs: number): number {
 /** The one place where messages of the queue are given up at the bound: those that may not go to disk. */
 function shed(lane: LaneState, nowMs: number): void {
   const { queueMaxBytes } = lane.options;
+  lane.mayComeBack = true;
   lane.queue.shed(ownBytes(lane) - queueMaxBytes * RELIEF, nowMs, (job, messages) => {
     emit(lane, 'shed', 'queue_full', messages, job.stored);
     ended(job, messages.length);

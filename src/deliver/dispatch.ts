@@ -1,5 +1,6 @@
 import type { Step } from '../context.ts';
 import type { Message } from '../message.ts';
+import { putAside } from './aside.ts';
 import { reviewBound } from './bound.ts';
 import type { Ticket } from './breaker.ts';
 import { finishIfDone } from './closing.ts';
@@ -97,6 +98,7 @@ function count(lane: LaneState, { batch, whenFull }: Job, sign: 1 | -1): void {
 /** What a verdict does to the job, then to the lane. */
 function settle(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket): void {
   conclude(lane, job, verdict, ticket, lane.context.scheduler.now());
+  lane.mayComeBack = true;
   reviewBound(lane, lane.context.scheduler.now());
   pump(lane);
   finishIfDone(lane);
@@ -129,14 +131,14 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
       lane.queue.putBack([again], 0, nowMs);
       pause(lane, verdict.retryAfterMs, nowMs);
       lane.breaker.answered(ticket);
-      tellIfStuck(lane, again, nowMs);
+      reviewTarget(lane, again, nowMs);
       break;
     }
     case 'transient': {
       const again = { ...inVain(job, verdict.error), failures: job.failures + 1 };
       failed(lane, again, verdict.error, nowMs);
       lane.breaker.failed(ticket, verdict.error);
-      tellIfStuck(lane, again, nowMs);
+      reviewTarget(lane, again, nowMs);
     }
   }
 }
@@ -149,10 +151,13 @@ const inVain = (job: Job, error: unknown): Job => ({
 /** One line a minute: any number of targets may be stuck. */
 const STUCK_EVERY_MS = 60_000;
 
-/** Tells the log of a target that takes nothing while the breaker, which tells of the whole backend, stays closed. */
-function tellIfStuck(lane: LaneState, { vain, target }: Job, nowMs: number): void {
+/** A target that takes nothing is put aside; the log is told of it while the breaker, which tells of the whole backend, stays closed. */
+function reviewTarget(lane: LaneState, job: Job, nowMs: number): void {
   const { backend, options, context, breaker } = lane;
-  if (vain === undefined || vain.sends < options.breaker.failures || breaker.state !== 'closed') return;
+  const { vain, target } = job;
+  if (vain === undefined || vain.sends < options.breaker.failures) return;
+  putAside(lane, target.key, nowMs);
+  if (breaker.state !== 'closed') return;
   if (nowMs - lane.stuckLoggedMs < STUCK_EVERY_MS) return;
   lane.stuckLoggedMs = nowMs;
   context.log.warn(

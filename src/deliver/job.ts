@@ -33,6 +33,17 @@ export interface Spooled {
   left: number;
   /** Called once, when there are none. */
   readonly done: () => void;
+  /** Where it is on disk; absent: it is not what is there, but a part of it, or several. */
+  readonly frame?: SpooledFrame;
+}
+
+/** What a job is on disk. */
+export interface SpooledFrame {
+  /** Key of its target when it was written. */
+  readonly target: string;
+  readonly messages: number;
+  /** Leaves it there, instead of `done`; of several of one target the last one has to go first. */
+  readonly putBack: () => void;
 }
 
 /** A job that was never sent, of a delivery that came at `offeredMs`; `order` tells which came first. */

@@ -80,6 +80,12 @@ export interface LaneState {
   spilling: boolean;
   /** Whether a stop has begun: what the lane cannot take goes to the spool, if there is one, whatever its rule says. */
   unblocked: boolean;
+  /** Targets that take nothing, by what the spool calls them: what it has of them is left there. */
+  readonly aside: Map<string, string>;
+  /** Whether some of these may take something now, or have nothing left that is tried. */
+  mayComeBack: boolean;
+  /** How much the spool may have passed by until the next probe begins. */
+  passableBytes: number;
   /** The queue's order when the last job went to the spool: what is younger came after it. */
   spooledOrder: number;
   /** Since when the lane has been at its bound, epoch milliseconds. */

@@ -13,7 +13,7 @@ import type { Delivery, Outcome } from './outcome.ts';
 import { createQueue } from './queue.ts';
 import { errorText } from './retry.ts';
 import type { MergeLimits, Sink } from './sink.ts';
-import { aheadBytes, spool } from './spilling.ts';
+import { aheadBytes, lookFurther, spool } from './spilling.ts';
 import type { LaneSpool } from './spools.ts';
 
 export type { DeliverContext, LaneOptions } from './lane-state.ts';
@@ -147,6 +147,9 @@ function createState(
     // What comes now stays behind what an earlier process left.
     spilling: spool !== undefined && !spool.isEmpty,
     unblocked: false,
+    aside: new Map(),
+    mayComeBack: false,
+    passableBytes: 0,
     spooledOrder: 0,
     fullSinceMs: undefined,
     breaker: createBreaker(options.breaker, scheduler, (to, from, error) => onBreaker(lane, to, from, error)),
@@ -247,6 +250,7 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
     );
   } else if (to === 'half-open') {
     log.debug(fields, 'Trying the backend with one batch: breaker half-open');
+    lookFurther(lane);
     pump(lane);
   } else {
     log.info(fields, 'Backend answers again: breaker closed');

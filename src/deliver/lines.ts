@@ -46,6 +46,7 @@ export interface Lines {
   setPatient(on: boolean, nowMs: number): void;
   retryNow(nowMs: number): void;
   heads(): Iterable<Entry>;
+  headsOf(key: string): readonly Entry[];
   /** All entries, in no order. */
   entries(): Entry[];
 }
@@ -234,6 +235,8 @@ export function createLines({
       }
       return entries;
     },
+    headsOf: (key) =>
+      Array.from(levels.values(), (level) => level.get(key)?.entries.first?.value ?? []).flat(),
     heads: function* () {
       for (const level of levels.values()) {
         for (const line of level.values()) if (line.entries.first) yield line.entries.first.value;

@@ -63,6 +63,8 @@ export interface Queue {
   takeOut(matches: (job: Job) => boolean, nowMs: number): Job[];
   /** What is next of each target, by priority. O(targets). */
   heads(): readonly Job[];
+  /** The same of one target. */
+  headsOf(target: string): readonly Job[];
   /** When the oldest of what waits was offered, epoch milliseconds. O(targets). */
   oldestMs(): number | undefined;
 }
@@ -174,6 +176,7 @@ export function createQueue({ isCritical, ...options }: QueueOptions): Queue {
       return out.map(remainderOf);
     },
     heads: () => Array.from(lines.heads(), ({ job }) => job),
+    headsOf: (target) => lines.headsOf(target).map(({ job }) => job),
     oldestMs: () => {
       let oldest: number | undefined;
       for (const { job } of lines.heads()) oldest = Math.min(oldest ?? job.offeredMs, job.offeredMs);

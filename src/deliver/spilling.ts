@@ -1,10 +1,14 @@
+import { reviewAside } from './aside.ts';
 import { jobOf } from './job.ts';
 import { emit, type LaneState, ownBytes } from './lane-state.ts';
 import type { Delivery } from './outcome.ts';
+import type { LaneSpool } from './spools.ts';
 
 /** Of what is on disk a lane reads enough for this many sends, and at least so much, but no more than half its bound. */
 const SENDS_AHEAD = 2;
 const AHEAD_BYTES = 8 * 2 ** 20;
+/** Where nothing is delivered at all, each probe looks so many times further for a target that may take something. */
+const LOOKS_AHEAD = 8;
 
 /** Once a stop has begun, a slow backend may hold up the input for no longer than this. */
 const STOP_PATIENCE_MS = 1000;
@@ -15,6 +19,11 @@ const STOP_PATIENCE_MS = 1000;
  */
 export const aheadBytes = (queueMaxBytes: number, sendBytes: number): number =>
   Math.min(queueMaxBytes / 2, Math.max(AHEAD_BYTES, SENDS_AHEAD * sendBytes));
+
+/** A probe begins: from here on more may be passed by in the spool. */
+export function lookFurther(lane: LaneState): void {
+  lane.passableBytes = (lane.spool?.passedBytes ?? 0) + LOOKS_AHEAD * lane.aheadBytes;
+}
 
 /** Whether the lane brings what it cannot hold to disk. */
 const maySpill = ({ spool, options }: LaneState): boolean =>
@@ -83,17 +92,27 @@ export function dropUnwritten(lane: LaneState, bytes: number): void {
   }
 }
 
+function mayRead(lane: LaneState, { passedBytes }: LaneSpool): boolean {
+  const { breaker, passableBytes } = lane;
+  if (breaker.state === 'open' || ownBytes(lane) >= lane.aheadBytes) return false;
+  return breaker.state === 'closed' || passedBytes < passableBytes;
+}
+
 /** Takes from the spool what there is room for; it goes to where the backend is now. */
 export function refill(lane: LaneState): void {
   const { spool, queue, context } = lane;
   if (spool === undefined || lane.closed) return;
+  reviewAside(lane);
   const isClosing = lane.deadlineMs !== undefined;
-  while (lane.breaker.state !== 'open' && ownBytes(lane) < lane.aheadBytes && (!isClosing || spool.isShort)) {
-    const job = spool.take();
+  while (mayRead(lane, spool) && (!isClosing || spool.isShort)) {
+    const job = spool.take(lane.aside);
     if (job === undefined) break;
     for (const part of lane.readdress(job)) queue.restore(part, context.scheduler.now());
   }
-  if (lane.spilling && spool.isEmpty) lane.spilling = false;
+  if (lane.spilling && spool.isEmpty) {
+    lane.spilling = false;
+    lane.aside.clear();
+  }
   if (spool.isTold && spool.isDone) {
     spool.isTold = false;
     context.log.info({ backend: lane.backend }, 'The spool is empty again');

@@ -6,16 +6,21 @@ import { errorText } from './retry.ts';
 import { codeOf, realDisk, type SpoolDisk } from './spool/disk.ts';
 import type { Item } from './spool/item.ts';
 import { linuxProcesses, type Processes } from './spool/lock.ts';
-import { type LossReason, openSpool, type Spool, type SpoolOptions } from './spool/spool.ts';
+import { type Aside, type LossReason, openSpool, type Spool, type SpoolOptions } from './spool/spool.ts';
 
 /** What a lane sees of its backend's spool. Nothing here throws or waits. */
 export interface LaneSpool {
   /** Takes a job behind all others; it comes back through `take`. */
   append(job: Omit<Job, 'order'>): void;
-  /** The next job; `undefined`: none now, `changed` tells when to ask again. None while an older lane has the spool. */
-  take(): Omit<Job, 'order'> | undefined;
+  /**
+   * The next job; `undefined`: none now, `changed` tells when to ask again. None while an older lane has the spool. What
+   * targets have that are `aside` is passed by, and comes first once they are not.
+   */
+  take(aside?: Aside): Omit<Job, 'order'> | undefined;
   /** While the disk refuses: gives up jobs that wait for it, the oldest first, until so many bytes are free. */
   dropPending(bytes: number): readonly Item[];
+  /** Bytes of all that was passed by so far. */
+  readonly passedBytes: number;
   /** Leaves the spool to the next lane, or to the next process; `jobs`, oldest first, are what has no outcome yet. */
   release(jobs: readonly Job[]): void;
   /** Bytes on their way to the disk. */
@@ -177,20 +182,22 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
   users.push(use);
   return {
     append: (job) => spool.append(job),
-    take: () => {
+    take: (aside) => {
       if (users[0] !== use) return undefined;
       const back = shared.returned.shift();
       if (back !== undefined) return back;
-      const taken = spool.take();
+      const taken = spool.take(aside);
       if (taken === undefined) return undefined;
       const { item, onDisk } = taken;
       if (!onDisk) return item;
       shared.outstanding++;
-      const done = () => {
+      const leave = (way: () => void) => () => {
         shared.outstanding--;
-        taken.done();
+        way();
       };
-      return { ...item, spooled: { left: item.batch.messages.length, done } };
+      const messages = item.batch.messages.length;
+      const frame = { target: item.target.key, messages, putBack: leave(taken.putBack) };
+      return { ...item, spooled: { left: messages, done: leave(taken.done), frame } };
     },
     dropPending: spool.dropPending,
     release: (jobs) => {
@@ -204,6 +211,9 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
         shared.returned.push(...jobs.filter(({ spooled }) => spooled !== undefined));
         spool.prepend(jobs.filter(({ spooled }) => spooled === undefined));
       }
+    },
+    get passedBytes() {
+      return spool.passedBytes;
     },
     get pendingBytes() {
       return spool.pendingBytes;

@@ -2,6 +2,7 @@ import type { SchedulerLike } from 'rxjs';
 import type { Job } from '../../src/deliver/job.ts';
 import type { OpenSpool } from '../../src/deliver/lane.ts';
 import type { Item } from '../../src/deliver/spool/item.ts';
+import type { Aside } from '../../src/deliver/spool/spool.ts';
 import type { Message } from '../../src/message.ts';
 import { numberOf } from './fixtures.ts';
 
@@ -10,6 +11,8 @@ export interface MemorySpool {
   readonly open: OpenSpool;
   /** Numbers of messages that are in it or not done with, in order. */
   kept(): number[];
+  /** Bytes that were passed by. */
+  passedBytes(): number;
   /** Numbers of messages that were ever in it. */
   readonly seen: number[];
   /** Whether the disk refuses; what waits is given out only then. */
@@ -17,6 +20,9 @@ export interface MemorySpool {
 }
 
 type Loose = Omit<Job, 'order'>;
+
+/** So many are read at once. */
+const PIECE = 10;
 
 /** A spool of which only the time is real: an item can be taken `writeMs` after it was appended. */
 export function memorySpool(
@@ -27,10 +33,15 @@ export function memorySpool(
   stored: (messages: readonly Message[]) => void = () => {},
 ): MemorySpool {
   let failing = false;
+  let passedBytes = 0;
   let front: Loose[] = [];
   let pending: Loose[] = [];
-  let written: Loose[] = [...left];
+  const written: Loose[] = [...left];
   const taken = new Set<Loose>();
+  /** Where a job was when it was written. */
+  const places = new Map<Loose, number>(left.map((job, place) => [job, place]));
+  /** By target. */
+  const back = new Map<string, Loose[]>();
   const seen: number[] = [];
   const users: (() => void)[] = [];
   let isTold = left.length > 0;
@@ -39,16 +50,34 @@ export function memorySpool(
 
   const write = () => {
     if (failing || pending.length === 0) return;
-    written = [...written, ...pending.map((job) => ({ ...job, stored: durable }))];
+    for (const job of pending) {
+      const one = { ...job, stored: durable };
+      places.set(one, places.size);
+      written.push(one);
+    }
     const now = pending;
     pending = [];
     if (durable) for (const { batch } of now) stored(batch.messages);
     for (const changed of [...users]) changed();
   };
 
+  const putBack = (job: Loose) => {
+    taken.delete(job);
+    const list = back.get(job.target.key) ?? [];
+    const [first] = list;
+    back.set(job.target.key, list);
+    if (first !== undefined && places.get(job)! < places.get(first)!) list.unshift(job);
+    else list.push(job);
+  };
+  const takeBack = (aside: Aside) => {
+    for (const [target, jobs] of back) if (!aside.has(target) && jobs.length > 0) return jobs.shift();
+    return undefined;
+  };
+
   return {
     seen,
-    kept: () => numbers([...front, ...taken, ...written, ...pending]),
+    passedBytes: () => passedBytes,
+    kept: () => numbers([...front, ...taken, ...[...back.values()].flat(), ...written, ...pending]),
     fail: (on) => {
       failing = on;
       write();
@@ -61,14 +90,23 @@ export function memorySpool(
           pending.push(job);
           scheduler.schedule(write, writeMs);
         },
-        take: () => {
+        take: (aside = new Set()) => {
           if (users[0] !== changed) return undefined;
           const back = returned.shift();
           if (back !== undefined) return back;
-          const job = written.shift();
+          let job = takeBack(aside) ?? written.shift();
+          for (let passed = 0; job !== undefined && aside.has(job.target.key); job = written.shift()) {
+            putBack(job);
+            passedBytes += job.batch.bytes;
+            if (++passed < PIECE) continue;
+            scheduler.schedule(changed, 1);
+            return undefined;
+          }
           if (job === undefined) return failing && !durable ? pending.shift() : undefined;
           taken.add(job);
-          return { ...job, spooled: { left: job.batch.messages.length, done: () => taken.delete(job) } };
+          const messages = job.batch.messages.length;
+          const frame = { target: job.target.key, messages, putBack: () => putBack(job) };
+          return { ...job, spooled: { left: messages, done: () => taken.delete(job), frame } };
         },
         dropPending: (bytes) => {
           const dropped: Loose[] = [];
@@ -86,11 +124,14 @@ export function memorySpool(
             users[0]?.();
           } else front = [...front, ...jobs.filter(({ spooled }) => spooled === undefined)];
         },
+        get passedBytes() {
+          return passedBytes;
+        },
         get pendingBytes() {
           return pending.reduce((sum, { batch }) => sum + batch.bytes, 0);
         },
         get isEmpty() {
-          return pending.length + written.length + returned.length === 0;
+          return [pending, written, returned, ...back.values()].every(({ length }) => length === 0);
         },
         get isDone() {
           return this.isEmpty && !failing && taken.size === 0;

@@ -18,8 +18,10 @@ import {
   until,
 } from '../processes.ts';
 import { samplesOf, sumOf } from '../prometheus.ts';
+import { mountDisk, onSmallDisk, resizeDisk, unmountDisks } from '../small-disk.ts';
 
 jest.setTimeout(TEST_MS);
+afterEach(unmountDisks);
 afterEach(closeAll);
 
 /** One file in a folder that is not mounted yet: until somebody makes `out`, the backend is down. */
@@ -67,9 +69,14 @@ async function missingIn(sidecar: RunningSidecar): Promise<number> {
 
 const received = async (sidecar: RunningSidecar) => sumOf(await sidecar.metrics(), 'sidecar_received_total');
 
-async function sendNumbers(sidecar: RunningSidecar, from: number, to: number): Promise<void> {
+async function sendNumbers(
+  sidecar: RunningSidecar,
+  from: number,
+  to: number,
+  source?: string,
+): Promise<void> {
   let text = '';
-  for (let n = from; n < to; n++) text += line(n);
+  for (let n = from; n < to; n++) text += line(n, source);
   const before = await received(sidecar);
   await send(sidecar.port, text);
   await until(
@@ -136,6 +143,46 @@ test('a backend that is down longer than its queue lasts gets everything, in ord
   expect(await again.stop()).toBe(0);
   expect(again.hasLogged('info', 'The spool is empty again')).toBe(false);
 });
+
+onSmallDisk(
+  'a file that cannot be written holds up none of its neighbours on disk, over a kill -9 too; all arrive in order',
+  async () => {
+    const folder = createFolder();
+    const out = join(folder, 'out');
+    const full = join(out, 'stuck');
+    mkdirSync(full, { recursive: true });
+    mountDisk(full, '16k');
+    const linesOfFile = (source: string) => numbersOf(linesOf(join(out, source, 'x.jsonl')), source);
+    const settings = {
+      yaml: yaml('    queue: { max_bytes: 256KiB }').replace('path: all.jsonl', "path: '{source}/x.jsonl'"),
+      folder,
+    };
+    const first = await startSidecar(settings);
+    const send = (to: RunningSidecar, source: string, from: number, upTo: number) =>
+      sendNumbers(to, from, upTo, source);
+    await send(first, 'stuck', 0, 20_000);
+    await send(first, 'fine', 0, 500);
+    await send(first, 'stuck', 20_000, 21_000);
+    await until(() => linesOfFile('fine').length === 500, 'the neighbour is written', first.stderr);
+    await until(
+      async () => sumOf(await first.metrics(), 'sidecar_spool_pending_bytes') === 0,
+      'all is on disk',
+    );
+    first.kill('SIGKILL');
+    await first.exit();
+    const second = await startSidecar(settings);
+    await send(second, 'fine', 500, 600);
+    // Of what was delivered just before the kill some may come twice.
+    const fine = () => [...new Set(linesOfFile('fine'))];
+    await until(() => fine().length === 600, 'and what comes after the restart', second.stderr);
+    resizeDisk(full, '64m');
+    await until(() => new Set(linesOfFile('stuck')).size === 21_000, 'it is written now', second.stderr);
+    expect(await second.stop()).toBe(0);
+    expect(fine()).toEqual(count(600));
+    const stuck = [...new Set(linesOfFile('stuck'))];
+    expect(stuck).toEqual(stuck.toSorted((a, b) => a - b));
+  },
+);
 
 test('a full spool is warned of while it gives up messages, and the log is not flooded', async () => {
   const sidecar = await startSidecar({

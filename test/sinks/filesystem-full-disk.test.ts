@@ -5,25 +5,15 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { ndjsonOf } from '../../src/batch.ts';
 import { Permanent } from '../../src/deliver/sink.ts';
 import { appendAll } from '../../src/sinks/filesystem/tail.ts';
+import { mountDisk, onSmallDisk, unmountDisks } from '../small-disk.ts';
 import { failure, handles } from './handles.ts';
 import { afterwards, batch, close, ids, idsIn, openFiles, send, tempDir } from './support.ts';
-
-const canMount = (() => {
-  const at = spawnSync('mktemp', ['-d']).stdout.toString().trim();
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at]).status === 0;
-  if (mounted) spawnSync('umount', [at]);
-  spawnSync('rmdir', [at]);
-  return mounted;
-})();
-/** Needs a file system of its own, which only a superuser may mount. */
-const onSmallDisk = canMount ? test : test.skip;
 
 async function smallDisk(size: string): Promise<string> {
   const dir = join(await tempDir(), 'disk');
   await mkdir(dir);
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir]).status !== 0)
-    throw new Error('mount');
-  afterwards(() => spawnSync('umount', ['-l', dir]));
+  mountDisk(dir, size);
+  afterwards(unmountDisks);
   return dir;
 }
 

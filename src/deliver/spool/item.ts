@@ -17,7 +17,7 @@ export interface PackedItem extends Omit<Item, 'batch'> {
 }
 
 /** What of an item is no bytes. */
-type Head = Omit<PackedItem, 'bytes' | 'packed'> & PackedFacts;
+export type Head = Omit<PackedItem, 'bytes' | 'packed'> & PackedFacts;
 
 const LENGTH_BYTES = 4;
 
@@ -25,7 +25,7 @@ const LENGTH_BYTES = 4;
 
 /** Packs an item into memory of a slab. */
 export const packItem = (
-  { batch, target, overrides, priority, whenFull, offeredMs, sends, failures, stored }: Item,
+  { batch, target, overrides, priority, whenFull, offeredMs, sends, failures, vain, stored }: Item,
   slab: Slab,
 ): PackedItem => ({
   target,
@@ -35,6 +35,7 @@ export const packItem = (
   offeredMs,
   sends,
   failures,
+  vain,
   stored,
   source: batch.source,
   reason: batch.reason,
@@ -66,6 +67,7 @@ export function encodeItem(item: PackedItem, stored: boolean): Buffer[] {
     offeredMs: item.offeredMs,
     sends: item.sends,
     failures: item.failures,
+    vain: item.vain,
     stored,
     source: item.source,
     reason: item.reason,
@@ -80,10 +82,15 @@ export function encodeItem(item: PackedItem, stored: boolean): Buffer[] {
   return [length, json, packed.bytes];
 }
 
+/** What of an encoded item is no bytes, and where these begin. Throws if it is none. */
+export function decodeHead(payload: Buffer): { readonly head: Head; readonly bytesAt: number } {
+  const bytesAt = LENGTH_BYTES + payload.readUInt32LE(0);
+  return { head: JSON.parse(payload.toString('utf8', LENGTH_BYTES, bytesAt)) as Head, bytesAt };
+}
+
 /** The item that was encoded, in memory of its own. Throws if it is none. */
 export function decodeItem(payload: Buffer): Item {
-  const bytesAt = LENGTH_BYTES + payload.readUInt32LE(0);
-  const head = JSON.parse(payload.toString('utf8', LENGTH_BYTES, bytesAt)) as Head;
+  const { head, bytesAt } = decodeHead(payload);
   const { source, reason, count, sources, seqs, types, ...job } = head;
   const { messages, lines } = unpack({ count, sources, seqs, types, bytes: payload.subarray(bytesAt) });
   return { ...job, batch: restoreBatch(messages, lines, source, reason) };

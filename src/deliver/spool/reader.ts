@@ -1,49 +1,86 @@
+import { saveCursorSoon } from './cursor.ts';
 import { codeOf } from './disk.ts';
-import { nextFrame } from './frame.ts';
-import { decodeItem, type Item, releaseItem, unpackItem } from './item.ts';
+import { type Frame, nextFrame } from './frame.ts';
+import { decodeHead, decodeItem, type Item, releaseItem, unpackItem } from './item.ts';
 import { tellLost } from './losses.ts';
-import { acknowledge, isConsumed, type Outstanding, type Segment } from './segment.ts';
-import { countPending, type LossReason, type SpoolState } from './state.ts';
+import { giveUpBack, putBack } from './put-back.ts';
+import { acknowledge, isConsumed, type Outstanding, type Segment, waitingIn } from './segment.ts';
+import { countPending, type Loaded, type LossReason, type SpoolState } from './state.ts';
 
 /** An item that left the spool, but not the disk. */
 export interface Taken {
   readonly item: Item;
   /** Says that all of it has its outcome; without that it is there again after a restart. Call it once. */
   readonly done: () => void;
+  /** Leaves it where it is, in its order, instead: of several, the last one goes first. */
+  readonly putBack: () => void;
   /** False if the disk refused it: then it is in memory alone. */
   readonly onDisk: boolean;
 }
 
-const CURSOR_MS = 200;
+/** Targets of which nothing is taken. */
+export interface Aside {
+  has(target: string): boolean;
+}
+
 const TIDY_MS = 1000;
 const RETRY_MS = 1000;
 
-/** The next item in order; `undefined` if there is none or it has to be read first. */
-export function takeNext(state: SpoolState, resume: () => void): Taken | undefined {
+/** A frame that comes next; `item`: none if its target is aside. */
+interface Found {
+  readonly at: number;
+  readonly end: number;
+  readonly target: string;
+  readonly messages: number;
+  readonly item: Item | undefined;
+}
+
+/** The next item in order; `undefined` if there is none or it has to be read first. What is aside is passed by. */
+export function takeNext(state: SpoolState, aside: Aside, resume: () => void): Taken | undefined {
   if (state.phase === 'closed') return undefined;
   for (;;) {
     const segment = state.segments.find(({ readOffset, size }) => readOffset < size);
     if (segment === undefined) return takePending(state);
-    const item = takeFresh(state, segment) ?? takeLoaded(state, segment);
-    if (item === 'unread') {
-      load(state, segment, resume);
+    const found = nextFresh(state, segment, aside) ?? nextLoaded(state, segment, aside);
+    if (found === 'unread') {
+      load(state, segment, segment.readOffset, segment.size, resume, (loaded) => {
+        state.loaded = loaded;
+      });
       return undefined;
     }
-    if (item !== 'exhausted') return item;
-    giveUp(state, segment, 'spool_corrupt');
-    resume();
+    if (found === 'exhausted') {
+      giveUp(state, segment, 'spool_corrupt');
+      resume();
+      continue;
+    }
+    const { item, ...rest } = found;
+    const frame: Outstanding = { ...rest, segment, done: false, back: undefined };
+    advance(state, frame);
+    if (item !== undefined) return handOut(state, frame, item);
+    putBack(state, frame);
+    state.passedBytes += frame.end - frame.at;
   }
 }
 
-/** Gives up what was not taken of a segment. */
+function advance(state: SpoolState, frame: Outstanding): void {
+  const { segment, end, messages } = frame;
+  segment.outstanding.push(frame);
+  segment.readOffset = end;
+  segment.unread -= messages;
+  if (end >= segment.size && segment.unread > 0) giveUp(state, segment, 'spool_corrupt');
+}
+
+/** Gives up what was not taken of a segment, and what was put back unless the rest is damaged. */
 export function giveUp(state: SpoolState, segment: Segment, reason: LossReason): void {
-  const { unread } = segment;
+  const isDamaged = reason === 'spool_corrupt';
+  const lost = isDamaged ? segment.unread : waitingIn(segment);
   segment.unread = 0;
   segment.readOffset = segment.size;
-  segment.blocking = false;
-  if (unread > 0) {
-    tellLost(state, reason, unread);
-    if (reason !== 'spool_corrupt') cutBehindTaken(state, segment);
+  if (!isDamaged) giveUpBack(state, segment);
+  segment.blocking = segment.back > 0 && segment.blocking;
+  if (lost > 0) {
+    tellLost(state, reason, lost);
+    if (!isDamaged) cutBehindTaken(state, segment);
   }
   removeIfConsumed(state, segment);
 }
@@ -67,6 +104,7 @@ export function removeIfConsumed(state: SpoolState, segment: Segment): void {
   }
   state.segments = state.segments.filter((one) => one !== segment);
   if (state.loaded?.segment === segment) state.loaded = undefined;
+  if (state.reloaded?.segment === segment) state.reloaded = undefined;
   // If it stays, the cursor says that nothing in it is needed, or it is delivered once more.
   const removed = state.disk.remove(segment.path).catch(() => {});
   state.removing = Promise.all([state.removing, removed]).then(() => {});
@@ -79,18 +117,21 @@ function takePending(state: SpoolState): Taken | undefined {
   const first = front.shift() ?? pending.shift();
   if (first === undefined) return undefined;
   countPending(state, first, -1);
-  return { item: releaseItem(first.item), done: () => {}, onDisk: false };
+  return { item: releaseItem(first.item), done: () => {}, putBack: () => {}, onDisk: false };
 }
 
-function takeFresh(state: SpoolState, segment: Segment): Taken | undefined {
+function nextFresh(state: SpoolState, segment: Segment, aside: Aside): Found | undefined {
   const { fresh } = state;
   // Behind the reader: what was given up.
   while (fresh[0] && fresh[0].at < fresh[0].segment.readOffset) forgetFirst(state);
   const [first] = fresh;
   if (first?.segment !== segment || first.at !== segment.readOffset) return undefined;
-  const item = unpackItem(first.item);
+  const { at, end, item } = first;
+  const target = item.target.key;
+  const found = aside.has(target) ? undefined : unpackItem(item);
+  const { count: messages } = item.packed;
   forgetFirst(state);
-  return taken(state, segment, first.end, item);
+  return { at, end, target, messages, item: found };
 }
 
 function forgetFirst(state: SpoolState): void {
@@ -100,21 +141,39 @@ function forgetFirst(state: SpoolState): void {
 }
 
 /** The next whole frame of what was read; `unread` if there may be more in the file, `exhausted` if there is not. */
-function takeLoaded(state: SpoolState, segment: Segment): Taken | 'unread' | 'exhausted' {
-  const { loaded } = state;
+function nextLoaded({ loaded }: SpoolState, segment: Segment, aside: Aside): Found | 'unread' | 'exhausted' {
   if (loaded?.segment !== segment || segment.readOffset < loaded.from) return 'unread';
   const bytes = loaded.bytes.subarray(0, segment.size - loaded.from);
-  for (let at = segment.readOffset - loaded.from; ; ) {
-    const frame = nextFrame(bytes, at);
+  for (let next = segment.readOffset - loaded.from; ; ) {
+    const frame = nextFrame(bytes, next);
     if (frame === undefined) break;
-    at = frame.end;
-    const item = decode(frame.payload);
-    if (item !== undefined) return taken(state, segment, loaded.from + frame.end, item);
+    next = frame.end;
+    const at = loaded.from + frame.at;
+    if (segment.known.has(at)) continue;
+    const found = foundIn(frame, aside);
+    if (found !== undefined) return { ...found, at, end: loaded.from + frame.end };
   }
   return loaded.to >= segment.size ? 'exhausted' : 'unread';
 }
 
-function decode(payload: Buffer): Item | undefined {
+function foundIn({ payload, messages }: Frame, aside: Aside): Omit<Found, 'at' | 'end'> | undefined {
+  const target = targetIn(payload);
+  if (target === undefined) return undefined;
+  if (aside.has(target)) return { target, messages, item: undefined };
+  const item = decode(payload);
+  return item && { target, messages, item };
+}
+
+function targetIn(payload: Buffer): string | undefined {
+  try {
+    return decodeHead(payload).head.target.key;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a frame holds; `undefined` if it is no item. */
+export function decode(payload: Buffer): Item | undefined {
   try {
     return decodeItem(payload);
   } catch {
@@ -122,23 +181,26 @@ function decode(payload: Buffer): Item | undefined {
   }
 }
 
-function taken(state: SpoolState, segment: Segment, end: number, item: Item): Taken {
-  const frame: Outstanding = { end, done: false };
-  segment.outstanding.push(frame);
-  segment.readOffset = end;
-  segment.unread -= item.batch.messages.length;
-  if (end >= segment.size && segment.unread > 0) giveUp(state, segment, 'spool_corrupt');
+/** An item whose frame is outstanding. */
+export function handOut(state: SpoolState, frame: Outstanding, item: Item): Taken {
   const done = () => {
-    acknowledge(segment, frame);
-    if (!state.cursorAlarm.isSet()) state.cursorAlarm.set(CURSOR_MS);
-    removeIfConsumed(state, segment);
+    acknowledge(frame);
+    saveCursorSoon(state);
+    removeIfConsumed(state, frame.segment);
   };
-  return { item, done, onDisk: true };
+  return { item, done, putBack: () => putBack(state, frame), onDisk: true };
 }
 
-function load(state: SpoolState, segment: Segment, resume: () => void): void {
+/** Reads a part of a segment, unless something is being read; `keep` takes it. */
+export function load(
+  state: SpoolState,
+  segment: Segment,
+  from: number,
+  to: number,
+  resume: () => void,
+  keep: (loaded: Loaded) => void,
+): void {
   if (state.loading !== undefined || state.readAlarm.isSet()) return;
-  const { readOffset: from, size: to } = segment;
   const read = async () => {
     let bytes: Buffer;
     try {
@@ -150,7 +212,7 @@ function load(state: SpoolState, segment: Segment, resume: () => void): void {
       }
       bytes = Buffer.alloc(0);
     }
-    if (state.segments.includes(segment)) state.loaded = { segment, from, to, bytes };
+    if (state.segments.includes(segment)) keep({ segment, from, to, bytes });
   };
   state.loading = read().finally(() => {
     state.loading = undefined;

@@ -1,14 +1,21 @@
 import { join } from 'node:path';
 import type { Context } from '../../context.ts';
+import type { Link } from '../chain.ts';
 import { errorText } from '../retry.ts';
-import type { Cursor } from './cursor.ts';
+import type { Acknowledged, Cursor } from './cursor.ts';
 import type { SpoolDisk } from './disk.ts';
 import { type FrameFacts, nextFrame } from './frame.ts';
 
 /** A frame that was taken and is not acknowledged, or not before others. */
 export interface Outstanding {
+  readonly segment: Segment;
+  readonly at: number;
   readonly end: number;
+  readonly target: string;
+  readonly messages: number;
   done: boolean;
+  /** Its place among those of its target that were put back, while it is one. */
+  back: Link<Outstanding> | undefined;
 }
 
 /** A file of frames. */
@@ -25,6 +32,8 @@ export interface Segment {
   readOffset: number;
   /** Messages in these frames. */
   unread: number;
+  /** Messages in frames that were taken and put back. */
+  back: number;
   /** Whether it holds frames that must not be dropped to make room. */
   blocking: boolean;
   /** When the first and the last frame were offered, epoch milliseconds. */
@@ -33,6 +42,8 @@ export interface Segment {
   readonly outstanding: Outstanding[];
   /** All frames before it are acknowledged. */
   ackOffset: number;
+  /** Where frames behind it begin that an earlier process had acknowledged. */
+  known: ReadonlySet<number>;
 }
 
 const NAME = /^(\d{16})-[0-9a-f]{8}\.segment$/;
@@ -59,17 +70,28 @@ export function addFrame(segment: Segment, end: number, { messages, offeredMs, b
   segment.newestMs = Math.max(segment.newestMs, offeredMs);
 }
 
+/** Messages in it that wait to be taken. */
+export const waitingIn = ({ unread, back }: Segment): number => unread + back;
+
 /** Whether nothing in it is of use any more. */
 export const isConsumed = (segment: Segment): boolean =>
   segment.readOffset >= segment.size && segment.outstanding.length === 0;
 
 /** Says that a frame is done with. */
-export function acknowledge(segment: Segment, frame: Outstanding): void {
+export function acknowledge(frame: Outstanding): void {
+  const { segment } = frame;
   frame.done = true;
   const { outstanding } = segment;
   let done = 0;
   while (outstanding[done]?.done) segment.ackOffset = outstanding[done++]?.end ?? 0;
   outstanding.splice(0, done);
+}
+
+/** What is acknowledged of a segment. */
+export function acknowledgedOf({ ackOffset, outstanding, known }: Segment): Acknowledged {
+  const beyond = [...known].filter((at) => at >= ackOffset);
+  for (const { at, done } of outstanding) if (done) beyond.push(at);
+  return { upTo: ackOffset, beyond };
 }
 
 /** What recovery found in a folder. */
@@ -99,7 +121,7 @@ export async function recoverSegments(
     lastSeq = segment.seq;
     try {
       const bytes = await disk.read(segment.path, 0, Number.POSITIVE_INFINITY);
-      damagedBytes += fillFrom(segment, bytes, cursor.get(name) ?? 0);
+      damagedBytes += fillFrom(segment, bytes, cursor.get(name) ?? NOTHING);
       if (segment.unread > 0) segments.push(segment);
       else await disk.remove(segment.path);
     } catch (error) {
@@ -109,16 +131,20 @@ export async function recoverSegments(
   return { segments, damagedBytes, lastSeq };
 }
 
-function fillFrom(segment: Segment, bytes: Buffer, from: number): number {
-  segment.readOffset = from;
-  segment.ackOffset = from;
+const NOTHING: Acknowledged = { upTo: 0, beyond: [] };
+
+function fillFrom(segment: Segment, bytes: Buffer, { upTo, beyond }: Acknowledged): number {
+  segment.readOffset = upTo;
+  segment.ackOffset = upTo;
+  segment.known = new Set(beyond);
   segment.sealed = true;
   let damaged = 0;
-  let at = Math.min(from, bytes.length);
+  let at = Math.min(upTo, bytes.length);
   for (let frame = nextFrame(bytes, at); frame !== undefined; frame = nextFrame(bytes, at)) {
     damaged += frame.at - at;
     at = frame.end;
-    addFrame(segment, at, frame);
+    if (segment.known.has(frame.at)) segment.size = at;
+    else addFrame(segment, at, frame);
   }
   return damaged + bytes.length - at;
 }
@@ -132,10 +158,12 @@ function emptySegment(dir: string, name: string, seq: number): Segment {
     sealed: false,
     readOffset: 0,
     unread: 0,
+    back: 0,
     blocking: false,
     oldestMs: Number.POSITIVE_INFINITY,
     newestMs: Number.NEGATIVE_INFINITY,
     outstanding: [],
     ackOffset: 0,
+    known: new Set(),
   };
 }

@@ -1,9 +1,11 @@
 import { createSlab } from '../slab.ts';
+import { saveCursor } from './cursor.ts';
 import type { SpoolDisk } from './disk.ts';
 import { type Item, packItem, releaseItem } from './item.ts';
 import { createLock, type Processes } from './lock.ts';
 import { sayLost } from './losses.ts';
-import { type Taken, takeNext } from './reader.ts';
+import { type Aside, type Taken, takeNext } from './reader.ts';
+import { waitingIn } from './segment.ts';
 import {
   countPending,
   createSpoolState,
@@ -16,9 +18,10 @@ import {
   usedBytes,
   withDefaults,
 } from './state.ts';
-import { saveCursor, seal, work } from './writer.ts';
+import { takeBack } from './take-back.ts';
+import { seal, work } from './writer.ts';
 
-export type { Taken } from './reader.ts';
+export type { Aside, Taken } from './reader.ts';
 export type { LossReason, SpoolEvents, SpoolOptions } from './state.ts';
 
 /** Items on disk, first in, first out, that survive the process. Nothing here throws or waits but `flush` and `close`. */
@@ -27,8 +30,11 @@ export interface Spool {
   append(item: Item): void;
   /** Takes items before all others. */
   prepend(items: readonly Item[]): void;
-  /** The next item; `undefined`: none now, `changed` tells when to ask again. */
-  take(): Taken | undefined;
+  /**
+   * The next item; `undefined`: none now, `changed` tells when to ask again. What was put back goes first; that of targets
+   * which are `aside` stays where it is, in its order, and is put back if it comes next.
+   */
+  take(aside?: Aside): Taken | undefined;
   /** Gives up pending items, the oldest first, until so many bytes are free; the disk must be failing. */
   dropPending(bytes: number): readonly Item[];
   /** Other bounds. */
@@ -43,11 +49,13 @@ export interface Spool {
   readonly isEmpty: boolean;
   /** Whether the disk refuses. */
   readonly isFailing: boolean;
+  /** Bytes of all that was passed by so far. */
+  readonly passedBytes: number;
   stats(): SpoolStats;
 }
 
 export interface SpoolStats {
-  /** Messages on disk that were not taken. */
+  /** Messages on disk that wait to be taken. */
   readonly unread: number;
   /** Messages that are not on disk yet, and their bytes. */
   readonly pending: number;
@@ -126,10 +134,11 @@ export function openSpool(
       state.front.unshift(...items.map(enter));
       start();
     },
-    take: () => {
-      const taken = takeNext(state, resume);
-      if (state.blocked && state.segments.every(({ blocking, unread }) => unread === 0 || !blocking))
-        resume();
+    take: (aside = none) => {
+      const back = takeBack(state, aside, resume);
+      if (back === 'unread') return undefined;
+      const taken = back ?? takeNext(state, aside, resume);
+      if (state.blocked && state.segments.every((one) => waitingIn(one) === 0 || !one.blocking)) resume();
       return taken;
     },
     dropPending: (bytes) => {
@@ -164,14 +173,19 @@ export function openSpool(
       return state.pendingBytes;
     },
     get isEmpty() {
-      return state.pendingMessages === 0 && state.segments.every(({ unread }) => unread === 0);
+      return state.pendingMessages === 0 && state.segments.every((segment) => waitingIn(segment) === 0);
     },
     get isFailing() {
       return state.failing;
     },
+    get passedBytes() {
+      return state.passedBytes;
+    },
     stats: () => statsOf(state),
   };
 }
+
+const none: Aside = { has: () => false };
 
 function stop(state: SpoolState): void {
   const { retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm } = state;
@@ -181,7 +195,7 @@ function stop(state: SpoolState): void {
 
 function statsOf(state: SpoolState): SpoolStats {
   const { pendingBytes, freshBytes, front, pending, segments } = state;
-  const first = segments.find(({ unread }) => unread > 0);
+  const first = segments.find((segment) => waitingIn(segment) > 0);
   return {
     unread: unreadMessages(state),
     pending: state.pendingMessages,

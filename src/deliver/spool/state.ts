@@ -1,10 +1,11 @@
 import type { Context } from '../../context.ts';
 import { type Alarm, createAlarm } from '../../flow/alarm.ts';
 import type { Message } from '../../message.ts';
+import type { Chain } from '../chain.ts';
 import type { SpoolDisk, SpoolFile } from './disk.ts';
 import type { PackedItem } from './item.ts';
 import type { Lock } from './lock.ts';
-import type { Segment } from './segment.ts';
+import { type Outstanding, type Segment, waitingIn } from './segment.ts';
 
 export interface SpoolOptions {
   /** Bound of what is on disk and not sent. */
@@ -85,6 +86,12 @@ export interface SpoolState {
   fresh: Fresh[];
   freshBytes: number;
   loaded: Loaded | undefined;
+  /** What was taken and put back, by target, in order; goes before what was not taken. */
+  readonly back: Map<string, Chain<Outstanding>>;
+  /** Bytes of all that was passed by. */
+  passedBytes: number;
+  /** A part of a segment, read for what was put back. */
+  reloaded: Loaded | undefined;
   loading: Promise<void> | undefined;
   working: Promise<void> | undefined;
   /** Until no segment is being removed. */
@@ -96,6 +103,8 @@ export interface SpoolState {
   /** Somebody waits until all is written. */
   flushing: boolean;
   savingCursor: Promise<void> | undefined;
+  /** Of the last one that was saved. */
+  cursorBytes: number;
   /** Messages that were given up since the log said so, by reason. */
   readonly unsaid: Map<LossReason, number>;
   readonly retryAlarm: Alarm;
@@ -119,14 +128,14 @@ export function withDefaults(options: SpoolOptions): Required<SpoolOptions> {
 /** What of the bound is used: files from which everything was taken go as soon as it is sent. */
 export function usedBytes({ segments }: SpoolState): number {
   let sum = 0;
-  for (const { unread, size } of segments) if (unread > 0) sum += size;
+  for (const segment of segments) if (waitingIn(segment) > 0) sum += segment.size;
   return sum;
 }
 
-/** Messages on disk that were not taken. */
+/** Messages on disk that wait to be taken. */
 export function unreadMessages({ segments }: SpoolState): number {
   let sum = 0;
-  for (const { unread } of segments) sum += unread;
+  for (const segment of segments) sum += waitingIn(segment);
   return sum;
 }
 
@@ -161,6 +170,9 @@ export function createSpoolState(
     fresh: [],
     freshBytes: 0,
     loaded: undefined,
+    back: new Map(),
+    passedBytes: 0,
+    reloaded: undefined,
     loading: undefined,
     working: undefined,
     removing: Promise.resolve(),
@@ -168,6 +180,7 @@ export function createSpoolState(
     blocked: false,
     flushing: false,
     savingCursor: undefined,
+    cursorBytes: 0,
     unsaid: new Map(),
     retryAlarm: createAlarm(scheduler, on.retry),
     readAlarm: createAlarm(scheduler, fixed.events.changed),

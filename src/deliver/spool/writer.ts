@@ -1,19 +1,24 @@
-import { join } from 'node:path';
 import { errorText } from '../retry.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { readCursor } from './cursor.ts';
 import { codeOf, type SpoolFile } from './disk.ts';
 import { type FrameFacts, frameOf } from './frame.ts';
 import { encodeItem, type PackedItem } from './item.ts';
 import { giveUp, removeIfConsumed } from './reader.ts';
-import { addFrame, createSegment, isConsumed, recoverSegments, type Segment, seqBehind } from './segment.ts';
+import {
+  addFrame,
+  createSegment,
+  isConsumed,
+  recoverSegments,
+  type Segment,
+  seqBehind,
+  waitingIn,
+} from './segment.ts';
 import { countPending, groupMsOf, hasWork, type Pending, type SpoolState, usedBytes } from './state.ts';
 
 /** One write and one sync carry about so much. */
 const GROUP_BYTES = 2 ** 20;
-const MAX_CURSOR_BYTES = 2 ** 20;
 const RETRY_MS = 1000;
 const MIN_EXPIRY_MS = 1000;
-const CURSOR_FILE = 'cursor';
 
 /** The folder belongs to another process. */
 const HELD = 'another process uses this folder';
@@ -73,9 +78,7 @@ function failed(state: SpoolState, error: unknown): void {
 async function recover(state: SpoolState): Promise<void> {
   const { dir, disk, context, lock } = state;
   if (!(await lock.acquire())) throw new Error(HELD);
-  const cursor = await disk
-    .read(join(dir, CURSOR_FILE), 0, MAX_CURSOR_BYTES)
-    .then(decodeCursor, () => new Map());
+  const cursor = await readCursor(dir, disk);
   const { segments, damagedBytes, lastSeq } = await recoverSegments(dir, cursor, disk, context.log);
   state.segments = segments;
   state.lastSeq = lastSeq;
@@ -92,14 +95,14 @@ async function recover(state: SpoolState): Promise<void> {
 async function expire(state: SpoolState): Promise<void> {
   const endMs = state.context.scheduler.now() - state.options.maxAgeMs;
   for (const segment of [...state.segments]) {
-    if (segment.unread === 0 || segment.newestMs >= endMs) continue;
+    if (waitingIn(segment) === 0 || segment.newestMs >= endMs) continue;
     await sealIfActive(state, segment);
     giveUp(state, segment, 'spool_expired');
   }
 }
 
 function setExpiry({ segments, options, context, expiryAlarm }: SpoolState): void {
-  const oldest = segments.find(({ unread }) => unread > 0);
+  const oldest = segments.find((segment) => waitingIn(segment) > 0);
   if (oldest === undefined) expiryAlarm.clear();
   else
     expiryAlarm.set(
@@ -117,7 +120,7 @@ async function tidy(state: SpoolState): Promise<void> {
 async function makeRoom(state: SpoolState): Promise<boolean> {
   const wanted = groupOf(state).reduce((sum, { item }) => sum + item.bytes, 0);
   while (usedBytes(state) + wanted > state.options.maxBytes) {
-    const oldest = state.segments.find(({ unread, blocking }) => unread > 0 && !blocking);
+    const oldest = state.segments.find((segment) => waitingIn(segment) > 0 && !segment.blocking);
     if (oldest === undefined) return usedBytes(state) === 0;
     await sealIfActive(state, oldest);
     giveUp(state, oldest, 'spool_full');
@@ -275,15 +278,6 @@ export async function seal(state: SpoolState): Promise<void> {
 
 async function sealIfActive(state: SpoolState, segment: Segment): Promise<void> {
   if (state.active?.segment === segment) await seal(state);
-}
-
-/** Saves how far all is acknowledged, unless that fails: then some of it is delivered again after a restart. */
-export async function saveCursor(state: SpoolState): Promise<void> {
-  await state.savingCursor;
-  const entries = state.segments.filter(({ ackOffset }) => ackOffset > 0);
-  const cursor = new Map(entries.map(({ name, ackOffset }) => [name, ackOffset]));
-  state.savingCursor = state.disk.replace(join(state.dir, CURSOR_FILE), encodeCursor(cursor)).catch(() => {});
-  await state.savingCursor;
 }
 
 const nextSeq = ({ segments, lastSeq }: SpoolState): number => seqBehind(segments, lastSeq);

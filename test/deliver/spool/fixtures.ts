@@ -1,6 +1,6 @@
 import type { SpoolDisk } from '../../../src/deliver/spool/disk.ts';
 import type { Item } from '../../../src/deliver/spool/item.ts';
-import { openSpool, type Spool, type SpoolOptions } from '../../../src/deliver/spool/spool.ts';
+import { type Aside, openSpool, type Spool, type SpoolOptions } from '../../../src/deliver/spool/spool.ts';
 import type { Message } from '../../../src/message.ts';
 import { batch, message, numberOf, recordingLog } from '../fixtures.ts';
 import { type ManualTime, manualTime } from './manual-time.ts';
@@ -42,8 +42,8 @@ export interface Rig {
   /** Ids of messages that were said to be on disk. */
   readonly stored: string[];
   readonly recovered: number[];
-  /** Takes all there is, in order; `ack` says which are done with. */
-  drain(ack?: (first: number) => boolean): Promise<number[]>;
+  /** Takes all there is, in order, but for what is aside; `ack` says which are done with. */
+  drain(ack?: (first: number) => boolean, aside?: Aside): Promise<number[]>;
 }
 
 /** A spool on a disk, and what it says. */
@@ -75,10 +75,10 @@ export function rig(
     },
     { scheduler: time, log, random },
   );
-  const drain = async (ack: (first: number) => boolean = () => true) => {
+  const drain = async (ack: (first: number) => boolean = () => true, aside?: Aside) => {
     const numbers: number[] = [];
     for (let idle = 0; idle < 3; ) {
-      const taken = spool.take();
+      const taken = spool.take(aside);
       if (taken === undefined) {
         idle++;
         await turns();

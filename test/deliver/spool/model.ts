@@ -3,6 +3,7 @@ import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { nextFrame } from '../../../src/deliver/spool/frame.ts';
 import { decodeItem } from '../../../src/deliver/spool/item.ts';
+import type { Taken } from '../../../src/deliver/spool/spool.ts';
 import { jsonOf, type Message } from '../../../src/message.ts';
 import { message, numberOf } from '../fixtures.ts';
 import { item, type Rig, rig, turns } from './fixtures.ts';
@@ -14,6 +15,8 @@ export type Command =
   | { readonly kind: 'sync' | 'close' | 'wait' }
   | { readonly kind: 'take'; readonly count: number; readonly acks: readonly number[] }
   | { readonly kind: 'ack'; readonly nth: number }
+  | { readonly kind: 'put back'; readonly count: number }
+  | { readonly kind: 'aside'; readonly targets: readonly string[] }
   | { readonly kind: 'crash'; readonly draws: readonly number[] }
   | { readonly kind: 'flip'; readonly file: number; readonly bit: number }
   | { readonly kind: 'lose'; readonly file: number }
@@ -23,6 +26,9 @@ export type Command =
       readonly times: number;
     };
 
+const TARGETS = ['t', 'u'];
+/** By the number of its first message. */
+const targetOf = (first: number) => TARGETS[first % TARGETS.length] as string;
 const small = fc.nat({ max: 9 });
 const any = fc.nat({ max: 1_000_000 });
 
@@ -47,6 +53,11 @@ export const commands: fc.Arbitrary<Command[]> = fc.array(
       }),
     },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('ack' as const), nth: small }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('put back' as const), count: small }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('aside' as const), targets: fc.subarray([...TARGETS]) }),
+    },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -74,9 +85,8 @@ export const commands: fc.Arbitrary<Command[]> = fc.array(
   { minLength: 4, maxLength: 30 },
 );
 
-interface Held {
+interface Held extends Pick<Taken, 'done' | 'putBack'> {
   readonly first: number;
-  readonly done: () => void;
 }
 
 /** What is known of what was appended, by the number of an item's first message. */
@@ -90,9 +100,15 @@ interface Model {
   /** Appended since the last sync that succeeded. */
   pending: number[];
   held: Held[];
-  /** Taken in this life; each only once, unless the disk refused something before. */
+  /** Taken in this life and not put back; each only once, unless the disk refused something before. */
   taken: Set<number>;
-  lastTaken: number;
+  /** By target. */
+  readonly lastTaken: Map<string, number>;
+  aside: ReadonlySet<string>;
+  /** Acknowledged before the spool was closed in order: not to be seen again, as long as no disk errs. */
+  settled: Set<number>;
+  /** Acknowledged in this life. */
+  ackedNow: number[];
   mayRepeat: boolean;
 }
 
@@ -126,15 +142,19 @@ export async function check(
     pending: [],
     held: [],
     taken: new Set(),
-    lastTaken: -1,
+    lastTaken: new Map(),
+    aside: new Set(),
+    settled: new Set(),
+    ackedNow: [],
     mayRepeat: false,
   };
   const world: World = { disk, time, freshBytes, model, rig: open() };
   const restart = async () => {
     model.pending = [];
+    model.ackedNow = [];
     model.held = [];
     model.taken = new Set();
-    model.lastTaken = -1;
+    model.lastTaken.clear();
     world.rig = open();
     for (let tries = 0; tries < 4 && !(await world.rig.spool.flush()); tries++) time.advance(1000);
   };
@@ -157,15 +177,23 @@ export async function check(
       case 'ack':
         ack(world, command.nth);
         break;
+      case 'put back':
+        putBack(world, command.count);
+        break;
+      case 'aside':
+        model.aside = new Set(command.targets);
+        break;
       case 'close': {
         const left = await world.rig.spool.close();
         const unwritten = new Set(left.map(({ batch }) => numberOf(batch.messages[0] as Message)));
         for (const n of model.pending) if (!unwritten.has(n)) model.durable.add(n);
+        for (const n of model.ackedNow) model.settled.add(n);
         await restart();
         break;
       }
       case 'crash': {
         let at = 0;
+        model.settled = new Set();
         disk.crash((n) => (command.draws[at++ % command.draws.length] as number) % n);
         await restart();
         break;
@@ -181,8 +209,10 @@ export async function check(
         disk.fail(command.what, command.times, 'EIO');
     }
   }
+  model.settled = new Set();
   disk.crash(() => 0);
   await restart();
+  model.aside = new Set();
   const taken = new Set<number>();
   for (let tries = 0; world.rig.spool.stats().unread > 0 && tries < 5000; tries++) {
     for (const n of await take(world, 1000)) taken.add(n);
@@ -200,7 +230,7 @@ function append({ model, rig: { spool } }: World, sizes: readonly number[]): voi
   model.next += sizes.length;
   model.texts.set(first, textOf(messages));
   model.pending.push(first);
-  spool.append(item(messages));
+  spool.append(item(messages, { target: { key: targetOf(first) } }));
 }
 
 async function sync({ model, rig: { spool } }: World): Promise<void> {
@@ -209,11 +239,11 @@ async function sync({ model, rig: { spool } }: World): Promise<void> {
   model.pending = [];
 }
 
-/** Takes up to `count` items: each whole, as it was, and behind the one before. */
+/** Takes up to `count` items: each whole, as it was, and behind the one before of its target. What is aside stays. */
 async function take({ disk, model, rig: { spool } }: World, count: number): Promise<number[]> {
   const numbers: number[] = [];
   for (let idle = 0; idle < 2 && numbers.length < count; ) {
-    const taken = spool.take();
+    const taken = spool.take(model.aside);
     if (taken === undefined) {
       idle++;
       await disk.turn();
@@ -222,11 +252,15 @@ async function take({ disk, model, rig: { spool } }: World, count: number): Prom
     const { messages } = taken.item.batch;
     const first = numberOf(messages[0] as Message);
     expect(textOf(messages)).toBe(model.texts.get(first));
-    if (!(model.mayRepeat && model.taken.has(first))) expect(first).toBeGreaterThan(model.lastTaken);
-    model.taken.add(first);
-    model.lastTaken = Math.max(first, model.lastTaken);
     model.durable.add(first);
-    model.held.push({ first, done: taken.done });
+    if (!model.mayRepeat) expect(model.settled).not.toContain(first);
+    const target = targetOf(first);
+    expect(taken.onDisk && model.aside.has(target)).toBe(false);
+    const last = model.lastTaken.get(target) ?? -1;
+    if (!(model.mayRepeat && model.taken.has(first))) expect(first).toBeGreaterThan(last);
+    model.taken.add(first);
+    model.lastTaken.set(target, Math.max(first, last));
+    model.held.push({ ...taken, first });
     numbers.push(first);
   }
   return numbers;
@@ -237,6 +271,16 @@ function ack({ model }: World, nth: number): void {
   if (held === undefined) return;
   held.done();
   model.acked.add(held.first);
+  model.ackedNow.push(held.first);
+}
+
+/** Puts back the last ones that were taken. */
+function putBack({ model }: World, count: number): void {
+  for (const { first, putBack } of model.held.splice(Math.max(0, model.held.length - count)).reverse()) {
+    putBack();
+    model.taken.delete(first);
+    model.lastTaken.set(targetOf(first), first - 1);
+  }
 }
 
 /** Flips a bit of any file; the item there, if there is one, may be lost. */
@@ -245,6 +289,7 @@ function damage({ disk, model }: World, file: number, bit: number): void {
   const path = paths[file % Math.max(1, paths.length)];
   const bytes = path === undefined ? undefined : disk.files.get(path)?.bytes;
   if (path === undefined || bytes === undefined || bytes.length === 0 || path.endsWith('owner')) return;
+  if (path.endsWith('cursor')) model.settled = new Set();
   const at = bit % (bytes.length * 8);
   for (const frame of framesOf(bytes))
     if (frame.at <= at >> 3 && at >> 3 < frame.end) model.excused.add(frame.first);

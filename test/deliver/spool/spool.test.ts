@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Taken } from '../../../src/deliver/spool/spool.ts';
 import { jsonOf } from '../../../src/message.ts';
-import { DIR, item, rig, turns } from './fixtures.ts';
+import { numberOf } from '../fixtures.ts';
+import { DIR, item, type Rig, rig, turns } from './fixtures.ts';
 import { memoryDisk } from './memory-disk.ts';
 
 const segments = (disk: ReturnType<typeof memoryDisk>) =>
@@ -39,8 +41,8 @@ describe('first in, first out', () => {
     expect(await first.spool.close()).toEqual([]);
     const second = rig(disk);
     expect(await second.spool.flush()).toBe(true);
-    expect(second.recovered).toEqual([3]);
-    expect(await second.drain()).toEqual([3, 4, 5]);
+    expect(second.recovered).toEqual([1]);
+    expect(await second.drain()).toEqual([3]);
     await second.spool.close();
     const third = rig(disk);
     await third.spool.flush();
@@ -68,6 +70,7 @@ describe('first in, first out', () => {
       whenFull: 'block',
       sends: 2,
       failures: 1,
+      vain: { sends: 2, error: 'refused' },
     });
     const first = rig(disk);
     first.spool.append(original);
@@ -162,6 +165,97 @@ describe('bounds', () => {
     await turns();
     expect(lost).toEqual(['spool_expired 2']);
     expect(await drain()).toEqual([]);
+  });
+});
+
+describe('what is put back', () => {
+  /** Takes what there is and leaves it there. */
+  const leaveAll = async ({ spool }: Rig) => {
+    const taken: Taken[] = [];
+    for (let idle = 0; idle < 3; ) {
+      const one = spool.take();
+      if (one !== undefined) taken.push(one);
+      else {
+        idle++;
+        await turns();
+      }
+    }
+    for (const { putBack } of taken.reverse()) putBack();
+  };
+
+  test('waits, in its order and before what comes later, until its target is not aside', async () => {
+    const one = rig(memoryDisk());
+    const { spool, drain } = one;
+    for (const n of [1, 2, 3, 4]) spool.append(item([n], { target: { key: n % 2 === 0 ? 'even' : 'odd' } }));
+    await spool.flush();
+    await leaveAll(one);
+    for (const n of [5, 6]) spool.append(item([n], { target: { key: n % 2 === 0 ? 'even' : 'odd' } }));
+    await spool.flush();
+    expect(spool.stats()).toMatchObject({ unread: 6, isInMemory: false });
+    expect(spool.isEmpty).toBe(false);
+    const aside = { has: (target: string) => target === 'odd' };
+    expect(await drain(() => true, aside)).toEqual([2, 4, 6]);
+    expect(spool.isEmpty).toBe(false);
+    expect(await drain()).toEqual([1, 3, 5]);
+    expect(spool.isEmpty).toBe(true);
+  });
+
+  test('is there after a restart, what was done with behind it is not', async () => {
+    const disk = memoryDisk();
+    const first = rig(disk);
+    for (const n of [1, 2, 3]) first.spool.append(item([n]));
+    await first.spool.flush();
+    expect(await first.drain((n) => n === 2)).toEqual([1, 2, 3]);
+    await first.spool.close();
+    const second = rig(disk);
+    await second.spool.flush();
+    expect(second.recovered).toEqual([2]);
+    await leaveAll(second);
+    await second.spool.close();
+    const third = rig(disk);
+    await third.spool.flush();
+    expect(third.recovered).toEqual([2]);
+    expect(await third.drain()).toEqual([1, 3]);
+  });
+
+  test.each([
+    ['spool_full', { maxBytes: 4000 }],
+    ['spool_expired', { maxAgeMs: 5000 }],
+  ])('is given up like the others (%s), and does not come back after a restart', async (reason, options) => {
+    const disk = memoryDisk();
+    const one = rig(disk, options);
+    const { spool, lost, time } = one;
+    for (const n of [1, 2]) spool.append(item([n], { offeredMs: time.now() }));
+    await spool.flush();
+    const held = spool.take();
+    await leaveAll(one);
+    for (let n = 3; reason === 'spool_full' && lost.length === 0; n++) {
+      spool.append(item([n], { offeredMs: time.now() }));
+      await spool.flush();
+    }
+    time.advance(6000);
+    await turns();
+    expect(lost[0]).toMatch(reason);
+    expect(held?.item.batch.messages.map(numberOf)).toEqual([1]);
+    await spool.close();
+    const again = rig(disk, {}, time);
+    await again.spool.flush();
+    const found = await again.drain();
+    expect(found[0]).toBe(1);
+    expect(found).not.toContain(2);
+  });
+
+  test('and damaged meanwhile is passed over and counted', async () => {
+    const disk = memoryDisk();
+    const one = rig(disk);
+    for (const n of [1, 2, 3]) one.spool.append(item([n, n + 10]));
+    await one.spool.flush();
+    await leaveAll(one);
+    const [path = ''] = segments(disk);
+    disk.flip(path, 8 * 700);
+    expect(await one.drain()).toEqual([1, 11, 3, 13]);
+    expect(one.lost).toEqual(['spool_corrupt 2']);
+    expect(one.spool.stats().unread).toBe(0);
   });
 });
 
