@@ -45,9 +45,12 @@ export const From = ({ from, note }: Provenance) =>
     </p>
   );
 
+/** A wide page shows as much of a name. */
+const SHOWN_CHARS = 38;
+
 /** A service by its colour, or `hue`, and its name. */
 export const ServiceName = ({ name, hue = hueOf(name) }: { name: string; hue?: number }) => (
-  <span class={`service hue-${hue}`}>
+  <span class={`service hue-${hue}`} title={name.length > SHOWN_CHARS ? visible(name) : undefined}>
     <i class="swatch" aria-hidden="true" />
     {visible(name)}
   </span>

@@ -223,7 +223,7 @@ there('without any metric the page says how to have some, whatever is looked for
   }
 });
 
-there('no page scrolls sideways, however long texts, tags and ids without a blank are', async () => {
+there('no page scrolls sideways, however long texts, tags, names and ids without a blank are', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE, set: SUMS });
   const long = 'x'.repeat(3_000);
   const job = { job_id: 'shown', trace_id: TRACE };
@@ -231,6 +231,7 @@ there('no page scrolls sideways, however long texts, tags and ids without a blan
   await sendAll(sidecar, [
     span(TRACE, 1, 0, 1_000, 0, { name: long }),
     say('said', long, job),
+    say('s'.repeat(128), 'of a long name', job),
     { source: 'sums', type: 'metric', data: { name: 'n'.repeat(250), value: 1, tags }, ...job },
   ]);
   const tab = await tabAt(context, sidecar, '/metrics');
