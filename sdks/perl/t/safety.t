@@ -125,6 +125,28 @@ for my $arguments ([], [undef], [{}], [ source => [] ], ['a'], [ 'a', 'b', 'c', 
     eval { die { code => 1 } };
     $sdk->log_event('info', 'x', \%throwing);
     is(ref $@, 'HASH', '$@ stays');
+    $sdk->in_span('s', sub { });
+    is(ref $@, 'HASH', 'behind a scope, too');
+    $sdk->close;
+}
+{
+    my $sdk  = client(tags => { test => 'variables' });
+    my $seen = $sidecar->lines;
+    $! = ENOENT;
+    my $why = "$!";
+    $sdk->log_event('error', $!);
+    $sdk->end_span($sdk->start_span('s'), 'error', $!);
+    is($! + 0, ENOENT, '$! as an argument stays');
+    $sdk->set_context(why => $!);
+    $? = 256;
+    $sdk->log_metric('status', $?);
+    $? = 0;
+    my ($event, undef, $end, $metric) = map { JSON::PP::decode_json($_)->{data} } ($sidecar->lines($seen + 4))[ -4 .. -1 ];
+    is($event->{message},       $why, 'and is what it says');
+    is($end->{status_message},  $why, 'of a span, too');
+    is($metric->{tags}{why},    $why, 'and in the context');
+    is($metric->{value},        256,  'as $? is its number');
+    $sdk->close;
 }
 
 # ---- signal handlers ----

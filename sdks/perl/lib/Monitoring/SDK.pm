@@ -131,6 +131,7 @@ sub _safely {
     my ($self, $work) = (shift, shift);
     return if !ref $self || $self->{disabled};
     return $self->{link}->drop('encode') if $BUSY;    # an argument that logs while it is read
+    my ($errno, $status) = (0 + $!, $?);
     my ($mask, $held, $entered, $done, $error, $result) = _room_for_mask();
     {
         local ($@, $!, $?);
@@ -140,6 +141,7 @@ sub _safely {
             $held || !$mask and $entered = 1;    # perl delivers what came earlier at this ||, not inside the work
             local $BUSY = 1;
             _own($self) if $self->{owner} != $$ + $THREAD;
+            ($!, $?) = ($errno, $status);    # an argument may be one of them, by its name
             $result = $self->$work(@_);
             my $loss = delete $self->{link}{loss};
             $self->record('sdk', json_members(dropped => $loss), 'context') if $loss;

@@ -106,6 +106,7 @@ sub around {
     my $self = __PACKAGE__->new($client, $name, @options);
     $self->{left} = 'abandoned';    # by exit, last and the like
     my ($want, @result) = wantarray;
+    local $@;
     my $done  = eval { @result = $want ? $code->($self->{id}) : scalar $code->($self->{id}); 1 };
     my $error = $@;
     $self->end($done ? 'success' : ('error', $error));
