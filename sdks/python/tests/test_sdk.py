@@ -267,6 +267,54 @@ class Safety(unittest.TestCase):
         self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["quick"])
         self.assertEqual((client.stats()["accepted"], client.stats()["dropped"]["encode"]), (2, 1))
 
+    def test_a_time_limit_that_is_an_oserror_ends_a_flush(self):
+        def passed(*_):
+            raise TimeoutError("limit")
+
+        before = signal.signal(signal.SIGALRM, passed)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        client = Client("limit", "127.0.0.1", free_port(), quiet=True)
+        self.addCleanup(client.close)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        client.log_event("info", "waits")
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        self.assertRaises(TimeoutError, client.flush, 5)
+
+    def test_a_signal_handler_that_closes_in_the_middle_of_a_call(self):
+        def stop(*_):
+            said.append((client.log_event("warn", "stopping"), client.flush(), client.close()))
+
+        def edit(record):
+            signal.raise_signal(signal.SIGTERM)
+            return record
+
+        said = []
+        before = signal.signal(signal.SIGTERM, stop)
+        self.addCleanup(signal.signal, signal.SIGTERM, before)
+        fake = Fake()
+        self.addCleanup(fake.close)
+        client = Client("stops", "127.0.0.1", fake.port, quiet=True, before_send=edit)
+        self.assertTrue(client.log_event("info", "interrupted"))
+        self.assertEqual(said, [(False, False, False)])
+        self.assertTrue(client.closed)
+        self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["interrupted"])
+        self.assertEqual((client.stats()["sent"], client.stats()["dropped"]["encode"]), (1, 1))
+
+    def test_signal_handlers_that_flush_meanwhile_send_nothing_twice(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        client = Client("twice", "127.0.0.1", fake.port, quiet=True)
+        self.addCleanup(client.close)
+        before = signal.signal(signal.SIGALRM, lambda *_: client.flush())
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        for number in range(10_000):
+            client.log_event("info", str(number))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.assertTrue(client.flush(15))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(10_000)], [str(number) for number in range(10_000)])
+
     def test_arguments_are_left_as_they_are(self):
         client = Client("keeps", "127.0.0.1", free_port(), quiet=True)
         context = {"b": [1, {"c": 2}], "a": "x"}

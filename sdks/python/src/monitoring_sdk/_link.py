@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import time
 from typing import Any, Callable, Deque, Dict, Optional
@@ -105,7 +106,8 @@ class Link:
                 taken = sock.send(data[self.offset :] if self.offset else data, socket.MSG_NOSIGNAL)
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:
+            except OSError as error:
+                pass_on(error)
                 if self.up or time.monotonic() > self.tried_s + CONNECT_S or not self._is_connecting():
                     self._hear()  # it may have said why
                     self._lose()
@@ -163,7 +165,8 @@ class Link:
             heard = self.sock.recv(4096)  # type: ignore[union-attr]
         except (BlockingIOError, InterruptedError):
             return self.up or time.monotonic() < self.tried_s + CONNECT_S
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return not self.up and self._is_connecting()
         if not heard:
             return False
@@ -232,7 +235,8 @@ class Link:
         self.next_s = now_s + limit_s * int.from_bytes(os.urandom(4), "big") / 2**32
         try:
             sock = _above_stderr(socket.socket(self.family, socket.SOCK_STREAM))
-        except OSError:  # the process has no descriptor left
+        except OSError as error:
+            pass_on(error)  # or the process has no descriptor left
             return None
         try:
             sock.setblocking(False)
@@ -244,8 +248,9 @@ class Link:
             if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
                 sock.close()
                 return None
-        except OSError:
+        except OSError as error:
             sock.close()
+            pass_on(error)
             return None
         if sock.getsockname() == self.peer:  # TCP may connect to itself where nothing listens
             sock.close()
@@ -291,8 +296,8 @@ class Link:
             while self.hello is not None and time.monotonic() < until_s:
                 if wait(sock, True, 0.02) and not self._hear():
                     break
-        except OSError:
-            pass
+        except OSError as error:
+            pass_on(error)
         self._lose()
 
 
@@ -316,3 +321,13 @@ def wait(sock: Optional[socket.socket], to_read: bool, timeout_s: float) -> bool
     poll = select.poll()
     poll.register(sock, select.POLLIN if to_read else select.POLLOUT)
     return bool(poll.poll(timeout_s * 1000))
+
+
+def pass_on(error: BaseException) -> None:
+    """Raises what comes out of a signal handler: a time limit, say, that only happens to end a call of ours."""
+    handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_code not in handlers:
+        at = at.tb_next
+    if at is not None:
+        raise error

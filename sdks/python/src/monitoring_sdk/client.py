@@ -3,14 +3,13 @@
 import contextvars
 import os
 import re
-import signal
 import sys
 import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ._ids import NOWHERE, TRACE_ID, Place, new_id, parse_traceparent
-from ._link import Link, wait
+from ._link import Link, pass_on, wait
 from ._msgpack import to_msgpack
 from ._settings import Settings, rank_of, read_settings, resolve
 from ._values import MAX_KEYS, MAX_RECORD_BYTES, clean_text, plain, to_json
@@ -135,13 +134,18 @@ class Client:
         return env
 
     def flush(self, timeout_s: Any = 1.0) -> bool:
-        """Whether the kernel has everything, with `ack` whether the sidecar has acknowledged it, within so many seconds."""
+        """Whether the kernel has everything, with `ack` whether the sidecar has acknowledged it, within so many seconds.
+        False at once in a signal handler that interrupts a call."""
         return self._flush(timeout_s, float("inf"))
 
     def close(self, timeout_s: Any = CLOSE_S) -> bool:
-        """Ends open spans as `abandoned`, flushes, closes. Gives up after 0.2 s without a sidecar; idempotent."""
+        """Ends open spans as `abandoned`, flushes, closes. Gives up after 0.2 s without a sidecar; idempotent. Asked by a
+        signal handler in the middle of a call, it is done when that call ends."""
         if self.disabled or self.closed:
             return True
+        self._close_asked = self._is_busy()
+        if self._close_asked:
+            return False
         flushed = self._finish(timeout_s)
         with self._lock:
             if self.closed:
@@ -171,7 +175,7 @@ class Client:
             return False
         if self._pid != os.getpid():
             self._begin_process()
-        if getattr(self._busy, "on", False):
+        if self._is_busy():
             self._drop("encode")
             return False
         self._busy.on = True
@@ -179,11 +183,16 @@ class Client:
             return work(*given)
         except Exception as error:
             self._drop("encode")
-            if _is_of_a_signal(error):
-                raise
+            pass_on(error)
             return False
         finally:
             self._busy.on = False
+            if self._close_asked:
+                self.close()
+
+    def _is_busy(self) -> bool:
+        """Whether this thread is in the middle of a call already: a signal handler asks, or an argument that is read."""
+        return getattr(self._busy, "on", False)
 
     def _drop(self, why: str) -> bool:
         with self._lock:
@@ -197,6 +206,7 @@ class Client:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._busy = threading.local()
+        self._close_asked = False
         self._spans = {}
         self._unknown_spans = 0
         self._helper: Optional[threading.Thread] = None
@@ -246,27 +256,35 @@ class Client:
     def _flush(self, timeout_s: Any, absent_s: float) -> bool:
         if self.disabled:
             return True
+        if self._is_busy():
+            return False
         limit_s = float(timeout_s) if isinstance(timeout_s, (int, float)) and timeout_s == timeout_s else CLOSE_S
         start_s, asked, link = time.monotonic(), False, self._link
         with self._lock:
             if link.tried_s + 0.1 < start_s:
                 link.next_s = 0.0
         while True:
-            with self._lock:
-                link.drain()
-                if not asked and self.settings.ack and link.frames:
-                    asked = link.ask(self._control("ping"))
+            self._busy.on = True
+            try:
+                with self._lock:
                     link.drain()
-                if not link.frames:
-                    return True
-                sock, up, to_read = link.sock, link.up, not link.may_send()
+                    if not asked and self.settings.ack and link.frames:
+                        asked = link.ask(self._control("ping"))
+                        link.drain()
+                    done, sock, up, to_read = not link.frames, link.sock, link.up, not link.may_send()
+            finally:
+                self._busy.on = False
+            if self._close_asked:
+                return self.close()
+            if done:
+                return True
             passed_s = time.monotonic() - start_s
             if passed_s >= limit_s or not up and passed_s >= absent_s:
                 return False
             try:
                 wait(sock, to_read, 0.02)
-            except (OSError, ValueError):
-                pass  # closed meanwhile, by another thread
+            except (OSError, ValueError) as error:
+                pass_on(error)  # or closed meanwhile, by another thread
 
     def _notice(self, text: str) -> None:
         if self.settings.quiet:
@@ -467,15 +485,6 @@ class Client:
 
 #: Set once the interpreter ends: no thread may be started any more.
 _ENDING: List[bool] = []
-
-
-def _is_of_a_signal(error: BaseException) -> bool:
-    """Whether it comes out of a signal handler: a time limit, say, that only happens to end a call of ours."""
-    handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
-    at = error.__traceback__
-    while at is not None and at.tb_frame.f_code not in handlers:
-        at = at.tb_next
-    return at is not None
 
 
 def _number(value: Any) -> Any:
