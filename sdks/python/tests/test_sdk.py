@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
 import datetime
+import functools
+import gc
 import inspect
 import json
 import logging
@@ -14,6 +16,7 @@ import textwrap
 import threading
 import time
 import unittest
+import weakref
 
 sys.path.insert(0, os.path.dirname(__file__))
 SOURCES = os.path.join(os.path.dirname(__file__), "..", "src")
@@ -243,6 +246,36 @@ class Safety(unittest.TestCase):
         client = monitoring_sdk.init(Mute(), "127.0.0.1", free_port(), quiet=True, tags={"a": Mute()})
         self.assertEqual(client.settings.source, "<unprintable>")
         client.close()
+
+    def test_init_gives_the_same_client_for_the_same_arguments_and_only_for_them(self):
+        def edit(record):
+            return record
+
+        port = free_port()
+
+        def make(job):
+            return monitoring_sdk.init("same", "127.0.0.1", port, quiet=True, job_id=int(job), tags={"env": "test"}, before_send=edit)
+
+        clients = [make(str(job)) for job in range(100_000, 100_005)]
+        self.assertEqual([client.settings.job_id for client in clients], [str(job) for job in range(100_000, 100_005)])
+        self.assertIs(make("100004"), clients[-1])
+        forgotten = weakref.ref(clients[0])
+        for client in clients:
+            client.close(0)
+        del client, clients
+        self.addCleanup(make("1").close, 0)
+        gc.collect()
+        self.assertIsNone(forgotten())
+
+    def test_init_where_the_program_took_all_of_its_arguments(self):
+        given, sys.argv = sys.argv, []
+        self.addCleanup(setattr, sys, "argv", given)
+        client = Client(None, "127.0.0.1", free_port(), quiet=True)
+        self.addCleanup(client.close, 0)
+        self.assertEqual(client.settings.source, "python")
+
+    def test_what_has_no_name_can_be_traced(self):
+        self.assertEqual(monitoring_sdk.traced(functools.partial(int, "3"))(), 3)
 
     def test_what_a_signal_handler_raises_reaches_the_program(self):
         class Limit(Exception):

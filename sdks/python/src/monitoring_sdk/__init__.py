@@ -26,7 +26,7 @@ __all__ = [
 __version__ = _client.VERSION
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
-_by_options: Dict[Tuple[Any, ...], Client] = {}
+_by_options: Dict[str, Client] = {}
 _default: Optional[Client] = None
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -34,9 +34,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def init(source: Any = None, tcp_host: Any = None, tcp_port: Any = None, **options: Any) -> Client:
     """Makes the client that the functions of this module use; the same for the same arguments. Never raises."""
     global _default
-    key = (repr(_client.plain([source, tcp_host, tcp_port])), repr(sorted(options)), tuple(map(id, options.values())))
+    key = repr(_client.plain([source, tcp_host, tcp_port, options]))
     known = _by_options.get(key)
     if known is None or known.closed:
+        for old, one in list(_by_options.items()):
+            if one.closed:
+                _by_options.pop(old, None)
         known = _by_options[key] = Client(source, tcp_host, tcp_port, **options)
         _clients.add(known)
     _default = known
@@ -89,18 +92,19 @@ def traced(work: _F) -> _F:
     """Decorates a function: each call is a span of its name, of an `async def` until it has been awaited."""
     import inspect  # takes longer to load than all else here
 
+    name = getattr(work, "__qualname__", None) or type(work).__qualname__  # a partial has none
     if inspect.iscoroutinefunction(work):
 
         @functools.wraps(work)
         async def awaited(*given: Any, **named: Any) -> Any:
-            with span(work.__qualname__):
+            with span(name):
                 return await work(*given, **named)
 
         return awaited  # type: ignore[return-value]
 
     @functools.wraps(work)
     def call(*given: Any, **named: Any) -> Any:
-        with span(work.__qualname__):
+        with span(name):
             return work(*given, **named)
 
     return call  # type: ignore[return-value]

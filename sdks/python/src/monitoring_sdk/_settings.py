@@ -45,7 +45,8 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
         name: _first(given.get(name), env("MONITORING_" + name.upper().replace("TCP_", "")) or None, default)
         for name, default in DEFAULTS.items()
     }
-    name = clean_text(_first(chosen["source"], env("OTEL_SERVICE_NAME") or None, os.path.basename(sys.argv[0] or "") or None, "python"))
+    program = os.path.basename(clean_text(next(iter(sys.argv), "")))  # a program may have taken all of its arguments
+    name = clean_text(_first(chosen["source"], env("OTEL_SERVICE_NAME") or None, program or None, "python"))
     before_send = chosen["before_send"]
     ack = clean_text(chosen["ack"]).lower()
     return Settings(
