@@ -594,6 +594,18 @@ class Processes(unittest.TestCase):
         self.assertEqual({record["job_id"] for record in records}, {"job-1"})
         fake.close()
 
+    def test_a_child_of_multiprocessing_ends_as_a_process_does(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        done = self.run_script(fake.port, """
+            import multiprocessing
+            child = multiprocessing.get_context('fork').Process(target=m.start_span, args=('work',))
+            child.start()
+            child.join()
+        """)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual([record["data"].get("status") for record in fake.wait(2)], [None, "abandoned"])
+
 
 if __name__ == "__main__":
     unittest.main()

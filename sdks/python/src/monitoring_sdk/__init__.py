@@ -13,8 +13,9 @@ import atexit
 import contextlib
 import functools
 import os
+import sys
 import weakref
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 from . import client as _client
 from .client import Client
@@ -112,17 +113,40 @@ def traced(work: _F) -> _F:
 
 def _forked() -> None:
     """Memory only: new locks, no I/O; the rest happens at the child's first call."""
+    _client._ENDING.clear()
     for one in list(_clients):
         one._begin_process()
 
 
 def _at_exit() -> None:
+    if _client._ENDING:
+        return
     _client._ENDING.append(True)
     for one in list(_clients):
         if not one.disabled and not one.closed and one._pid == os.getpid():
             one._finish(_client.CLOSE_S)
 
 
+#: Once `multiprocessing` knows of us.
+_KNOWN: List[bool] = []
+
+
+def _tell_multiprocessing() -> None:
+    """Its forked children end without `atexit`, but not without what is told to it. Memory only."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is None or _KNOWN:
+        return
+    _KNOWN.append(True)
+
+    def finalize(work: Callable[[], None]) -> None:
+        util.Finalize(None, work, exitpriority=-100)
+
+    util.register_after_fork(_at_exit, finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:  # imported in such a child
+        finalize(_at_exit)
+
+
 atexit.register(_at_exit)
+_tell_multiprocessing()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_tell_multiprocessing, after_in_child=_forked)
