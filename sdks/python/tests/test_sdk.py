@@ -594,6 +594,25 @@ class Processes(unittest.TestCase):
         self.assertEqual({record["job_id"] for record in records}, {"job-1"})
         fake.close()
 
+    def test_a_forked_child_samples_its_own_use_of_resources(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        done = self.run_script(fake.port, f"""
+            m.init('samples', '127.0.0.1', {fake.port}, quiet=True, sample_s=1)
+            import time
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                m.log_event('info', 'child')
+                while m.stats()['sent'] < 2: time.sleep(0.01)
+                os._exit(0)
+            os.waitpid(child, 0)
+            print(child)
+        """)
+        self.assertEqual(done.returncode, 0)
+        sampled = {record["data"]["pid"] for record in fake.wait(2) if record["type"] == "resource"}
+        self.assertIn(int(done.stdout), sampled)
+
     def test_a_child_of_multiprocessing_ends_as_a_process_does(self):
         fake = Fake()
         self.addCleanup(fake.close)

@@ -78,7 +78,7 @@ class Client:
         except Exception as error:
             self._notice(f"cannot reach {settings.host}: {error}; nothing will be delivered")
             self.disabled = True
-        if settings.sample_s > 0 and not self.disabled:
+        if self._to_sample and not self.disabled:
             self._sample_cpu(first=True)
 
     # ---- interface ----------------------------------------------------------------------------------------------
@@ -207,6 +207,7 @@ class Client:
         self._lock = threading.RLock()
         self._busy = threading.local()
         self._close_asked = False
+        self._to_sample = self.settings.sample_s > 0
         self._spans = {}
         self._unknown_spans = 0
         self._helper: Optional[threading.Thread] = None
@@ -215,6 +216,8 @@ class Client:
 
     def _offer(self, make: Callable[[int], Optional[bytes]], important: bool) -> bool:
         with self._lock:
+            if self._to_sample:  # the first record of a forked child
+                self._sample_cpu(first=True)
             frame = make(self._link.seq + 1)
             if frame is None:
                 return self._link.drop("oversize")
@@ -471,6 +474,7 @@ class Client:
         """Resource use of this process every `sample_s` seconds, by a timer of its own."""
         import resource
 
+        self._to_sample = False
         used = resource.getrusage(resource.RUSAGE_SELF)
         now = (time.monotonic(), used.ru_utime + used.ru_stime)
         if not first:
@@ -480,7 +484,10 @@ class Client:
         if not self.closed and not _ENDING:
             timer = threading.Timer(self.settings.sample_s, self._sample_cpu)
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:
+                pass  # the system has no thread left
 
 
 #: Set once the interpreter ends: no thread may be started any more.
