@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -407,6 +408,21 @@ class Delivery(unittest.TestCase):
         self.assertEqual(again.wait(1)[-1]["data"]["message"], "after")
         client.close()
         again.close()
+
+    def test_a_unix_socket_that_has_no_room_for_one_more_is_tried_again(self):
+        with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{directory}/sidecar")
+            listener.listen(0)
+            with socket.socket(socket.AF_UNIX) as other:
+                other.connect(f"{directory}/sidecar")
+                client = Client("unix", f"{directory}/sidecar", quiet=True)
+                self.addCleanup(client.close)
+                client.log_event("info", "waits")
+                self.assertEqual(client.stats()["queued"], 1)
+                listener.accept()[0].close()
+            self.assertTrue(client.flush(4))
+            with listener.accept()[0] as taken:
+                self.assertIn(b"waits", taken.recv(65_536))
 
     def test_a_sidecar_that_ends_its_half_gets_no_more_on_it(self):
         fake = Fake()

@@ -6,6 +6,7 @@ its number what it has. Not thread-safe: the client holds its lock.
 """
 
 import collections
+import errno
 import fcntl
 import json
 import os
@@ -243,9 +244,10 @@ class Link:
             if self.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(self.peer)
-        except BlockingIOError:
+        except BlockingIOError as error:
             wait(sock, False, HANDSHAKE_S)
-            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            # Anything else than EINPROGRESS: a Unix socket where others wait already to be accepted.
+            if error.errno != errno.EINPROGRESS or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
                 sock.close()
                 return None
         except OSError as error:
