@@ -146,6 +146,10 @@ for my $arguments ([], [undef], [{}], [ source => [] ], ['a'], [ 'a', 'b', 'c', 
     is($end->{status_message},  $why, 'of a span, too');
     is($metric->{tags}{why},    $why, 'and in the context');
     is($metric->{value},        256,  'as $? is its number');
+    local $/;    # as a program that reads whole files has it
+    $sdk->sample_resources for 1 .. 2;
+    $/ = "\n";
+    ok(JSON::PP::decode_json(($sidecar->lines($seen + 5))[-1])->{data}{memory}, 'memory is sampled whatever $/ is');
     $sdk->close;
 }
 

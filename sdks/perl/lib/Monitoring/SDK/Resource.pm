@@ -23,6 +23,7 @@ sub sample {
     my ($before, $now_s) = ($client->{sampled}, Monitoring::SDK::Link::now_s());
     $client->{sampled} = [ $user_s + $system_s, $now_s ];
     return 1 if !$before || $now_s <= $before->[1];
+    local $/ = "\n";
     open my $status, '<', '/proc/self/status';
     my ($memory) = map { /\AVmRSS:\s*(\d+)/ ? $1 / 1024 : () } <$status>;
     my %found = (cpu => 100 * ($user_s + $system_s - $before->[0]) / ($now_s - $before->[1]), memory => $memory);
