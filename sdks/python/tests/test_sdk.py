@@ -610,6 +610,22 @@ class Processes(unittest.TestCase):
         self.assertEqual({record["job_id"] for record in records}, {"job-1"})
         fake.close()
 
+    def test_a_program_that_closes_all_descriptors_and_forks(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        done = self.run_script(fake.port, """
+            m.log_event('info', 'before')
+            os.closerange(3, 64)
+            child = os.fork()
+            m.log_event('info', 'parent' if child else 'child')
+            m.flush(20)
+            stats = m.stats()
+            if child: os.waitpid(child, 0)
+            print(stats['accepted'], stats['sent'])
+        """)
+        self.assertEqual((done.stdout.split(), done.stderr), ([b"1", b"1", b"2", b"2"], b""))
+        self.assertEqual({record["data"]["message"] for record in fake.wait(3)}, {"before", "parent", "child"})
+
     def test_a_forked_child_samples_its_own_use_of_resources(self):
         fake = Fake()
         self.addCleanup(fake.close)

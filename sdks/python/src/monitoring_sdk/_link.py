@@ -51,9 +51,7 @@ class Link:
         """Starts afresh. In a forked child what is queued is the parent's to send, and so is the connection: it is
         closed without a shutdown."""
         forked = len(self.frames)
-        if self.sock is not None:
-            self.sock.close()
-        self.sock = None
+        self._disconnect()
         self.frames = collections.deque()
         self.unsent = self.offset = self.seq = self.sent = self.connects = self.step = self.queued_bytes = 0
         self.accepted = forked
@@ -271,12 +269,18 @@ class Link:
             self.step, self.next_s = 0, 0.0
         if self.up:
             self._tell("lost the connection to")
-        if self.sock is not None:
-            self.sock.close()
-        self.sock = None
+        self._disconnect()
         self.up = False
         self.offset = self.unsent = 0
         self.control = self.heard = b""
+
+    def _disconnect(self) -> None:
+        sock, self.sock = self.sock, None
+        try:
+            if sock is not None:
+                sock.close()
+        except OSError as error:
+            pass_on(error)  # or the program closed it: one that becomes a daemon closes all it has
 
     def _tell(self, what: str) -> None:
         if self.debug:
