@@ -314,6 +314,28 @@ class Safety(unittest.TestCase):
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         self.assertRaises(TimeoutError, client.flush, 5)
 
+    def test_a_record_that_was_sent_when_a_signal_struck_is_not_sent_again(self):
+        def passed(*_):
+            raise TimeoutError("limit")
+
+        def strike(_frame, event, function):
+            if event == "c_return" and function.__name__ == "send":
+                sys.setprofile(None)
+                signal.raise_signal(signal.SIGALRM)
+
+        before = signal.signal(signal.SIGALRM, passed)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        fake = Fake()
+        self.addCleanup(fake.close)
+        client = Client("limit", "127.0.0.1", fake.port, quiet=True)
+        self.addCleanup(client.close)
+        sys.setprofile(strike)
+        self.assertRaises(TimeoutError, client.log_event, "info", "struck")
+        client.log_event("info", "next")
+        self.assertTrue(client.flush(15))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(2)], ["struck", "next"])
+        self.assertEqual((client.stats()["sent"], client.stats()["queued_bytes"]), (2, 0))
+
     def test_a_signal_handler_that_closes_in_the_middle_of_a_call(self):
         def stop(*_):
             said.append((client.log_event("warn", "stopping"), client.flush(), client.close()))

@@ -61,7 +61,7 @@ class Link:
         self.loss: Optional[Dict[str, int]] = None
         self.session = ""
         self.control = self.heard = b""
-        self.up = self.closed = False
+        self.up = self.closed = self.sending = False
         self.refused = self.welcome = False  # refused: by the sidecar, which has not welcomed this client since
         self.unsure = 0  # sent on this connection before a welcome: none is taken if it is refused
         self.next_s = self.tried_s = self.used_s = 0.0
@@ -74,10 +74,10 @@ class Link:
         room = self.limit_bytes * (1 if important else 0.8) - self.queued_bytes
         if self.frames and len(frame) > room:
             return self.drop("full")
+        self.queued_bytes += len(frame)
         self.accepted += 1
         self.seq += 1
         self.frames.append(frame)
-        self.queued_bytes += len(frame)
         self.drain()
         return True
 
@@ -92,6 +92,8 @@ class Link:
 
     def drain(self) -> None:
         """Sends what the kernel takes now, in order. A frame that a lost connection cut starts again on the next one."""
+        if self.sending:
+            self._interrupted()
         if (self.ack or self.refused) and self.sock is not None and not self._hear():
             self._lose()
         while self.may_send():
@@ -101,12 +103,16 @@ class Link:
             if not self.may_send():
                 continue
             data = self.control or self.frames[self.unsent]
+            rest = data[self.offset :] if self.offset else data
+            self.sending = True
             try:
-                taken = sock.send(data[self.offset :] if self.offset else data, socket.MSG_NOSIGNAL)
+                taken = sock.send(rest, socket.MSG_NOSIGNAL)
             except (BlockingIOError, InterruptedError):
+                self.sending = False
                 return
             except OSError as error:
                 pass_on(error)
+                self.sending = False
                 if self.up or time.monotonic() > self.tried_s + CONNECT_S or not self._is_connecting():
                     self._hear()  # it may have said why
                     self._lose()
@@ -135,6 +141,7 @@ class Link:
             self._tell("connected to")
         self.up = True
         self.used_s = time.monotonic()
+        self.sending = False
         self.offset += taken
         if self.offset < length:
             return
@@ -146,7 +153,17 @@ class Link:
         else:
             self.sent += 1
             self.unsure += not self.welcome
-            self.queued_bytes -= len(self.frames.popleft())
+            self.queued_bytes -= length
+            self.frames.popleft()
+
+    def _interrupted(self) -> None:
+        """What a signal handler raised came between a send and its count. The kernel has it whole if it takes more."""
+        self.sending = False
+        if self.sock is None or not wait(self.sock, False, 0):
+            self._lose()
+            return
+        length = len(self.control or self.frames[self.unsent])
+        self._took(length - self.offset, length)
 
     def ask(self, message: bytes) -> bool:
         """Asks to hear at once of all that was sent."""
@@ -270,7 +287,7 @@ class Link:
         if self.up:
             self._tell("lost the connection to")
         self._disconnect()
-        self.up = False
+        self.up = self.sending = False
         self.offset = self.unsent = 0
         self.control = self.heard = b""
 
