@@ -4,6 +4,7 @@ import java.lang.reflect.Array;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -92,9 +93,11 @@ final class Values {
         try {
             if (value instanceof byte[]) return within.more("base64:" + base64((byte[]) value));
             if (value instanceof Instant) return iso((Instant) value);
-            if (value instanceof Date) return iso(((Date) value).toInstant());
+            if (value instanceof Date) return date((Date) value);
             if (value instanceof Optional) return plain(((Optional<?>) value).orElse(null), depth, within);
-            boolean isContainer = value instanceof Map || value instanceof Iterable || value.getClass().isArray();
+            // A path is one of paths, the last of which is its own.
+            boolean isIterable = value instanceof Iterable && !(value instanceof Path);
+            boolean isContainer = value instanceof Map || isIterable || value.getClass().isArray();
             if (!isContainer) return within.more(text(value));
             for (Within one = within; one != null; one = one.outer) if (one.value == value) return "<cyclic>";
             if (depth >= MAX_DEPTH) return "<depth>";
@@ -128,7 +131,8 @@ final class Values {
     }
 
     private static Object number(Number value) {
-        if (value instanceof Double || value instanceof Float) return real(value.doubleValue());
+        if (value instanceof Double) return real(value.doubleValue());
+        if (value instanceof Float) return real(Double.parseDouble(value.toString())); // in no more digits than it has
         if (value instanceof BigDecimal) return real(value.doubleValue());
         if (value instanceof BigInteger && ((BigInteger) value).bitLength() > 62) return text(value);
         long whole = value.longValue();
@@ -146,6 +150,15 @@ final class Values {
     private static String base64(byte[] bytes) {
         byte[] kept = bytes.length > MAX_TEXT_BYTES ? java.util.Arrays.copyOf(bytes, MAX_TEXT_BYTES) : bytes;
         return new String(Base64.getEncoder().encode(kept), StandardCharsets.US_ASCII);
+    }
+
+    /** A day, or a time of day, of java.sql has no instant, and reads as ISO 8601 itself. */
+    private static String date(Date value) {
+        try {
+            return iso(value.toInstant());
+        } catch (UnsupportedOperationException error) {
+            return text(value);
+        }
     }
 
     private static String iso(Instant at) {

@@ -10,6 +10,9 @@ import java.io.ByteArrayInputStream;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.sql.Time;
+import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -61,6 +64,14 @@ class EncodingTest {
         assertEquals("[\"base64:AP8=\",[1,2],\"x\",null]",
                 sent(Arrays.asList(new byte[] {0, -1}, new int[] {1, 2}, Optional.of("x"), Optional.empty())));
         assertEquals("{\"1\":{},\"b\":[]}", sent(Map.of("b", List.of(), 1, Map.of())));
+    }
+
+    @Test
+    void pathsAndWhatADatabaseGivesArriveAsTheyRead() {
+        assertEquals("[\"/data/orders.csv\",\"orders.csv\"]", sent(List.of(Path.of("/data/orders.csv"), Path.of("orders.csv"))));
+        assertEquals("[\"2026-01-02\",\"10:30:45\",\"1970-01-01T00:00:00Z\"]",
+                sent(List.of(java.sql.Date.valueOf("2026-01-02"), Time.valueOf("10:30:45"), new Timestamp(0))));
+        assertEquals("[1.1,-0.2]", sent(List.of(1.1f, -0.2f)));
     }
 
     @Test
