@@ -109,7 +109,8 @@ export class Client {
       if (message != null) core.status_message = cleanText(message);
       this.#spans.remove(span);
       this.#scope.spanEnded();
-      return this.#record('span', core, 'attributes', attributes, true, this.#scope.ids(this.#scope.job, { trace: span.trace, span: span.id }));
+      const all = attributes == null ? span.attributes : { ...span.attributes, ...fieldsOf(attributes) };
+      return this.#record('span', core, 'attributes', all, true, this.#scope.ids(this.#scope.job, { trace: span.trace, span: span.id }));
     }, false);
   }
 
@@ -118,8 +119,8 @@ export class Client {
     const span = this.#safely<Span | undefined>(() => this.#start(name, options), undefined);
     const end = (error?: { cause: unknown }) => {
       if (span === undefined) return;
-      if (error === undefined) this.endSpan(span.id, 'success', undefined, options.attributes);
-      else this.endSpan(span.id, 'error', cleanText(error.cause), options.attributes);
+      if (error === undefined) this.endSpan(span.id);
+      else this.endSpan(span.id, 'error', cleanText(error.cause));
     };
     return this.#spans.run(span, () => ending(() => work(span?.id ?? NO_SPAN), end));
   }
@@ -127,7 +128,7 @@ export class Client {
   /** A span for `using`: it ends with the block. */
   span(name: string, options: SpanOptions = {}): { readonly id: string; [Symbol.dispose](): void } {
     const id = this.startSpan(name, options);
-    return { id, [Symbol.dispose]: () => void this.endSpan(id, 'success', undefined, options.attributes) };
+    return { id, [Symbol.dispose]: () => void this.endSpan(id) };
   }
 
   /** What goes with every record from now on; null takes it out. `job_id` and `trace_id` are special. */
@@ -243,7 +244,7 @@ export class Client {
     }
   }
 
-  #start(name: string, { parent, traceparent }: SpanOptions): Span {
+  #start(name: string, { parent, traceparent, attributes }: SpanOptions): Span {
     const above = this.#spans.get(parent ?? '');
     const place = above ? { trace: above.trace, span: above.id } : (parseTraceparent(traceparent) ?? this.#scope.place());
     const core: Fields = { name: cleanText(name ?? '') };
@@ -252,7 +253,8 @@ export class Client {
     const id = newId(8);
     const ids = this.#scope.ids(this.#scope.jobOfNewSpan, { trace, span: id });
     this.#record('span', { phase: 'start', ...core }, 'attributes', undefined, false, ids);
-    const span = { id, trace, core: { ...core, start_us: nowUs() }, startMs: performance.now(), outer: this.#spans.context() };
+    const given = attributes == null ? {} : fieldsOf(attributes);
+    const span = { id, trace, core: { ...core, start_us: nowUs() }, attributes: given, startMs: performance.now(), outer: this.#spans.context() };
     this.#spans.add(span);
     return span;
   }

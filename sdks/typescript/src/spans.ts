@@ -17,6 +17,7 @@ export interface SpanOptions {
   readonly parent?: string;
   /** W3C Trace Context of a span in another process. */
   readonly traceparent?: string;
+  /** What its end says of it, as it is when the span begins. */
   readonly attributes?: unknown;
 }
 
@@ -25,6 +26,7 @@ export interface Span {
   readonly trace: string;
   /** What its end repeats of its start. */
   readonly core: { readonly [key: string]: Plain };
+  readonly attributes: { readonly [key: string]: Plain };
   readonly startMs: number;
   /** The one that was open in this context before. */
   readonly outer: Span | undefined;

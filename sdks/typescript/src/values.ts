@@ -72,7 +72,7 @@ function plainObject(value: object, depth: number, within: readonly unknown[], r
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : isoDate(value);
     if (ArrayBuffer.isView(value)) return counted(base64(Buffer.from(value.buffer, value.byteOffset, value.byteLength)), room);
     if (value instanceof ArrayBuffer) return counted(base64(Buffer.from(value)), room);
-    if (value instanceof Error) return counted(cleanText(value.stack ?? value), room);
+    if (value instanceof Error) return counted(cleanText(stackOf(value)), room);
     if (within.includes(value)) return '<cyclic>';
     if (depth >= MAX_DEPTH) return '<depth>';
     if (room.left <= 0) return '<large>';
@@ -83,12 +83,30 @@ function plainObject(value: object, depth: number, within: readonly unknown[], r
     };
     if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(inner);
     if (value instanceof Set) return [...value].slice(0, MAX_ITEMS).map(inner);
-    const entries = value instanceof Map ? [...value] : Object.entries(value);
+    const own = 'toJSON' in value && typeof value.toJSON === 'function' ? value.toJSON('') : value;
+    if (own !== value) return inner(own);
+    const entries = value instanceof Map ? [...value] : Object.keys(value).map((key) => [key, memberOf(value, key)] as const);
     const members = entries.slice(0, MAX_KEYS).map(([key, item]) => [counted(cleanText(key), room), inner(item)] as const);
     return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   } catch {
     return '<unprintable>';
   }
+}
+
+/** A member; that of a getter that throws says so, and leaves the others as they are. */
+function memberOf(value: object, key: string): unknown {
+  try {
+    return value[key as keyof typeof value];
+  } catch {
+    return '<unprintable>';
+  }
+}
+
+/** What an error's stack says, and those of the errors that caused it. */
+function stackOf(error: Error, depth = 0): string {
+  const own = cleanText(error.stack ?? error);
+  const { cause } = error;
+  return cause instanceof Error && depth < MAX_DEPTH ? `${own}\nCaused by: ${stackOf(cause, depth + 1)}` : own;
 }
 
 const isoDate = (date: Date) => date.toISOString().replace('.000Z', 'Z');

@@ -84,6 +84,17 @@ describe('on the wire', () => {
     assert.equal(inside.span_id, ends[1].span_id);
   });
 
+  test('a span has the attributes that it began with, as they were, and those of its end', async () => {
+    const attributes = { table: 'orders', rows: 0 };
+    const id = client.startSpan('manual', { attributes });
+    const scoped = client.span('scoped', { attributes });
+    attributes.table = 'changed';
+    scoped[Symbol.dispose]();
+    client.endSpan(id, 'success', undefined, { rows: 7 });
+    const ends = (await next(4)).filter(({ data }) => data.phase === 'end');
+    assert.deepEqual(ends.map(({ data }) => data.attributes), [{ table: 'orders', rows: 0 }, { table: 'orders', rows: 7 }]);
+  });
+
   test('contexts do not see each other', async () => {
     const seen = await Promise.all([1, 2].map((n) => client.withSpan(`s${n}`, async () => {
       await pause(5 * n);
@@ -178,6 +189,22 @@ test('values within the limits', () => {
     toMsgpack({ a: [1, -1, 200, -200, 70000, -70000, 2 ** 40, -(2 ** 40), 1.5, null, true, 'x'.repeat(40)] }).toString('hex'),
     `81a1619c01ffccc8d1ff38ce00011170d2fffeee90cf0000010000000000d3ffffff0000000000cb3ff8000000000000c0c3d928${'78'.repeat(40)}`,
   );
+});
+
+test('values say themselves what they are in JSON, and of errors what caused them', () => {
+  const endless = { toJSON: () => ({ toJSON: endless.toJSON }) };
+  const itself = { n: 1, toJSON: () => itself };
+  assert.deepEqual(plain({ at: new URL('http://a/b'), price: { s: 1, toJSON: () => '12.50' }, itself }), {
+    at: 'http://a/b', itself: { n: 1, toJSON: '() => itself' }, price: '12.50',
+  });
+  assert.equal(plain(endless), '<depth>');
+  const broken = { ok: 1, get bad() { throw new Error('no'); } };
+  assert.deepEqual(plain(broken), { bad: '<unprintable>', ok: 1 });
+  const failed = new TypeError('fetch failed', { cause: new Error('ECONNREFUSED') });
+  assert.match(plain(failed), /^TypeError: fetch failed\n[^]*\nCaused by: Error: ECONNREFUSED\n/);
+  const cyclic = new Error('cyclic');
+  cyclic.cause = cyclic;
+  assert.match(plain(cyclic), /^Error: cyclic/);
 });
 
 test('of what is shared widely no more is made than a record takes', () => {
