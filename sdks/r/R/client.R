@@ -76,7 +76,7 @@ mon_event <- function(level = "info", message = "", context = NULL, client = .st
 mon_metric <- function(name, value, unit = NULL, tags = NULL, client = .state$default) {
   given(name, value, unit, tags)
   safely(client, function() {
-    number <- as.numeric(value)[1L]
+    number <- as.numeric(number_of(value))[1L]
     if (is.na(number) || !is.finite(number)) return(link_drop(client$link, "encode"))
     if (abs(number) > MAX_INTEGER) number <- structure(list(write_number(client$writer, number, TRUE)), class = "monitoring_kept")
     send_record(client, "metric", list(name = text_of(name), value = number, unit = if (!is.null(unit)) text_of(unit)), "tags", tags)
@@ -179,6 +179,7 @@ text_of <- function(value) {
 
 # A number if it reads as one; else what was given.
 number_of <- function(value) {
+  value <- if (is.factor(value)) as.character(value) else numbers_of(value)
   number <- if (is.numeric(value) || is.character(value)) as.numeric(value)[1L] else NA
   if (is.na(number)) value else number
 }

@@ -57,9 +57,37 @@ iso_time <- function(time) {
   format(structure(ms %/% 1000, class = c("POSIXct", "POSIXt")), form, tz = "UTC")
 }
 
+# The numbers that a vector stands for, where its class keeps them as others.
+numbers_of <- function(value) {
+  if (inherits(value, "integer64")) return(stats::setNames(integer64_of(value), names(value)))
+  if (!inherits(value, "difftime")) return(value)
+  units(value) <- "secs" # R chooses the unit by the size
+  attributes(value) <- attributes(value)["names"]
+  value
+}
+
+# Whole numbers of package bit64, each in the bytes of a double; those beyond 2^53 as text.
+integer64_of <- function(value) {
+  bytes <- matrix(as.numeric(writeBin(as.vector(unclass(value)), raw(), endian = "big")), nrow = 8L)
+  high <- colSums(bytes[1:4, , drop = FALSE] * 256^(3:0))
+  high <- high - 2^32 * (high >= 2^31)
+  low <- colSums(bytes[5:8, , drop = FALSE] * 256^(3:0))
+  number <- high * 2^32 + low
+  number[high == -2^31 & low == 0] <- NA
+  large <- !is.na(number) & (high < -2^21 | high + (low > 0) > 2^21)
+  if (!any(large)) return(number)
+  # Divided by a billion, sixteen bits at a time: no step is beyond 2^53.
+  below <- high < 0
+  high[below] <- -high[below] - (low[below] > 0)
+  low[below] <- -low[below] %% 2^32
+  upper <- high * 2^16 + low %/% 2^16
+  lower <- upper %% 1e9 * 2^16 + low %% 2^16
+  digits <- sprintf("%s%.0f%09.0f", ifelse(below, "-", ""), upper %/% 1e9 * 2^16 + lower %/% 1e9, lower %% 1e9)
+  if (all(large)) digits else ifelse(large, as.list(digits), as.list(number))
+}
+
 write_scalar <- function(writer, value) {
   if (inherits(value, "POSIXct")) return(write_text(writer, iso_time(value)))
-  if (inherits(value, "difftime")) value <- as.numeric(value, units = "secs") # R chooses the unit by the size
   if (inherits(value, "Date") || is.factor(value)) return(write_text(writer, as.character(value)))
   if (is.logical(value)) return(if (is.na(value)) writer$null else writer$flag(value))
   if (is.numeric(value)) return(write_number(writer, as.numeric(value)))
@@ -78,6 +106,7 @@ write_value <- function(writer, value, depth = 0L, within = list()) {
     value <- as.list(value, sorted = TRUE)
   }
   if (inherits(value, "POSIXlt")) value <- as.POSIXct(value)
+  value <- numbers_of(value)
   if (is.function(value) || is.language(value)) value <- paste(deparse(value), collapse = " ")
   if (isS4(value) || !is.atomic(value) && !is.list(value)) return(writer$text(paste0("<", class(value)[1L], ">")))
   if (is.atomic(value) && length(value) == 1L && is.null(names(value))) return(write_scalar(writer, value))

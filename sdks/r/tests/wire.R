@@ -38,6 +38,26 @@ has(lines[3], "\"job_id\":\"7\",\"data\":{\"job_id\":\"7\",")
 mon_metric("large", "-9223372036854775807")
 has(read_lines(con, 1), "\"value\":-9.223372036854776e+18,")
 
+# Numbers of bit64, of differences of times and of factors are what they read as, where there are several, too.
+int64 <- function(...) structure(readBin(as.raw(c(...)), "double", length(c(...)) / 8, endian = "big"), class = "integer64")
+minutes <- as.difftime(c(1, 2), units = "mins")
+mon_metric("count", int64(0, 0, 0, 0, 0, 0, 0, 42))
+mon_metric("took", minutes[2])
+mon_metric("large", int64(64, rep(0, 7)))
+mon_metric("factor", factor("7"))
+mon_progress("job-1", factor("50"))
+mon_event("info", "several", list(
+  counts = int64(0, 0, 0, 1, 128, 0, 0, 0, rep(255, 8), 128, rep(0, 7), 127, rep(255, 7), 128, rep(0, 6), 1),
+  edge = int64(0, 32, rep(0, 7), 32, rep(0, 5), 1), took = minutes, table = data.frame(took = minutes)
+))
+lines <- read_lines(con, 6)
+has(lines[1], "\"value\":42,")
+has(lines[2], "\"value\":120,")
+has(lines[3], "\"value\":4.611686018427388e+18,")
+has(lines[4], "\"value\":7,")
+has(lines[5], "\"percent\":50,")
+has(lines[6], "\"context\":{\"counts\":[6442450944,-1,null,\"9223372036854775807\",\"-9223372036854775807\"],\"edge\":[9007199254740992,\"9007199254740993\"],\"region\":\"eu\",\"table\":{\"took\":[60,120]},\"took\":[60,120]}")
+
 # A member without a name has its position; times have milliseconds, and differences of them are seconds.
 mon_event("info", "some names", list(a = 1, "b", list(x = 2, 3)))
 moment <- function(seconds) as.POSIXct(seconds, origin = "1970-01-01")
