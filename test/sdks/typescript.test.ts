@@ -47,9 +47,21 @@ test('the package loads in both forms, and its types check', async () => {
   );
   write(
     join(app, 'use.mts'),
-    "import { init } from '@monitoring/sdk';\nconst n: number = init({ source: 'x' }).withSpan('a', () => 7);\nvoid n;\n",
+    `import { init } from '@monitoring/sdk';
+const none = [][0] as string | undefined;
+const n: number = init({ source: none }).withSpan('a', () => 7, { traceparent: none });
+void n;
+`,
   );
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022'];
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+  ];
   await runs(join(ROOT, 'node_modules/.bin/tsc'), [...options, '--types', '', 'use.mts'], {}, app);
 });
 

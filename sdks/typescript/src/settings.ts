@@ -10,30 +10,30 @@ export interface OutgoingRecord {
 /** Options of a client; what is not given comes from the environment (`MONITORING_…`), else is the default. */
 export interface Options {
   /** Name of the service; else `MONITORING_SOURCE`, `OTEL_SERVICE_NAME`, the script's name. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** Default 127.0.0.1; a path is a Unix socket. */
-  readonly tcpHost?: string;
+  readonly tcpHost?: string | undefined;
   /** Default 17000. */
-  readonly tcpPort?: number;
+  readonly tcpPort?: number | undefined;
   /** Events below it are left out; default `trace`. */
-  readonly level?: string;
+  readonly level?: string | undefined;
   /** Size of the backlog; default 1 MiB. */
-  readonly bufferBytes?: number;
+  readonly bufferBytes?: number | undefined;
   /** Context from the start; also as `a=1,b=2`. */
-  readonly tags?: Readonly<Record<string, unknown>> | string;
-  readonly jobId?: string;
-  readonly protocol?: 'ndjson' | 'msgpack';
+  readonly tags?: Readonly<Record<string, unknown>> | string | undefined;
+  readonly jobId?: string | undefined;
+  readonly protocol?: 'ndjson' | 'msgpack' | undefined;
   /** No socket, every call returns at once; also `OTEL_SDK_DISABLED`. */
-  readonly disabled?: boolean;
+  readonly disabled?: boolean | undefined;
   /** Nothing on stderr. */
-  readonly quiet?: boolean;
+  readonly quiet?: boolean | undefined;
   /** Each connection is told of on stderr. */
-  readonly debug?: boolean;
+  readonly debug?: boolean | undefined;
   /** Records are kept until the sidecar acknowledges them. */
-  readonly ack?: 'memory' | 'disk' | '';
-  readonly token?: string;
+  readonly ack?: 'memory' | 'disk' | '' | undefined;
+  readonly token?: string | undefined;
   /** Returns the record, edited, or `undefined` to leave it out. */
-  readonly beforeSend?: (record: OutgoingRecord) => OutgoingRecord | undefined;
+  readonly beforeSend?: ((record: OutgoingRecord) => OutgoingRecord | undefined) | undefined;
 }
 
 export interface Settings {

@@ -14,9 +14,9 @@ export interface Place {
 /** Options of a span. */
 export interface SpanOptions {
   /** Id of the span that it is a child of; else the one that is open in this context. */
-  readonly parent?: string;
+  readonly parent?: string | undefined;
   /** W3C Trace Context of a span in another process. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
   /** What its end says of it, as it is when the span begins. */
   readonly attributes?: unknown;
 }
