@@ -15,7 +15,7 @@ import type { Context } from '../context.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
 import { type Address, BACKLOG, bind, isRemote } from './address.ts';
 import type { Connection } from './connection.ts';
-import { createTlsServer, type TlsOptions } from './tls.ts';
+import { createTlsServer, outOfDate, type TlsOptions } from './tls.ts';
 import { createTurns, TURN_BYTES } from './turns.ts';
 
 export interface ListenOptions {
@@ -88,6 +88,8 @@ export async function openListener(
   const isGuarded = options.isGuarded === true || options.tls?.clientCertificates === 'required';
   const isExposed = isRemote(options.address) && !isGuarded;
   if (isExposed) context.log.warn({ address }, EXPOSED);
+  const dated = options.tls && outOfDate(options.tls.cert, context.scheduler.now());
+  if (dated) context.log.warn({ address, ...dated }, OUT_OF_DATE);
   return {
     address,
     isExposed,
@@ -101,6 +103,9 @@ export async function openListener(
 
 const EXPOSED =
   'ingest: everyone who reaches this address may send; listen on 127.0.0.1, or require a token or client certificates';
+
+const OUT_OF_DATE =
+  'ingest: the certificate of this address is not valid today, so clients that check it refuse; renew tls.cert';
 
 const QUIET_MS = 1_000;
 const CHECK_EVERY_MS = 100;

@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import type { Server, ServerOpts } from 'node:net';
 import { createServer } from 'node:tls';
 
@@ -51,4 +51,14 @@ export function createTlsServer(options: TlsOptions, sockets: ServerOpts): Serve
       },
     );
   }
+}
+
+/** From when to when a certificate is valid; `undefined` where `nowMs` is within. */
+export function outOfDate(
+  cert: string,
+  nowMs: number,
+): Readonly<Record<'valid_from' | 'valid_to', string>> | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (Date.parse(validFrom) <= nowMs && nowMs <= Date.parse(validTo)) return undefined;
+  return { valid_from: validFrom, valid_to: validTo };
 }

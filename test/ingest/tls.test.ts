@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectPlain, createServer, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { NEVER } from 'rxjs';
+import { NEVER, VirtualTimeScheduler } from 'rxjs';
 import { openListener } from '../../src/ingest/listen.ts';
 import type { TlsOptions } from '../../src/ingest/tls.ts';
 import { type Certificates, createCertificates } from '../certificates.ts';
@@ -114,6 +114,25 @@ describe('TLS', () => {
     await until(() => served.rejected.length === 1, 'the refusal');
     expect(served.rejected).toEqual(['tls_handshake']);
     expect(await arrives(served)).toBe(true);
+  });
+
+  test.each([
+    ['not valid yet', 0, 1],
+    ['valid', Date.now(), 0],
+    ['expired', Date.now() + 3 * 86_400_000, 1],
+  ])('a certificate that is %s is told of as often as it opens', async (_, now, warnings) => {
+    const scheduler = new VirtualTimeScheduler();
+    scheduler.frame = now;
+    const { context, logged } = createRecording(scheduler);
+    const address = { host: '127.0.0.1', port: 0 };
+    const listener = await openListener({ address, tls: plain(), maxConnections: 10 }, NEVER, context);
+    await listener.stopAccepting();
+    const warning = {
+      level: 'warn',
+      fields: { address: listener.address, valid_to: expect.stringMatching(/ GMT$/) },
+      message: expect.stringContaining('not valid today'),
+    };
+    expect(logged).toMatchObject(Array(warnings).fill(warning));
   });
 
   test('survives a client that leaves in the middle of the handshake', async () => {
