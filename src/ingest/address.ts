@@ -22,7 +22,7 @@ export async function bind(server: Server, address: Address): Promise<string> {
     if ('path' in address) await bindPath(server, address.path, address.mode);
     else await listen(server, { host: address.host, port: address.port });
   } catch (error) {
-    throw explained(nameOf(address), error as NodeJS.ErrnoException);
+    throw explained(address, error as NodeJS.ErrnoException);
   }
   const bound = server.address();
   if (bound === null || typeof bound === 'string') return nameOf(address);
@@ -78,14 +78,21 @@ const CAUSES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there; stop it, or choose another port or path',
   EADDRNOTAVAIL: 'this machine has no such address; choose one that it has, or 0.0.0.0 for all of them',
   ENOTFOUND: 'the host name is unknown; choose an IP address, or a name that this machine resolves',
-  EACCES: 'permission denied; choose a port from 1024 on, or a folder that this user may write to',
+  EACCES: 'permission denied; choose a port from 1024 on',
   ENOENT: 'its folder does not exist; create it, or choose another path',
   EEXIST: 'a file that is not a socket is in the way; move it, or choose another path',
   ENAMETOOLONG: `a socket's path has at most ${MAX_PATH_BYTES} bytes; choose a shorter one`,
 };
 
-function explained(name: string, error: NodeJS.ErrnoException): Error {
+/** Where a path has causes of its own. */
+const PATH_CAUSES: typeof CAUSES = {
+  ...CAUSES,
+  EACCES: 'permission denied; choose a folder that this user may write to',
+};
+
+function explained(address: Address, error: NodeJS.ErrnoException): Error {
   const code = error.code ?? '';
-  const cause = CAUSES[code] === undefined ? error.message : `${CAUSES[code]} (${code})`;
-  return new Error(`cannot listen on ${name}: ${cause}`, { cause: error });
+  const known = ('path' in address ? PATH_CAUSES : CAUSES)[code];
+  const cause = known === undefined ? error.message : `${known} (${code})`;
+  return new Error(`cannot listen on ${nameOf(address)}: ${cause}`, { cause: error });
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -92,6 +92,21 @@ test('says so if its folder does not exist, or its path is too long', async () =
   expect(await failing()).toMatch(/its folder does not exist; create it/);
   path = join(folder, 'x'.repeat(120));
   expect(await failing()).toMatch(/at most 107 bytes/);
+});
+
+test('a folder that this user may not write to is not told of as a port', async () => {
+  chmodSync(folder, 0o755);
+  path = join(folder, 'shut', 'sidecar.sock');
+  mkdirSync(join(folder, 'shut'), { mode: 0o555 });
+  const isSuperuser = process.geteuid!() === 0;
+  if (isSuperuser) process.seteuid!(65_534);
+  try {
+    expect(await failing()).toBe(
+      `cannot listen on ${path}: permission denied; choose a folder that this user may write to (EACCES)`,
+    );
+  } finally {
+    if (isSuperuser) process.seteuid!(0);
+  }
 });
 
 test('drains like a port', async () => {
