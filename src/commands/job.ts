@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { visible, visibleJson } from '../visible.ts';
 import { EXIT, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
+import { NEEDS_TOKEN } from './http/token.ts';
 import { duration } from './text/duration.ts';
 import { fitted, widthOf } from './text/width.ts';
 
@@ -63,6 +64,10 @@ export async function job(id: string, options: JobOptions, out: Out): Promise<nu
   const { data: problem } = problemShape.safeParse(answer.body);
   if (answer.status === 404 && problem) {
     out.write(options.json ? printed(answer.body) : `${visible(problem.error)}: ${visible(problem.hint)}.\n`);
+    return EXIT.failed;
+  }
+  if (answer.status === 401) {
+    out.write(`${from} asks for its token: ${NEEDS_TOKEN}\n`);
     return EXIT.failed;
   }
   const said = problem ? `${visible(problem.error)}; ${visible(problem.hint)}` : 'which no sidecar says';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { visible, visibleJson } from '../visible.ts';
 import { EXIT, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
+import { NEEDS_TOKEN } from './http/token.ts';
 
 export interface WhyOptions {
   /** Where the sidecar's HTTP side listens, e.g. `http://127.0.0.1:17001`. */
@@ -101,6 +102,7 @@ export async function why(id: string, { url, json, token }: WhyOptions, out: Out
   const problem = problemShape.safeParse(body).data;
   if (story !== undefined) out.write(story.text);
   else if (matches !== undefined) out.write(list(matches));
+  else if (status === 401) out.write(`${visible(url)} asks for its token: ${NEEDS_TOKEN}\n`);
   else if (problem !== undefined) out.write(`${visible(problem.error)}: ${visible(problem.hint)}.\n`);
   else out.write(`${visible(url)} answers with status ${status}, which no sidecar says; use --url.\n`);
   return story === undefined && matches === undefined ? EXIT.failed : EXIT.ok;

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { job } from '../../src/commands/job.ts';
+import { why } from '../../src/commands/why.ts';
 import type { JobView, ServiceView } from '../../src/correlate/view.ts';
 import { closeAll, JOB, open, sourcesOf, tracesOf } from '../http/serving.ts';
 
@@ -260,6 +261,18 @@ describe('no tree', () => {
     expect(text).toContain(`answers with status ${status}`);
     expect(text).not.toContain('\x1b');
   });
+
+  test.each(['job', 'why'] as const)(
+    'a token that is wrong is 1, and %s says where the right one is',
+    async (name) => {
+      const { address: url } = await open(sourcesOf(), { access: { token: () => 'right', tokenFile: '' } });
+      const texts: string[] = [];
+      const out = { write: (text: string) => void texts.push(text) };
+      const options = { url, json: false, token: 'wrong' };
+      expect(await (name === 'job' ? job : why)('job-1', options, out)).toBe(1);
+      expect(texts.join('')).toMatch(/^http:\S+ asks for its token: give it with --token or SIDECAR_TOKEN/);
+    },
+  );
 
   test('a listener that closes at once is 1', async () => {
     const other = createTcpServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
