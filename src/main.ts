@@ -248,6 +248,9 @@ function onUnprinted({ code, message }: NodeJS.ErrnoException): void {
   process.stderr.write(`cannot print: ${message}\n`);
 }
 
+const MORE_FILES =
+  'This process may not open enough files to start: allow it more, as with `ulimit -n 1024` or LimitNOFILE=';
+
 process.stdout.on('error', onUnprinted);
 // Whatever is wrong with it, there is no other place to say so.
 process.stderr.on('error', () => {});
@@ -255,6 +258,9 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { exitCode = EXIT.failed } = error as { exitCode?: number };
-  if (!(error instanceof Error && 'exitCode' in error)) process.stderr.write(`${String(error)}\n`);
-  process.exitCode = exitCode === 1 ? EXIT.usage : exitCode;
+  const isOutOfFiles = error instanceof Error && /^E[MN]FILE\b/.test(error.message);
+  if (isOutOfFiles) process.stderr.write(`${error.message}\n${MORE_FILES}\n`);
+  else if (!(error instanceof Error && 'exitCode' in error)) process.stderr.write(`${String(error)}\n`);
+  if (isOutOfFiles) process.exitCode = EXIT.cannotOpen;
+  else process.exitCode = exitCode === 1 ? EXIT.usage : exitCode;
 }

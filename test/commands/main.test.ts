@@ -49,6 +49,18 @@ test('nobody reads what is printed, as behind `| head -0`: not an error', async 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
+test('too few files for its own start are said so, with what to do', async () => {
+  const child = spawn('sh', ['-c', `ulimit -n 40; exec "$0" "$1" run`, process.execPath, BINARY], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code] = await once(child, 'close');
+  expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringMatching(/EMFILE.*\n.*LimitNOFILE/) });
+});
+
 test('a sidecar that does not answer is said so', async () => {
   const { code, stdout } = await sidecar('job', 'job-1', '--url', '127.0.0.1:1');
   expect(code).not.toBe(0);
