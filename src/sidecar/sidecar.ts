@@ -17,6 +17,7 @@ import { createSdkDrops } from '../live/sdk-drops.ts';
 import { createTaps } from '../live/taps.ts';
 import { isoTime } from '../message.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
+import { claimFolder } from './claim.ts';
 import { type Draft, type DraftOptions, draft, isSameDraft } from './draft.ts';
 import { dryRun } from './dry-run.ts';
 import { noteEnding } from './endings.ts';
@@ -82,6 +83,7 @@ export async function startSidecar(
   );
   const journal = createJournal(journalLimits(first.config), scheduler);
   const dataDir = resolve(first.config.data_dir);
+  const giveBack = await claimFolder(dataDir, surroundings);
   const sessions = await openSessions(
     (known) => openMarks(join(dataDir, 'sessions'), known, surroundings),
     surroundings,
@@ -161,6 +163,7 @@ export async function startSidecar(
     await web.close();
     deadLetters.close().subscribe();
     metrics.close();
+    await giveBack();
     return lost;
   };
 

@@ -50,14 +50,8 @@ test('nobody reads what is printed, as behind `| head -0`: not an error', async 
 });
 
 test('too few files for its own start are said so, with what to do', async () => {
-  const child = spawn('sh', ['-c', `ulimit -n 40; exec "$0" "$1" run`, process.execPath, BINARY], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const [code] = await once(child, 'close');
+  const through = ['sh', '-c', 'ulimit -n 40; exec "$@"', 'sh'];
+  const { code, stderr } = await runToEnd(['run'], { cwd: createFolder(), through });
   expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringMatching(/EMFILE.*\n.*LimitNOFILE/) });
 });
 

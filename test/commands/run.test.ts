@@ -303,3 +303,19 @@ onLinux('a full disk', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^cannot print: ENOSPC.*\n$/)]);
   });
 });
+
+test('a second sidecar on the same data_dir is told of at its start, and none once the first is gone', async () => {
+  const first = await startSidecar({ yaml: ONE_FILE });
+  const args = ['--data-dir', first.listening.data_dir];
+  const second = await startSidecar({ yaml: ONE_FILE, args });
+  const { data_dir } = first.listening;
+  expect(second.log()).toMatchObject([{ level: 'warn', data_dir, pid: first.pid }]);
+  await second.stop();
+  first.kill('SIGKILL');
+  await first.exit();
+  for (const way of ['killed', 'stopped']) {
+    const next = await startSidecar({ yaml: ONE_FILE, args });
+    expect({ way, stderr: next.stderr() }).toEqual({ way, stderr: '' });
+    expect(await next.stop()).toBe(0);
+  }
+});
