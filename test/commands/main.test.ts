@@ -50,7 +50,7 @@ test('nobody reads what is printed, as behind `| head -0`: not an error', async 
 });
 
 test('too few files for its own start are said so, with what to do', async () => {
-  const through = ['sh', '-c', 'ulimit -n 40; exec "$@"', 'sh'];
+  const through = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'];
   const { code, stderr } = await runToEnd(['run'], { cwd: createFolder(), through });
   expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringMatching(/EMFILE.*\n.*LimitNOFILE/) });
 });
