@@ -62,6 +62,46 @@ describe('redact', () => {
     expect(recordOf(message).data).toMatchObject({ password: 'x' });
   });
 
+  describe('numbers', () => {
+    const sent = (data: string) =>
+      messageOf('a', {}, { head: `{"source":"s","type":"event","data":${data}` });
+
+    test('beside a hit stay as they were sent', () => {
+      const numbers = '"n":[9007199254740993,-1e400,1.50e3,0.1234567890123456789],"t":"9007199254740993"';
+      const changed = redacted(sent(`{"pwd":"x",${numbers}}`), {});
+      expect(jsonOf(changed)).toContain(`"data":{"pwd":"${R}",${numbers}}`);
+      expect(recordOf(changed).data).toMatchObject({
+        pwd: R,
+        n: [2 ** 53, Number.NEGATIVE_INFINITY, 1500, expect.any(Number)],
+      });
+    });
+
+    test('without a hit they leave the message alone', () => {
+      const message = sent('{"n":9007199254740993}');
+      expect(redacted(message, {})).toBe(message);
+    });
+
+    test.each([['6212345678901234569'], ['4.111111111111111e15']])(
+      'that are cards are replaced: %s',
+      (card) => {
+        expect(jsonOf(redacted(sent(`{"n":${card},"m":1e400}`), {}))).toContain(`{"n":"${R}","m":1e400}`);
+      },
+    );
+
+    test.each(['\ue000', '\\ue000', '\\uE000'])(
+      'a text that looks like a marked one stays a text: %j',
+      (mark) => {
+        const changed = redacted(sent(`{"pwd":"x","t":"${mark}12","n":1e3}`), {});
+        expect(recordOf(changed).data).toEqual({ pwd: R, t: '\ue00012', n: 1000 });
+      },
+    );
+
+    test('of texts with many escapes', () => {
+      const text = '\\n'.repeat(400_000);
+      expect(jsonOf(redacted(sent(`{"t":"${text}","pwd":"x","n":1e400}`), {}))).toContain('"n":1e400}');
+    });
+  });
+
   test('works on whatever the record has beside its envelope', () => {
     const message = messageOf('a', { secret: 's3', tags: { token: 't0' }, data: {} });
     expect(recordOf(redacted(message, {}))).toMatchObject({ secret: R, tags: { token: R } });

@@ -19,9 +19,11 @@
  *       values: ['\b\d{3}-\d{2}-\d{4}\b']
  *       patterns: [passwords, tokens, credit_cards, emails]
  *
- * A message with a hit is written anew: numbers beyond 2^53 in it lose their last digits. Keys are not searched.
+ * A message with a hit is written anew, with its numbers as they were. Keys are not searched.
  */
 import {
+  exactNumber,
+  exactRecordOf,
   type FieldPlace,
   fieldGlobs,
   hasShadowedMembers,
@@ -29,8 +31,7 @@ import {
   type JsonObject,
   type Message,
   type Operator,
-  recordOf,
-  withRecord,
+  withExactRecord,
 } from 'monitoring-sidecar';
 import { map } from 'rxjs';
 import { z } from 'zod';
@@ -125,9 +126,9 @@ const redact: Operator<z.output<typeof options>> = ({ fields, values, patterns, 
   const redactRecord = createWalk(root, inText, replacement);
 
   return map((message: Message) => {
-    const record = recordOf(message);
+    const record = exactRecordOf(message);
     const redacted = redactRecord(record);
-    return redacted === record && !hasShadowedMembers(message) ? message : withRecord(message, redacted);
+    return redacted === record && !hasShadowedMembers(message) ? message : withExactRecord(message, redacted);
   });
 };
 
@@ -148,15 +149,17 @@ const ENVELOPE: readonly string[] = [
 /** Copies on write: what has no hit is returned as the identical value. */
 function createWalk(root: FieldPlace, inText: (text: string) => string, replacement: string) {
   const walk = (value: Json, place: FieldPlace): Json => {
+    const digits = exactNumber(value);
+    if (digits !== undefined) return inNumber(Number(digits)) ?? inNumber(digits) ?? value;
     if (typeof value === 'string') return inText(value);
-    if (typeof value === 'number') return inNumber(value);
+    if (typeof value === 'number') return inNumber(value) ?? value;
     if (typeof value !== 'object' || value === null) return value;
     return Array.isArray(value) ? inArray(value, place) : inObject(value as JsonObject, place, []);
   };
-  const inNumber = (value: number) => {
+  const inNumber = (value: number | string) => {
     const text = String(value);
     const redacted = inText(text);
-    return redacted === text ? value : redacted;
+    return redacted === text ? undefined : redacted;
   };
   const inArray = (values: readonly Json[], place: FieldPlace) => {
     const below = place.below('*');

@@ -2,6 +2,7 @@
 
 export { duration, size } from './config/units.ts';
 export type { Context, Counters, Log } from './context.ts';
+export { exactNumber, exactRecordOf, withExactRecord } from './exact.ts';
 export { attempt } from './flow/attempt.ts';
 export {
   createMessage,

@@ -234,7 +234,11 @@ const NO_RECORD = 'withRecord and withData take an object with at least one memb
  * for what is no record. For operators.
  */
 export function withRecord(message: Message, record: JsonObject): Message {
-  const json = JSON.stringify(record) ?? '';
+  return withText(message, JSON.stringify(record) ?? '', record);
+}
+
+/** `withRecord` for a record whose JSON text is at hand; it is parsed if it is asked for and not given. */
+export function withText(message: Message, json: string, record: JsonObject | undefined): Message {
   if (json[0] !== '{' || json === '{}') throw new TypeError(NO_RECORD);
   const head = json.slice(0, -1);
   const { text, start, bytes, headBytes } = message;
