@@ -47,6 +47,15 @@ const GOOD =
   'config: x.yaml\nname: good\nmessages: { d: { source: db } }\nin: "d 1s |"\nout: { one: "100ms d" }\n';
 const BAD = GOOD.replace('good', 'bad').replace('100ms d', '5s d');
 
+test('an operator may freeze the copies that it makes', async () => {
+  const operator =
+    "import { map } from 'rxjs';\nexport default () => map((m: object) => Object.freeze({ ...m }));\n";
+  write('pipelines/frozen.ts', operator);
+  write('x.yaml', YAML.replaceAll('backend: one', 'backend: one\n      operators: [frozen]'));
+  write('good.test.yaml', GOOD);
+  expect((await run([folder])).lines).toEqual(['good.test.yaml', '  ✓ good', '1 passed, 0 failed']);
+});
+
 describe('a line a test, a summary, an exit code', () => {
   beforeEach(() => void write('x.yaml', YAML));
 
