@@ -30,9 +30,13 @@ export async function runTest(test: CheckedTest, place: Place): Promise<Verdict>
   const { compiled, recording } = played;
   const comparison = compare(test, compiled.rows, recording);
   const { remarks, differences } = comparison;
-  if (compiled.rows.length === 0 && test.reload === undefined && isAllIgnored(test, recording)) {
-    const message = 'every backend is ignored, and nothing is expected: it would prove nothing';
-    return { kind: 'unusable', findings: [{ path: ['ignore'], message }] };
+  if (compiled.rows.length === 0 && test.reload === undefined) {
+    const proves = (path: string, message: string): Verdict => ({
+      kind: 'unusable',
+      findings: [{ path: [path], message: `${message}, and nothing is expected: it would prove nothing` }],
+    });
+    if (recording.received.length + recording.refused.length === 0) return proves('in', 'no message comes');
+    if (isAllIgnored(test, recording)) return proves('ignore', 'every backend is ignored');
   }
   if (remarks.length === 0 && differences.length === 0) return { kind: 'passed', recording };
   return { kind: 'failed', describe: (look) => describe(comparison, recording, look) };

@@ -424,6 +424,11 @@ describe('a test that is wrong says where', () => {
     expect(await faultsOf({ in: 'a|', ignore })).toEqual([
       'ignore: every backend is ignored, and nothing is expected: it would prove nothing',
     ]);
+    const nothing = 'in: no message comes, and nothing is expected: it would prove nothing';
+    expect(await faultsOf({ in: '' })).toEqual([nothing]);
+    expect(await faultsOf({ in: '5s |', out: {} })).toEqual([nothing]);
+    const set = { 'routing.web[0].enabled': false, 'routing.web[1].enabled': false };
+    expect(await faultsOf({ in: 'a|', set })).toEqual([]);
     expect(await faultsOf({ in: 'a|', ignore: ['two', 'archive'], out: { one: '-a' } })).toEqual([]);
   });
 
