@@ -11,8 +11,9 @@
  * kept. Messages without a trace pass.
  *
  *   sample       fraction of the traces with nothing remarkable. Default: 0.1
- *   slow         a duration. Default: 5s
- *   wait         a duration; how long a message may be held. Default: 30s
+ *   slow         a duration; a trace that takes so long is kept. Default: 5s
+ *   wait         a duration; a trace from which nothing came for so long is decided. One that goes on is held
+ *                longer, until it is slow. Default: 30s
  *   max_traces   undecided traces held; past it, the one silent for longest is decided by what is known of it.
  *                Default: 10000
  *   max_bytes    the same for their messages. Default: 64MiB

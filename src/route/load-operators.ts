@@ -64,11 +64,14 @@ function find(name: string, dirs: readonly string[]): string {
   throw new Error(`operator "${name}": there is no ${files.join(' nor ')}${hint}`);
 }
 
+/** An operator, as far as the text tells; what else lies there is a file that operators import. */
+const isOperator = (path: string) => isFile(path) && /\bdefault\b/.test(readFileSync(path, 'utf8'));
+
 const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 function namesIn(dir: string): string[] {
   try {
-    const names = readdirSync(dir).filter((file) => file.endsWith(EXTENSION) && isFile(join(dir, file)));
+    const names = readdirSync(dir).filter((file) => file.endsWith(EXTENSION) && isOperator(join(dir, file)));
     return names.map((file) => basename(file, EXTENSION)).filter((name) => NAME.test(name));
   } catch {
     return [];

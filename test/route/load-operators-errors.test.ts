@@ -61,7 +61,7 @@ describe('an error names the file and says what to do', () => {
   });
 
   test('a missing file, with the name that may be meant', async () => {
-    await write({ 'redakt.ts': PASS, 'notes.md': '', 'Other.ts': '' });
+    await write({ 'redakt.ts': PASS, 'lib.ts': 'export const a = 1;', 'notes.md': '', 'Other.ts': '' });
     expect(await failure('redakd')).toBe(
       'operator "redakd": there is no DIR/redakd.ts; did you mean "redakt"?',
     );
