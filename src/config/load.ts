@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { type BackendType, checkBackends } from './backends.ts';
 import { parseSource } from './document.ts';
-import { check, type Draft, isRecord, valueAt } from './draft.ts';
+import { check, type Draft, isRecord, own, valueAt } from './draft.ts';
 import { hashOf } from './hash.ts';
 import { MASK, type Surroundings } from './interpolate.ts';
 import type { ConfigIssue, Finding } from './issue.ts';
@@ -20,6 +20,8 @@ export interface ParseOptions extends Surroundings {
   readonly sinks: ReadonlyMap<string, BackendType>;
   /** The operators by name, or why one cannot be had; without it their names and options are not checked. */
   readonly operators?: ReadonlyMap<string, OperatorType | Error> | undefined;
+  /** The operators' folder, if it is not there: doubtful where the configuration names it. */
+  readonly missingFolder?: string | undefined;
   /** Set after the file was read, before it is checked; in order. */
   readonly overrides?: readonly Override[] | undefined;
 }
@@ -74,6 +76,10 @@ function conclude(
     // What is said of a value whose reference failed is of no use.
     const errors = draft.errors.filter(({ path }, index) => index < before || !isBelow(path, broken));
     return { errors: told(errors) };
+  }
+  if (options.missingFolder !== undefined && own(draft.raw, 'pipelines') !== undefined) {
+    const message = `there is no folder ${options.missingFolder}; only the sidecar's own operators are found`;
+    draft.warnings.push({ path: ['pipelines'], message });
   }
   keepSecret(config, { shown: shownTexts(draft), values: secrets });
   return { config, hash: hashOf(config), warnings: told(draft.warnings) };

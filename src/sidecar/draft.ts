@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ConfigIssue } from '../config/issue.ts';
 import { type ParseOptions, parseConfig } from '../config/load.ts';
@@ -33,13 +34,15 @@ export async function draft(
   const names = Object.values(first.config.routing).flatMap((rules) =>
     rules.flatMap(({ operators }) => operators.map(({ use }) => use)),
   );
-  const found = await loadOperators(pipelinesOf(first.config, path), names, {
+  const folder = pipelinesOf(first.config, path);
+  const found = await loadOperators(folder, names, {
     fallbackDir: options.shippedPipelines,
   });
   const types = new Map(
     [...found].map(([name, one]) => [name, one instanceof Error ? one : one.operator] as const),
   );
-  const second = parseConfig(text, path, { ...options, operators: types });
+  const missingFolder = existsSync(`${folder}/`) ? undefined : folder;
+  const second = parseConfig(text, path, { ...options, operators: types, missingFolder });
   if ('errors' in second) return second;
   const operators = new Map(
     [...found].flatMap(([name, one]) => (one instanceof Error ? [] : [[name, one] as const])),

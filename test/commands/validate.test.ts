@@ -28,6 +28,15 @@ describe('exit code 0', () => {
     expect(stdout).toContain('sidecar-config.yaml:3:9 tcp.host: "0.0.0.0" takes records from everybody');
   });
 
+  test('a folder of operators that is named and not there is a warning', async () => {
+    const yaml = `pipelines: ./piplines\n${ONE_FILE.replace('backend: files', 'backend: files\n      operators: [redact]')}`;
+    const { code, stdout, path, folder } = await validate(yaml);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      `warning: ${path}:1:12 pipelines: there is no folder ${join(folder, 'piplines')}; only the sidecar's own operators are found\n`,
+    );
+  });
+
   test.each(['default.yaml', 'example.yaml'])('config/%s is valid', async (name) => {
     const { code } = await runToEnd(['validate', join(ROOT, 'config', name)], { cwd: createFolder() });
     expect(code).toBe(0);
