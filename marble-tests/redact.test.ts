@@ -62,6 +62,16 @@ describe('redact', () => {
     expect(recordOf(message).data).toMatchObject({ password: 'x' });
   });
 
+  test.each(['$.data.iban', ' data.iban', 'data.iban ', 'data..iban', '.data', 'data.'])(
+    'a field that could match nothing is refused: %j',
+    (field) => {
+      const { error } = redact.options?.safeParse({ fields: [field] }) ?? {};
+      expect(error?.issues).toMatchObject([
+        { path: ['fields', 0], message: 'is no path such as data.user.name or **.iban' },
+      ]);
+    },
+  );
+
   describe('numbers', () => {
     const sent = (data: string) =>
       messageOf('a', {}, { head: `{"source":"s","type":"event","data":${data}` });

@@ -110,9 +110,17 @@ function checkRegex(text: string, context: z.RefinementCtx): void {
   }
 }
 
+/** What is written as a path elsewhere, and would match nothing here. */
+const NO_PATH = /^\s|\s$|^\$\.|^\.|\.\.|\.$/;
+const glob = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine((text) => !NO_PATH.test(text), { error: 'is no path such as data.user.name or **.iban' });
+
 const NAMES = ['passwords', 'tokens', 'credit_cards', 'emails'] as const;
 const options = z.strictObject({
-  fields: z.array(z.string().min(1).max(256)).default([]),
+  fields: z.array(glob).default([]),
   values: z.array(z.string().min(1).superRefine(checkRegex)).default([]),
   patterns: z.array(z.enum(NAMES)).default(['passwords', 'tokens', 'credit_cards']),
   replacement: z.string().default('[redacted]'),
