@@ -86,6 +86,17 @@ describe('redact', () => {
       });
     });
 
+    test.each([
+      '9007199254740993',
+      '-9007199254740993',
+      '123456789012345678',
+      '0.12345678901234567',
+      '1e400',
+    ])('each of them: %s', (number) => {
+      const changed = redacted(sent(`{"pwd":"x","n":${number}}`), {});
+      expect(jsonOf(changed)).toContain(`"data":{"pwd":"${R}","n":${number}}`);
+    });
+
     test('without a hit they leave the message alone', () => {
       const message = sent('{"n":9007199254740993}');
       expect(redacted(message, {})).toBe(message);

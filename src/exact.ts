@@ -12,8 +12,8 @@ import {
 const MARK = '\ue000';
 const HAS_MARK = /\xee\x80\x80|\\ue000/i;
 
-/** Where a number begins that JavaScript may not write as it was. */
-const INEXACT = /[:,[]\s*-?(?:[\d.]{17}|[\d.]+e)/i;
+/** Where a number begins that JavaScript may not write as it was: 2^53 has sixteen digits, the first a 9. */
+const INEXACT = /[:,[]\s*-?(?:9[\d.]{15}|[\d.]{17}|[\d.]+e)/i;
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
 const MARKED = new RegExp(`"${MARK}(-?\\d[\\d.eE+-]*)"`, 'g');
 
