@@ -393,6 +393,56 @@ describe('a target that takes nothing', () => {
     ).toEqual([[1]]);
   });
 
+  test('is passed by with `durability: disk`, too', () => {
+    const { outcomes } = playWith(
+      {
+        answers: failing(Number.POSITIVE_INFINITY),
+        options: { ...options, durability: 'disk', breaker: BREAKER },
+      },
+      ({ lane, at }) => {
+        at(0, () => {
+          for (const n of count(1, MANY)) lane.offer(spill(n, { target: 'stuck' }));
+        });
+        at(300, () => lane.offer(spill(MANY + 1, { target: 'fine' })));
+        at(900, () => lane.close(0));
+      },
+    );
+    expect(numbersOf(outcomes)).toEqual([MANY + 1]);
+  });
+
+  test('is passed by after few probes where many do so', () => {
+    const { sends } = playWith(
+      {
+        answers: (_batch, { key }, _nth, cold) => (key === 'fine' ? cold('-|') : cold('-#')),
+        left: count(1, 161),
+        targetOf: (n) => (n === 161 ? 'fine' : `stuck ${Math.ceil(n / 20)}`),
+        options: { ...options, queueMaxBytes: 2400, breaker: { failures: 5, resetAfterMs: 30 } },
+      },
+      ({ lane, at }) => {
+        at(1000, () => lane.close(0));
+      },
+    );
+    const before = sends.findIndex((line) => line.includes(' fine '));
+    expect(before).toBeGreaterThan(0);
+    expect(before).toBeLessThan(8 * 3);
+  });
+
+  test('keeps only the first of what failed in memory, where many do so', () => {
+    const { outcomes } = playWith(
+      {
+        answers: (_batch, { key }, _nth, cold) => (key === 'fine' ? cold('-|') : cold('-#')),
+        left: count(1, 81),
+        targetOf: (n) => (n === 81 ? 'fine' : `stuck ${Math.ceil(n / 20)}`),
+        merge: { maxMessages: 5, maxBytes: 1000 },
+        options: { ...options, breaker: BREAKER },
+      },
+      ({ lane, at }) => {
+        at(1000, () => lane.close(0));
+      },
+    );
+    expect(numbersOf(outcomes)).toEqual([81]);
+  });
+
   test('is passed by as far as need be', () => {
     const { outcomes } = playWith(
       {

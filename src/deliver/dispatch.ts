@@ -126,19 +126,20 @@ function conclude(lane: LaneState, job: Job, verdict: Verdict, ticket: Ticket, n
       partly(lane, job, verdict.error, ticket, nowMs);
       break;
     case 'throttled': {
-      const again = inVain(job, verdict.error);
+      const again = putAside(lane, inVain(job, verdict.error), nowMs);
       lane.retries++;
       lane.queue.putBack([again], 0, nowMs);
       pause(lane, verdict.retryAfterMs, nowMs);
       lane.breaker.answered(ticket);
-      reviewTarget(lane, again, nowMs);
+      tellIfStuck(lane, again, nowMs);
       break;
     }
     case 'transient': {
-      const again = { ...inVain(job, verdict.error), failures: job.failures + 1 };
+      const failure = { ...inVain(job, verdict.error), failures: job.failures + 1 };
+      const again = putAside(lane, failure, nowMs);
       failed(lane, again, verdict.error, nowMs);
       lane.breaker.failed(ticket, verdict.error);
-      reviewTarget(lane, again, nowMs);
+      tellIfStuck(lane, again, nowMs);
     }
   }
 }
@@ -151,13 +152,10 @@ const inVain = (job: Job, error: unknown): Job => ({
 /** One line a minute: any number of targets may be stuck. */
 const STUCK_EVERY_MS = 60_000;
 
-/** A target that takes nothing is put aside; the log is told of it while the breaker, which tells of the whole backend, stays closed. */
-function reviewTarget(lane: LaneState, job: Job, nowMs: number): void {
+/** Tells the log of a target that takes nothing while the breaker, which tells of the whole backend, stays closed. */
+function tellIfStuck(lane: LaneState, { vain, target }: Job, nowMs: number): void {
   const { backend, options, context, breaker } = lane;
-  const { vain, target } = job;
-  if (vain === undefined || vain.sends < options.breaker.failures) return;
-  putAside(lane, target.key, nowMs);
-  if (breaker.state !== 'closed') return;
+  if (vain === undefined || vain.sends < options.breaker.failures || breaker.state !== 'closed') return;
   if (nowMs - lane.stuckLoggedMs < STUCK_EVERY_MS) return;
   lane.stuckLoggedMs = nowMs;
   context.log.warn(

@@ -35,6 +35,8 @@ export interface Spooled {
   readonly done: () => void;
   /** Where it is on disk; absent: it is not what is there, but a part of it, or several. */
   readonly frame?: SpooledFrame;
+  /** What it was merged from. */
+  readonly parts?: readonly Job[];
 }
 
 /** What a job is on disk. */
@@ -57,8 +59,7 @@ export function mergeJobs(jobs: readonly Job[]): Job | undefined {
   const [first] = jobs;
   if (first === undefined || jobs.length === 1) return first;
   const batch = mergeBatches(jobs.map((job) => job.batch));
-  const stored = jobs.every((job) => job.stored === true);
-  const merged = { ...first, batch, stored };
+  const merged = { ...first, batch };
   return first.spooled === undefined ? merged : { ...merged, spooled: together(jobs) };
 }
 
@@ -73,6 +74,7 @@ function together(jobs: readonly Job[]): Spooled {
   const all = jobs.flatMap(({ spooled }) => spooled ?? []);
   return {
     left: all.reduce((sum, { left }) => sum + left, 0),
+    parts: jobs,
     done: () => {
       for (const { done } of all) done();
     },

@@ -243,6 +243,7 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
   const { log } = lane.context;
   const fields = { backend: lane.backend, breaker: to };
   if (to === 'open') {
+    lookFurther(lane);
     const level = from === 'closed' ? 'warn' : 'debug';
     log[level](
       { ...fields, error: errorText(error), next_probe_ms: lane.breaker.nextProbeMs },
@@ -250,7 +251,6 @@ function onBreaker(lane: LaneState, to: BreakerState, from: BreakerState, error:
     );
   } else if (to === 'half-open') {
     log.debug(fields, 'Trying the backend with one batch: breaker half-open');
-    lookFurther(lane);
     pump(lane);
   } else {
     log.info(fields, 'Backend answers again: breaker closed');

@@ -99,12 +99,15 @@ export function takeRun(line: Line): Entry[] {
   let messages = 0;
   let bytes = 0;
   for (let entry = line.entries.first?.value; entry; entry = line.entries.first?.value) {
-    const { whenFull, spooled } = entry.job;
+    const { whenFull, spooled, stored } = entry.job;
     messages += entry.messages;
     bytes += entry.bytes;
     const first = run[0]?.job;
     const fits = messages <= limits.maxMessages && bytes <= limits.maxBytes;
-    const isAlike = whenFull === first?.whenFull && (spooled === undefined) === (first.spooled === undefined);
+    const isAlike =
+      whenFull === first?.whenFull &&
+      stored === first.stored &&
+      (spooled === undefined) === (first.spooled === undefined);
     if (first && !(fits && first.sends === 0 && isAlike)) break;
     takeOut(entry);
     run.push(entry);

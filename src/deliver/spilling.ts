@@ -20,7 +20,7 @@ const STOP_PATIENCE_MS = 1000;
 export const aheadBytes = (queueMaxBytes: number, sendBytes: number): number =>
   Math.min(queueMaxBytes / 2, Math.max(AHEAD_BYTES, SENDS_AHEAD * sendBytes));
 
-/** A probe begins: from here on more may be passed by in the spool. */
+/** The next probe is waited for: until then more may be passed by in the spool, for one that may be taken. */
 export function lookFurther(lane: LaneState): void {
   lane.passableBytes = (lane.spool?.passedBytes ?? 0) + LOOKS_AHEAD * lane.aheadBytes;
 }
@@ -94,8 +94,7 @@ export function dropUnwritten(lane: LaneState, bytes: number): void {
 
 function mayRead(lane: LaneState, { passedBytes }: LaneSpool): boolean {
   const { breaker, passableBytes } = lane;
-  if (breaker.state === 'open' || ownBytes(lane) >= lane.aheadBytes) return false;
-  return breaker.state === 'closed' || passedBytes < passableBytes;
+  return ownBytes(lane) < lane.aheadBytes && (breaker.state === 'closed' || passedBytes < passableBytes);
 }
 
 /** Takes from the spool what there is room for; it goes to where the backend is now. */

@@ -92,8 +92,8 @@ export function memorySpool(
         },
         take: (aside = new Set()) => {
           if (users[0] !== changed) return undefined;
-          const back = returned.shift();
-          if (back !== undefined) return back;
+          const first = returned.shift();
+          if (first !== undefined) return first;
           let job = takeBack(aside) ?? written.shift();
           for (let passed = 0; job !== undefined && aside.has(job.target.key); job = written.shift()) {
             putBack(job);
@@ -102,7 +102,10 @@ export function memorySpool(
             scheduler.schedule(changed, 1);
             return undefined;
           }
-          if (job === undefined) return failing && !durable ? pending.shift() : undefined;
+          if (job === undefined) {
+            const at = pending.findIndex(({ target: { key } }) => !back.get(key)?.length && !aside.has(key));
+            return failing && !durable && at >= 0 ? pending.splice(at, 1)[0] : undefined;
+          }
           taken.add(job);
           const messages = job.batch.messages.length;
           const frame = { target: job.target.key, messages, putBack: () => putBack(job) };

@@ -5,7 +5,7 @@ import { decodeHead, decodeItem, type Item, releaseItem, unpackItem } from './it
 import { tellLost } from './losses.ts';
 import { giveUpBack, putBack } from './put-back.ts';
 import { acknowledge, isConsumed, type Outstanding, type Segment, waitingIn } from './segment.ts';
-import { countPending, type Loaded, type LossReason, type SpoolState } from './state.ts';
+import { countPending, type Loaded, type LossReason, type Pending, type SpoolState } from './state.ts';
 
 /** An item that left the spool, but not the disk. */
 export interface Taken {
@@ -40,7 +40,7 @@ export function takeNext(state: SpoolState, aside: Aside, resume: () => void): T
   if (state.phase === 'closed') return undefined;
   for (;;) {
     const segment = state.segments.find(({ readOffset, size }) => readOffset < size);
-    if (segment === undefined) return takePending(state);
+    if (segment === undefined) return takePending(state, aside);
     const found = nextFresh(state, segment, aside) ?? nextLoaded(state, segment, aside);
     if (found === 'unread') {
       load(state, segment, segment.readOffset, segment.size, resume, (loaded) => {
@@ -110,11 +110,18 @@ export function removeIfConsumed(state: SpoolState, segment: Segment): void {
   state.removing = Promise.all([state.removing, removed]).then(() => {});
 }
 
-/** A disk that refuses holds up nobody who was not promised that it is written first. */
-function takePending(state: SpoolState): Taken | undefined {
-  const { options, failing, writing, pending, front } = state;
+/**
+ * A disk that refuses holds up nobody who was not promised that it is written first. Of a target that has something on
+ * it that comes before, nothing is taken.
+ */
+function takePending(state: SpoolState, aside: Aside): Taken | undefined {
+  const { options, failing, writing, pending, front, back } = state;
   if (options.durable || !failing || writing > 0) return undefined;
-  const first = front.shift() ?? pending.shift();
+  const takeFrom = (waiting: Pending[]) => {
+    const at = waiting.findIndex(({ item: { target } }) => !back.has(target.key) && !aside.has(target.key));
+    return at < 0 ? undefined : waiting.splice(at, 1)[0];
+  };
+  const first = takeFrom(front) ?? takeFrom(pending);
   if (first === undefined) return undefined;
   countPending(state, first, -1);
   return { item: releaseItem(first.item), done: () => {}, putBack: () => {}, onDisk: false };

@@ -1,3 +1,4 @@
+import type { Link } from '../chain.ts';
 import { nextFrame } from './frame.ts';
 import { tellLost } from './losses.ts';
 import { leave } from './put-back.ts';
@@ -5,18 +6,19 @@ import { type Aside, decode, handOut, load, removeIfConsumed, type Taken } from 
 import { acknowledge, type Outstanding } from './segment.ts';
 import type { SpoolState } from './state.ts';
 
-/** What was put back is read in pieces of this size: other targets' frames lie between. */
+/** Of what was put back so much is read at once, up to where so much of others lies between. */
 const PIECE_BYTES = 2 ** 20;
+const GAP_BYTES = 2 ** 16;
 
 /** The first item that was put back and whose target is not aside; `unread` if it has to be read first. */
 export function takeBack(state: SpoolState, aside: Aside, resume: () => void): Taken | 'unread' | undefined {
   for (const [target, list] of state.back) {
     if (aside.has(target)) continue;
-    for (let frame = list.first?.value; frame !== undefined; frame = list.first?.value) {
-      const { segment, at, end, messages } = frame;
+    for (let link = list.first; link !== undefined; link = list.first) {
+      const frame = link.value;
+      const { segment, messages } = frame;
       if (!isReloaded(state, frame)) {
-        const to = Math.min(Math.max(end, at + PIECE_BYTES), segment.size);
-        load(state, segment, at, to, resume, (loaded) => {
+        load(state, segment, frame.at, endOfPiece(link), resume, (loaded) => {
           state.reloaded = loaded;
         });
         return 'unread';
@@ -30,6 +32,17 @@ export function takeBack(state: SpoolState, aside: Aside, resume: () => void): T
     }
   }
   return undefined;
+}
+
+/** Where what is read at once ends. */
+function endOfPiece({ value: first, after }: Link<Outstanding>): number {
+  let { end } = first;
+  for (let next = after; next !== undefined; next = next.after) {
+    const { segment, at } = next.value;
+    if (segment !== first.segment || at > end + GAP_BYTES || next.value.end > first.at + PIECE_BYTES) break;
+    end = next.value.end;
+  }
+  return end;
 }
 
 const isReloaded = ({ reloaded }: SpoolState, { segment, at, end }: Outstanding) =>
