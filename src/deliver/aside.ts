@@ -9,7 +9,6 @@ import type { LaneState } from './lane-state.ts';
 export function putAside(lane: LaneState, failed: Job, nowMs: number): Job {
   if (!isThroughSpool(lane) || !takesNothing(lane, failed)) return failed;
   const { key } = failed.target;
-  // The last ones first.
   leaveAll(
     lane,
     lane.queue.takeOut((job) => job.target.key === key && isAsOnDisk(job), nowMs),
@@ -33,7 +32,7 @@ function shortened(lane: LaneState, job: Job): Job {
 }
 
 function leaveAll(lane: LaneState, jobs: readonly Job[]): void {
-  for (const { spooled, target } of jobs.toReversed()) {
+  for (const { spooled, target } of jobs) {
     if (spooled?.frame === undefined) continue;
     lane.aside.set(spooled.frame.target, target.key);
     spooled.frame.putBack();

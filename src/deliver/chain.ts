@@ -13,23 +13,22 @@ export interface Chain<T> {
 
 export const createChain = <T>(): Chain<T> => ({ first: undefined, last: undefined });
 
-/** Adds a value at the end. */
-export function append<T>(chain: Chain<T>, value: T): Link<T> {
-  const link: Link<T> = { value, before: chain.last, after: undefined };
-  if (chain.last === undefined) chain.first = link;
-  else chain.last.after = link;
-  chain.last = link;
+/** Adds a value before a link of this very chain; `undefined`: at the end. */
+export function insert<T>(chain: Chain<T>, after: Link<T> | undefined, value: T): Link<T> {
+  const before = after === undefined ? chain.last : after.before;
+  const link: Link<T> = { value, before, after };
+  if (before === undefined) chain.first = link;
+  else before.after = link;
+  if (after === undefined) chain.last = link;
+  else after.before = link;
   return link;
 }
 
+/** Adds a value at the end. */
+export const append = <T>(chain: Chain<T>, value: T): Link<T> => insert(chain, undefined, value);
+
 /** Adds a value at the front. */
-export function prepend<T>(chain: Chain<T>, value: T): Link<T> {
-  const link: Link<T> = { value, before: undefined, after: chain.first };
-  if (chain.first === undefined) chain.last = link;
-  else chain.first.before = link;
-  chain.first = link;
-  return link;
-}
+export const prepend = <T>(chain: Chain<T>, value: T): Link<T> => insert(chain, chain.first, value);
 
 /** Takes out a link of this very chain, once. */
 export function unlink<T>(chain: Chain<T>, link: Link<T>): void {

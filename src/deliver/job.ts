@@ -44,7 +44,7 @@ export interface SpooledFrame {
   /** Key of its target when it was written. */
   readonly target: string;
   readonly messages: number;
-  /** Leaves it there, instead of `done`; of several of one target the last one has to go first. */
+  /** Leaves it there, in its order, instead of `done`. */
   readonly putBack: () => void;
 }
 

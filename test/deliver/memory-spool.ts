@@ -64,10 +64,11 @@ export function memorySpool(
   const putBack = (job: Loose) => {
     taken.delete(job);
     const list = back.get(job.target.key) ?? [];
-    const [first] = list;
-    back.set(job.target.key, list);
-    if (first !== undefined && places.get(job)! < places.get(first)!) list.unshift(job);
-    else list.push(job);
+    list.push(job);
+    back.set(
+      job.target.key,
+      list.toSorted((a, b) => places.get(a)! - places.get(b)!),
+    );
   };
   const takeBack = (aside: Aside) => {
     for (const [target, jobs] of back) if (!aside.has(target) && jobs.length > 0) return jobs.shift();

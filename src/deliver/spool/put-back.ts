@@ -1,14 +1,18 @@
-import { append, createChain, prepend, unlink } from '../chain.ts';
+import { createChain, insert, unlink } from '../chain.ts';
 import { acknowledge, type Outstanding, type Segment } from './segment.ts';
 import type { SpoolState } from './state.ts';
 
-/** Leaves a frame where it is on disk, to be taken again: before or behind all others of its target. */
+/**
+ * Leaves a frame where it is on disk, to be taken again, in its order. What was passed by comes behind all others of its
+ * target, what was read earlier near the first.
+ */
 export function putBack(state: SpoolState, frame: Outstanding): void {
   const { segment, target, messages } = frame;
   const list = state.back.get(target) ?? createChain<Outstanding>();
   state.back.set(target, list);
-  const first = list.first?.value;
-  frame.back = first !== undefined && isBefore(frame, first) ? prepend(list, frame) : append(list, frame);
+  let next = list.last && isBefore(frame, list.last.value) ? list.first : undefined;
+  while (next && isBefore(next.value, frame)) next = next.after;
+  frame.back = insert(list, next, frame);
   segment.back += messages;
 }
 

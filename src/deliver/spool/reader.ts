@@ -12,7 +12,7 @@ export interface Taken {
   readonly item: Item;
   /** Says that all of it has its outcome; without that it is there again after a restart. Call it once. */
   readonly done: () => void;
-  /** Leaves it where it is, in its order, instead: of several, the last one goes first. */
+  /** Leaves it where it is, in its order, instead. */
   readonly putBack: () => void;
   /** False if the disk refused it: then it is in memory alone. */
   readonly onDisk: boolean;

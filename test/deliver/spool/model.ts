@@ -274,12 +274,16 @@ function ack({ model }: World, nth: number): void {
   model.ackedNow.push(held.first);
 }
 
-/** Puts back the last ones that were taken. */
+/** Puts back the last ones that were taken, every other one first. */
 function putBack({ model }: World, count: number): void {
-  for (const { first, putBack } of model.held.splice(Math.max(0, model.held.length - count)).reverse()) {
-    putBack();
-    model.taken.delete(first);
-    model.lastTaken.set(targetOf(first), first - 1);
+  const last = model.held.splice(Math.max(0, model.held.length - count));
+  for (const nth of [1, 0]) {
+    for (const { first, putBack } of last.filter((_, at) => at % 2 === nth)) {
+      putBack();
+      model.taken.delete(first);
+      const target = targetOf(first);
+      model.lastTaken.set(target, Math.min(first - 1, model.lastTaken.get(target) ?? first));
+    }
   }
 }
 
