@@ -274,11 +274,11 @@ function ack({ model }: World, nth: number): void {
   model.ackedNow.push(held.first);
 }
 
-/** Puts back the last ones that were taken, every other one first. */
+/** Puts back the last ones that were taken, in another order. */
 function putBack({ model }: World, count: number): void {
   const last = model.held.splice(Math.max(0, model.held.length - count));
-  for (const nth of [1, 0]) {
-    for (const { first, putBack } of last.filter((_, at) => at % 2 === nth)) {
+  for (const nth of [0, 3, 2, 1]) {
+    for (const { first, putBack } of last.filter((_, at) => at % 4 === nth)) {
       putBack();
       model.taken.delete(first);
       const target = targetOf(first);
