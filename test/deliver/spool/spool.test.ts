@@ -200,6 +200,15 @@ describe('what is put back', () => {
     expect(spool.isEmpty).toBe(true);
   });
 
+  test('comes back in its order, whatever was put back first', async () => {
+    const { spool, drain } = rig(memoryDisk());
+    for (const n of [1, 2, 3, 4, 5]) spool.append(item([n]));
+    await spool.flush();
+    const taken = [1, 2, 3, 4, 5].map(() => spool.take()!);
+    for (const nth of [0, 4, 3, 1, 2]) taken[nth]?.putBack();
+    expect(await drain()).toEqual([1, 2, 3, 4, 5]);
+  });
+
   test('is there after a restart, what was done with behind it is not', async () => {
     const disk = memoryDisk();
     const first = rig(disk);
