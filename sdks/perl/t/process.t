@@ -144,6 +144,10 @@ for my $name ('at the end', 'at exit', 'at die', 'in END', 'in a late END', 'sco
 }
 is(scalar(wait_for('child at exit', 5)), 5, 'the child\'s own records arrive');
 
+is(program(q{$sdk->log_event('info', 'as text', { name => "caf\x{e9}" }); exit !$sdk->flush(5)}, PERLIO => ':utf8'), 0,
+    'one whose environment makes every handle text');
+is((wait_for('as text', 1))[0]{data}{context}{name}, "caf\x{e9}", 'sends the same');
+
 program(q{$sdk->start_span('left open'); $sdk->log_event('info', 'open'); exit 0});
 wait_for('open', 1);
 my @ends;

@@ -223,6 +223,7 @@ sub connect {
     @$self{qw(tried_s next_s)} = ($now_s, $now_s + $limit_s * $jitter);
     local $^F = -1;    # closed on exec, whatever the host has there
     socket my $sock, $self->{peer}{family}, $OS->{type}, TCP or return;
+    binmode $sock;    # where PERLIO makes it text, perl refuses to send
     $OS->{prepare}->($sock) if $OS->{prepare};
     setsockopt $sock, TCP, TCP_NODELAY, 1;
     CORE::connect $sock, $self->{peer}{addr} or $! == $OS->{in_progress} or return;
