@@ -1,4 +1,5 @@
 /** JavaScript values as JSON: bounded, never throwing, arguments left as they are. */
+import { types } from 'node:util';
 
 export const MAX_RECORD_BYTES = 65_536;
 export const MAX_TEXT_BYTES = 8192;
@@ -6,6 +7,7 @@ export const MAX_KEYS = 128;
 const MAX_ITEMS = 256;
 const MAX_DEPTH = 8;
 const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
+const NO_TEXT = '[object Object]';
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** What JSON can say. */
@@ -85,12 +87,26 @@ function plainObject(value: object, depth: number, within: readonly unknown[], r
     if (value instanceof Set) return [...value].slice(0, MAX_ITEMS).map(inner);
     const own = 'toJSON' in value && typeof value.toJSON === 'function' ? value.toJSON('') : value;
     if (own !== value) return inner(own);
-    const entries = value instanceof Map ? [...value] : Object.keys(value).map((key) => [key, memberOf(value, key)] as const);
+    const entries = hasEntries(value) ? [...value] : Object.keys(value).map((key) => [key, memberOf(value, key)] as const);
+    if (entries.length === 0) return bare(value, room);
     const members = entries.slice(0, MAX_KEYS).map(([key, item]) => [counted(cleanText(key), room), inner(item)] as const);
     return Object.fromEntries(members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   } catch {
     return '<unprintable>';
   }
+}
+
+/** Whether it iterates over names and values, as a Map and Headers do; of those in a query a name may be there twice. */
+function hasEntries(value: { [Symbol.iterator]?: unknown; entries?: unknown }): value is Iterable<readonly [unknown, unknown]> {
+  const iterate = value[Symbol.iterator];
+  return iterate !== undefined && iterate === value.entries && !(value instanceof URLSearchParams);
+}
+
+/** What has no members: the number or boolean that it wraps, else its text, if that says more than that it is an object. */
+function bare(value: object, room: Room): Plain {
+  if (types.isBoxedPrimitive(value)) return plain(value.valueOf(), MAX_DEPTH, [], room);
+  const text = 'toString' in value && !hasEntries(value) ? cleanText(value) : NO_TEXT;
+  return text === NO_TEXT ? {} : counted(text, room);
 }
 
 /** A member; that of a getter that throws says so, and leaves the others as they are. */

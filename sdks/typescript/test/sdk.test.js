@@ -207,6 +207,17 @@ test('values say themselves what they are in JSON, and of errors what caused the
   assert.match(plain(cyclic), /^Error: cyclic/);
 });
 
+test('what has no members of its own is what it holds, or its text', () => {
+  const built = { re: /a.b/gi, query: new URLSearchParams('a=1&a=2'), headers: new Headers({ b: '1' }), made: new (class { #eur = 1; toString() { return `${this.#eur} EUR`; } })() };
+  assert.deepEqual(plain({ ...built, waits: Promise.resolve(), number: Object(1), no: Object(false) }), {
+    headers: { b: '1' }, made: '1 EUR', no: false, number: 1, query: 'a=1&a=2', re: '/a.b/gi', waits: '[object Promise]',
+  });
+  assert.deepEqual(plain([{}, new Map(), new Headers(), Object.create(null), new (class Empty {})()]), [{}, {}, {}, {}, {}]);
+  const once = [1, 2].values();
+  plain(once);
+  assert.deepEqual([...once], [1, 2]);
+});
+
 test('of what is shared widely no more is made than a record takes', () => {
   const leaves = [1, '', [], {}, 'x'.repeat(8000), Buffer.alloc(8000), new Error('e')];
   for (const leaf of leaves) {
