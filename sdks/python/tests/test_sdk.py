@@ -336,12 +336,46 @@ class Safety(unittest.TestCase):
         self.assertEqual([record["data"]["message"] for record in fake.wait(2)], ["struck", "next"])
         self.assertEqual((client.stats()["sent"], client.stats()["queued_bytes"]), (2, 0))
 
+    def test_what_a_signal_handler_logs_in_the_middle_of_a_call_follows(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        client = Client("handled", "127.0.0.1", fake.port, quiet=True)
+        handled = []
+
+        class Handler:
+            def log(self, number, frame):
+                handled.append(number)
+                client.log_event("info", "handled")
+
+            def __call__(self, *given):
+                self.log(*given)
+
+        before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        for handler in (Handler().log, Handler(), functools.partial(Handler().log), lambda *given: Handler().log(*given)):
+            signal.signal(signal.SIGALRM, handler)
+            until = len(handled) + 100
+            while len(handled) < until:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001)
+                for _ in range(5):
+                    client.log_event("info", "x" * 300)
+                    client.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.assertTrue(client.flush(60))
+        stats = client.stats()
+        self.assertEqual(sum(stats["dropped"].values()), 0)
+        messages = [record["data"]["message"] for record in fake.wait(stats["accepted"])]
+        self.assertEqual(messages.count("handled"), len(handled))
+        client.close()
+
     def test_a_signal_handler_that_closes_in_the_middle_of_a_call(self):
         def stop(*_):
             said.append((client.log_event("warn", "stopping"), client.flush(), client.close()))
 
         def edit(record):
-            signal.raise_signal(signal.SIGTERM)
+            if record["data"]["message"] == "interrupted":
+                signal.raise_signal(signal.SIGTERM)
             return record
 
         said = []
@@ -351,10 +385,10 @@ class Safety(unittest.TestCase):
         self.addCleanup(fake.close)
         client = Client("stops", "127.0.0.1", fake.port, quiet=True, before_send=edit)
         self.assertTrue(client.log_event("info", "interrupted"))
-        self.assertEqual(said, [(False, False, False)])
+        self.assertEqual(said, [(True, False, False)])
         self.assertTrue(client.closed)
-        self.assertEqual([record["data"]["message"] for record in fake.wait(1)], ["interrupted"])
-        self.assertEqual((client.stats()["sent"], client.stats()["dropped"]["encode"]), (1, 1))
+        self.assertEqual([record["data"]["message"] for record in fake.wait(2)], ["interrupted", "stopping"])
+        self.assertEqual((client.stats()["sent"], client.stats()["dropped"]["encode"]), (2, 0))
 
     def test_signal_handlers_that_flush_meanwhile_send_nothing_twice(self):
         fake = Fake()

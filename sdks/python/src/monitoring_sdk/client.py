@@ -6,7 +6,8 @@ import re
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from types import FrameType
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ._ids import NOWHERE, TRACE_ID, Place, new_id, parse_traceparent
 from ._link import Link, pass_on, wait
@@ -31,6 +32,13 @@ class _Span:
     def __init__(self, trace: str, core: Dict[str, Any], outer: Optional["_Span"]) -> None:
         self.id, self.trace, self.core, self.outer = new_id(8), trace, core, outer
         self.start_ns = time.monotonic_ns()
+
+
+class _Busy(threading.local):
+    """Of a thread: how many calls it is in, each but the first a signal handler's, and what those have to send."""
+
+    depth = 0
+    later: Tuple[Any, ...] = ()
 
 
 class Client:
@@ -170,15 +178,17 @@ class Client:
 
     def _safely(self, work: Callable[..., Any], *given: Any) -> Any:
         """Runs `work` so that none of it reaches the host, but for what a signal handler of the host's own raises meanwhile.
-        A record logged while one is made is counted, not sent."""
+        A record logged by an argument that is read is counted, not sent; that of a signal handler follows the one it interrupts."""
         if self.disabled:
             return False
         if self._pid != os.getpid():
             self._begin_process()
-        if self._is_busy():
+        busy = self._busy
+        depth = busy.depth
+        if depth and not _interrupts(sys._getframe(1)):
             self._drop("encode")
             return False
-        self._busy.on = True
+        busy.depth = depth + 1
         try:
             return work(*given)
         except Exception as error:
@@ -186,13 +196,21 @@ class Client:
             pass_on(error)
             return False
         finally:
-            self._busy.on = False
+            busy.depth = depth
+            if busy.later and not depth:
+                self._catch_up()
             if self._close_asked:
                 self.close()
 
     def _is_busy(self) -> bool:
         """Whether this thread is in the middle of a call already: a signal handler asks, or an argument that is read."""
-        return getattr(self._busy, "on", False)
+        return self._busy.depth > 0
+
+    def _catch_up(self) -> None:
+        """Sends what signal handlers logged in the middle of a call."""
+        later, self._busy.later = self._busy.later, ()
+        for record in later:
+            self._safely(self._offer, *record)
 
     def _drop(self, why: str) -> bool:
         with self._lock:
@@ -205,7 +223,7 @@ class Client:
             self._open = contextvars.ContextVar("monitoring_span", default=None)
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._busy = threading.local()
+        self._busy = _Busy()
         self._close_asked = False
         self._to_sample = self.settings.sample_s > 0
         self._spans = {}
@@ -215,6 +233,9 @@ class Client:
             self._link.begin()
 
     def _offer(self, make: Callable[[int], Optional[bytes]], important: bool) -> bool:
+        if self._busy.depth > 1:
+            self._busy.later += ((make, important),)
+            return True
         with self._lock:
             if self._to_sample:  # the first record of a forked child
                 self._sample_cpu(first=True)
@@ -267,7 +288,7 @@ class Client:
             if link.tried_s + 0.1 < start_s:
                 link.next_s = 0.0
         while True:
-            self._busy.on = True
+            self._busy.depth = 1
             try:
                 with self._lock:
                     link.drain()
@@ -276,7 +297,10 @@ class Client:
                         link.drain()
                     done, sock, up, to_read = not link.frames, link.sock, link.up, not link.may_send()
             finally:
-                self._busy.on = False
+                self._busy.depth = 0
+            if self._busy.later:
+                self._catch_up()
+                done = False
             if self._close_asked:
                 return self.close()
             if done:
@@ -492,6 +516,22 @@ class Client:
 
 #: Set once the interpreter ends: no thread may be started any more.
 _ENDING: List[bool] = []
+
+
+def _interrupts(frame: Optional[FrameType]) -> bool:
+    """Whether a signal handler called in the middle of another call: it was given the frame that it interrupted."""
+    while frame is not None and frame.f_code not in _CALLS:
+        given: List[Any] = []
+        for value in frame.f_locals.values():
+            given += value if type(value) is tuple else (value,)
+        frame = frame.f_back
+        if frame is not None and any(value is frame for value in given):
+            return True
+    return False
+
+
+#: In the middle of which a thread is busy.
+_CALLS = (Client._safely.__code__, Client._flush.__code__)
 
 
 def _number(value: Any) -> Any:
