@@ -275,6 +275,28 @@ class Safety(unittest.TestCase):
         self.addCleanup(client.close, 0)
         self.assertEqual(client.settings.source, "python")
 
+    def test_methods_of_classes_can_be_traced_outside_and_inside(self):
+        traced = monitoring_sdk.traced
+
+        class Table:
+            of_class = traced(classmethod(lambda cls, n: (cls, n)))
+            of_none = traced(staticmethod(lambda n: n))
+            inner_class = classmethod(traced(lambda cls, n: (cls, n)))
+            inner_none = staticmethod(traced(lambda n: n))
+
+            @traced
+            @classmethod
+            async def later(cls):
+                return cls
+
+        class Orders(Table):
+            pass
+
+        for owner in (Orders, Orders()):
+            self.assertEqual((owner.of_class(1), owner.inner_class(2)), ((Orders, 1), (Orders, 2)))
+            self.assertEqual((owner.of_none(3), owner.inner_none(4)), (3, 4))
+            self.assertIs(asyncio.run(owner.later()), Orders)
+
     def test_what_has_no_name_can_be_traced(self):
         self.assertEqual(monitoring_sdk.traced(functools.partial(int, "3"))(), 3)
 

@@ -90,7 +90,11 @@ def span(name: Any, attributes: Any = None, *, client: Optional[Client] = None, 
 
 
 def traced(work: _F) -> _F:
-    """Decorates a function: each call is a span of its name, of an `async def` until it has been awaited."""
+    """Decorates a function, or what `classmethod` and `staticmethod` made of one: each call is a span of its name, of an
+    `async def` until it has been awaited."""
+    if isinstance(work, (classmethod, staticmethod)):
+        return type(work)(traced(work.__func__))
+
     import inspect  # takes longer to load than all else here
 
     name = getattr(work, "__qualname__", None) or type(work).__qualname__  # a partial has none
