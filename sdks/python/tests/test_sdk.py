@@ -184,9 +184,29 @@ class Wire(WithFake):
             raise KeyError("k")
         except KeyError:
             logger.exception("failed %d", 7, extra={"rows": 3})
-        data = self.fake.wait(1)[0]["data"]
+        logger.warning("here", stack_info=True)
+        data, here = (record["data"] for record in self.fake.wait(2))
         self.assertEqual((data["level"], data["message"], data["context"]["rows"]), ("error", "failed 7", 3))
-        self.assertEqual(data["context"]["exception"], {"type": "KeyError", "message": "'k'"})
+        exception = data["context"]["exception"]
+        self.assertEqual((exception["type"], exception["message"]), ("KeyError", "'k'"))
+        self.assertRegex(exception["stack"], r"^Traceback [^\0]*test_sdk.py[^\0]*raise KeyError[^\0]*KeyError: 'k'$")
+        self.assertRegex(here["context"]["stack"], "^Stack .*[^\0]*stack_info=True")
+
+    def test_of_a_long_traceback_the_end_arrives(self):
+        def deep(levels):
+            return deeper(levels - 1) if levels else 1 / 0
+
+        def deeper(levels):
+            return deep(levels)
+
+        logger = logging.getLogger("test-deep")
+        logger.propagate = False
+        logger.addHandler(MonitoringHandler(self.client))
+        try:
+            deep(100)
+        except ZeroDivisionError:
+            logger.exception("failed")
+        self.assertRegex(self.fake.wait(1)[0]["data"]["context"]["exception"]["stack"], "1 / 0[^\0]*ZeroDivisionError: division by zero$")
 
     def test_an_exception_without_a_text_does_not_reach_who_logs_it(self):
         class Mute(Exception):
@@ -202,7 +222,9 @@ class Wire(WithFake):
             logger.exception("failed")
             logger.warning(error)
         first, second = self.fake.wait(2)
-        self.assertEqual(first["data"]["context"]["exception"], {"type": "Mute", "message": "<unprintable>"})
+        exception = first["data"]["context"]["exception"]
+        self.assertEqual((exception["type"], exception["message"]), ("Mute", "<unprintable>"))
+        self.assertIn("raise Mute", exception["stack"])
         self.assertEqual(second["data"]["message"], "<unprintable>")
 
     def test_messagepack(self):

@@ -8,14 +8,16 @@ from typing import Any, Dict, Optional
 
 import monitoring_sdk
 
-from ._values import clean_text
+from ._values import MAX_TEXT_BYTES, clean_text
 from .client import Client
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+_traceback = logging.Formatter().formatException
 
 
 class MonitoringHandler(logging.Handler):
-    """Sends log records as events: level, message, logger, exception, and what `extra` gave as context."""
+    """Sends log records as events: level, message, logger, exception with the end of its traceback, and what `extra` gave as
+    context."""
 
     def __init__(self, client: Optional[Client] = None, level: int = logging.NOTSET) -> None:
         super().__init__(level)
@@ -26,7 +28,10 @@ class MonitoringHandler(logging.Handler):
         context["logger"] = record.name
         if record.exc_info and record.exc_info[0] is not None:
             kind, error, _ = record.exc_info
-            context["exception"] = {"type": kind.__name__, "message": clean_text(error)}
+            stack = _traceback(record.exc_info).encode("utf-8", "replace")[-MAX_TEXT_BYTES:].decode("utf-8", "ignore")
+            context["exception"] = {"type": kind.__name__, "message": clean_text(error), "stack": stack}
+        if record.stack_info:
+            context["stack"] = record.stack_info
         try:
             message = record.getMessage()
         except Exception:
