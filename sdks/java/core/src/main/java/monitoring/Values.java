@@ -3,16 +3,22 @@ package monitoring;
 import java.lang.reflect.Array;
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.time.ZonedDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.Calendar;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /** Java values as what JSON can say: bounded, never throwing, arguments left as they are. */
@@ -98,13 +104,24 @@ final class Values {
             // A path is one of paths, the last of which is its own.
             boolean isIterable = value instanceof Iterable && !(value instanceof Path);
             boolean isContainer = value instanceof Map || isIterable || value.getClass().isArray();
-            if (!isContainer) return within.more(text(value));
+            if (!isContainer) return single(value, within);
             for (Within one = within; one != null; one = one.outer) if (one.value == value) return "<cyclic>";
             if (depth >= MAX_DEPTH) return "<depth>";
             return container(value, depth + 1, new Within(value, within));
         } catch (Throwable error) {
             return "<unprintable>";
         }
+    }
+
+    /** What is neither a number nor a container, and no text yet. */
+    private static Object single(Object value, Within within) {
+        if (value instanceof ByteBuffer) return within.more("base64:" + base64(bytes(((ByteBuffer) value).duplicate())));
+        if (value instanceof Calendar) return iso(((Calendar) value).toInstant());
+        if (value instanceof ZonedDateTime) return iso(((ZonedDateTime) value).toInstant()); // its own text adds a region
+        if (value instanceof OptionalInt) return plain(((OptionalInt) value).stream().boxed().findAny().orElse(null));
+        if (value instanceof OptionalLong) return plain(((OptionalLong) value).stream().boxed().findAny().orElse(null));
+        if (value instanceof OptionalDouble) return plain(((OptionalDouble) value).stream().boxed().findAny().orElse(null));
+        return within.more(text(value));
     }
 
     private static Object container(Object value, int depth, Within within) {
@@ -136,6 +153,7 @@ final class Values {
         if (value instanceof BigDecimal) return real(value.doubleValue());
         if (value instanceof BigInteger && ((BigInteger) value).bitLength() > 62) return text(value);
         long whole = value.longValue();
+        if (value.doubleValue() != whole) return real(value.doubleValue()); // one of another library, or a DoubleAdder
         return whole >= -MAX_INTEGER && whole <= MAX_INTEGER ? (Object) whole : Long.toString(whole);
     }
 
@@ -145,6 +163,13 @@ final class Values {
         if (value != Math.rint(value) || Math.abs(value) >= 1e21) return value;
         if (Math.abs(value) <= MAX_INTEGER) return (long) value;
         return new BigDecimal(value).toBigInteger().toString();
+    }
+
+    /** Those that are left, as many as will be sent. */
+    private static byte[] bytes(ByteBuffer buffer) {
+        byte[] bytes = new byte[Math.min(MAX_TEXT_BYTES, buffer.remaining())];
+        buffer.get(bytes);
+        return bytes;
     }
 
     private static String base64(byte[] bytes) {

@@ -9,20 +9,30 @@ import java.io.IOException;
 import java.io.ByteArrayInputStream;
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.sql.Time;
 import java.sql.Timestamp;
 import java.time.Instant;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Calendar;
 import java.util.Collections;
 import java.util.Date;
+import java.util.GregorianCalendar;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.TimeZone;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.DoubleAdder;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -72,6 +82,21 @@ class EncodingTest {
         assertEquals("[\"2026-01-02\",\"10:30:45\",\"1970-01-01T00:00:00Z\"]",
                 sent(List.of(java.sql.Date.valueOf("2026-01-02"), Time.valueOf("10:30:45"), new Timestamp(0))));
         assertEquals("[1.1,-0.2]", sent(List.of(1.1f, -0.2f)));
+    }
+
+    @Test
+    void buffersCalendarsAndWhatMayBeThereArriveAsWhatTheyAre() {
+        ByteBuffer buffer = ByteBuffer.wrap(new byte[] {7, 0, -1}).position(1);
+        Calendar calendar = new GregorianCalendar(TimeZone.getTimeZone("Europe/Berlin"));
+        calendar.setTimeInMillis(1760956245120L);
+        assertEquals("[\"base64:AP8=\",\"2025-10-20T10:30:45.120Z\",\"2025-10-20T10:30:45Z\"]",
+                sent(List.of(buffer, calendar, ZonedDateTime.parse("2025-10-20T12:30:45+02:00[Europe/Berlin]"))));
+        assertEquals(1, buffer.position(), "it is not read");
+        assertEquals("[1,0.5,\"9223372036854775807\",null,null,null]", sent(Arrays.asList(OptionalInt.of(1), OptionalDouble.of(0.5),
+                OptionalLong.of(Long.MAX_VALUE), OptionalInt.empty(), OptionalDouble.empty(), OptionalLong.empty())));
+        DoubleAdder sum = new DoubleAdder();
+        sum.add(2.5);
+        assertEquals("[2.5,7]", sent(List.of(sum, new AtomicLong(7))));
     }
 
     @Test
