@@ -359,17 +359,15 @@ public final class Client implements AutoCloseable {
     /** Ends open spans as abandoned, flushes, closes. Gives up after 0.2 s without a sidecar; idempotent. */
     @Override
     public void close() {
-        if (disabled) return;
-        synchronized (lock) {
-            if (closed) return;
-        }
         finish();
         synchronized (lock) {
-            if (closed) return;
+            if (!closed && !disabled) {
+                if (!ack.isEmpty() && link.ask(control("bye"))) link.drain();
+                link.end();
+            }
             closed = true;
-            if (!ack.isEmpty() && link.ask(control("bye"))) link.drain();
-            link.end();
         }
+        Monitoring.forget(this);
     }
 
     /** accepted = sent + queued + the sum of dropped; besides queuedBytes, connected, connects, unknownSpans. */

@@ -6,14 +6,8 @@ import java.util.concurrent.ConcurrentHashMap;
 /** The client of a process. */
 public final class Monitoring {
     private static final Map<String, Client> CLIENTS = new ConcurrentHashMap<>();
-
-    static {
-        try {
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> CLIENTS.values().forEach(Client::finish), "monitoring-sdk-exit"));
-        } catch (IllegalStateException ending) {
-            // The process ends already.
-        }
-    }
+    /** Flushes what clients hold when the process ends; not there without one, as it would keep this class and its loader. */
+    private static Thread atExit;
 
     private Monitoring() {}
 
@@ -23,12 +17,31 @@ public final class Monitoring {
      */
     public static Client init(Options options) {
         Options given = options == null ? new Options() : options;
-        return CLIENTS.compute(given.given + " " + given.beforeSend,
-                (key, client) -> client == null || client.isClosed() ? new Client(given) : client);
+        Client client = CLIENTS.compute(given.given + " " + given.beforeSend,
+                (key, known) -> known == null || known.isClosed() ? new Client(given) : known);
+        watchExit();
+        return client;
     }
 
     /** The same, with the name of the service alone. */
     public static Client init(String source) {
         return init(new Options().source(source));
+    }
+
+    /** Forgets a client that is closed. */
+    static void forget(Client client) {
+        if (CLIENTS.values().remove(client)) watchExit();
+    }
+
+    private static synchronized void watchExit() {
+        boolean isWatched = atExit != null;
+        if (isWatched != CLIENTS.isEmpty()) return;
+        try {
+            if (isWatched) Runtime.getRuntime().removeShutdownHook(atExit);
+            atExit = isWatched ? null : new Thread(() -> CLIENTS.values().forEach(Client::finish), "monitoring-sdk-exit");
+            if (!isWatched) Runtime.getRuntime().addShutdownHook(atExit);
+        } catch (IllegalStateException ending) {
+            // The process ends already.
+        }
     }
 }

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.ref.WeakReference;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -92,6 +95,34 @@ class ThreadsTest {
             sidecar.start();
             Sidecar.until(() -> !isThere("monitoring-sdk"), () -> "it runs on");
             assertEquals(1, sidecar.lines(1).size());
+        }
+    }
+
+    @Test
+    void nothingKeepsTheLoaderOfClientsThatAreClosed() throws Exception {
+        try (Sidecar sidecar = new Sidecar()) {
+            WeakReference<ClassLoader> loader = use(sidecar.port());
+            Sidecar.until(() -> {
+                System.gc();
+                return loader.get() == null;
+            }, () -> "it is still there");
+        }
+    }
+
+    /** A loader, as an application's on a server, whose clients have come and gone. */
+    private static WeakReference<ClassLoader> use(int port) throws Exception {
+        URL classes = Client.class.getProtectionDomain().getCodeSource().getLocation();
+        try (URLClassLoader loader = new URLClassLoader(new URL[] {classes}, ClassLoader.getPlatformClassLoader())) {
+            Class<?> type = loader.loadClass("monitoring.Options");
+            for (int to : new int[] {port, 1}) {
+                Object options = type.getConstructor().newInstance();
+                type.getMethod("tcpPort", int.class).invoke(options, to);
+                type.getMethod("quiet", boolean.class).invoke(options, true);
+                Object client = loader.loadClass("monitoring.Monitoring").getMethod("init", type).invoke(null, options);
+                client.getClass().getMethod("startSpan", String.class).invoke(client, "left open");
+                client.getClass().getMethod("close").invoke(client);
+            }
+            return new WeakReference<>(loader);
         }
     }
 
