@@ -106,6 +106,7 @@ write_value <- function(writer, value, depth = 0L, within = list()) {
     value <- as.list(value, sorted = TRUE)
   }
   if (inherits(value, "POSIXlt")) value <- as.POSIXct(value)
+  if (inherits(value, "numeric_version")) value <- as.character(value) # a list each of whose items is a list again
   value <- numbers_of(value)
   if (is.function(value) || is.language(value)) value <- paste(deparse(value), collapse = " ")
   if (isS4(value) || !is.atomic(value) && !is.list(value)) return(writer$text(paste0("<", class(value)[1L], ">")))

@@ -41,7 +41,7 @@ ids_of <- function(client, job, current = current_ids(client)) {
 send_record <- function(client, type, core, slot, given = NULL, important = FALSE, ids = NULL) {
   if (client$closed) return(link_drop(client$link, "closed"))
   extra <- client$context
-  if (!is.null(given)) {
+  if (!is.null(given) && !identical(given, list())) {
     if (!is.list(given) || is.null(names(given))) given <- list(value = given)
     extra[names_of(given)] <- given
     job <- job_of(given[["job_id"]])

@@ -69,6 +69,13 @@ lines <- read_lines(con, 2)
 has(lines[1], "\"context\":{\"2\":\"b\",\"3\":{\"2\":3,\"x\":2},\"a\":1,")
 has(lines[2], "\"at\":\"2025-10-20T10:30:45.123Z\",\"none\":null,\"region\":\"eu\",\"rounded\":\"2025-10-20T10:30:46Z\",\"took\":90,\"whole\":\"2025-10-20T10:30:45Z\"}")
 
+# A version is its text; a list without members is no context.
+mon_event("info", "versions", list(one = numeric_version("1.2.3"), two = numeric_version(c("1.0", "2.10")), r = packageVersion("base")))
+mon_event("info", "empty", list())
+lines <- read_lines(con, 2)
+has(lines[1], sprintf("\"context\":{\"one\":\"1.2.3\",\"r\":\"%s\",\"region\":\"eu\",\"two\":[\"1.0\",\"2.10\"]}", as.character(packageVersion("base"))))
+has(lines[2], "\"message\":\"empty\",\"context\":{\"region\":\"eu\"}}")
+
 # Limits.
 deep <- list(); for (level in 1:12) deep <- list(x = deep)
 cycle <- new.env(); assign("self", cycle, cycle)
