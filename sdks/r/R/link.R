@@ -58,8 +58,11 @@ link_begin <- function(link) {
 
 link_queued <- function(link) length(link$frames) - link$head + 1L
 
+# By its number alone the connection of a client that another process made, as one given to a cluster's workers, is the host's.
+is_ours <- function(con) identical(attr(con, "conn_id"), attr(getConnection(as.integer(con)), "conn_id"))
+
 link_shut <- function(link) {
-  if (!is.null(link$con)) try(close(link$con), silent = TRUE)
+  if (!is.null(link$con)) try(if (is_ours(link$con)) close(link$con), silent = TRUE)
   link$con <- NULL
   link$up <- FALSE
   link$heard <- ""

@@ -119,6 +119,16 @@ said <- with_child_env(system("echo $TRACEPARENT", intern = TRUE))
 stopifnot(grepl(paste0("-", id, "-01$"), said), Sys.getenv("TRACEPARENT") == "")
 mon_end_span(id)
 
+# A client that went to another process, as to a cluster's worker, has a connection of its own there, and closes none of the host's.
+far <- unserialize(serialize(client, NULL))
+far$pid <- -1L
+mon_event("info", "from afar", client = far)
+afar <- accept_on(server)
+has(read_lines(afar, 1), "\"message\":\"from afar\"")
+mon_event("info", "from here")
+has(read_lines(con, 3)[3], "\"message\":\"from here\"")
+stopifnot(mon_stats()$connects == 1, mon_close(client = far))
+
 edited <- mon_init("edited", "127.0.0.1", server$port, quiet = TRUE, before_send = function(record) {
   if (identical(record$data$message, "secret")) return(NULL)
   record$data$message <- "changed"
