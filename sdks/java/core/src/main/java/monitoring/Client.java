@@ -60,6 +60,9 @@ public final class Client implements AutoCloseable {
     }
 
     final boolean disabled;
+    /** What {@link Monitoring#init} has it under, if it does, and how many have it from there. */
+    volatile String key;
+    int users;
     private final String source;
     private final String host;
     private final int port;

@@ -17,8 +17,12 @@ public final class Monitoring {
      */
     public static Client init(Options options) {
         Options given = options == null ? new Options() : options;
-        Client client = CLIENTS.compute(given.given + " " + given.beforeSend,
-                (key, known) -> known == null || known.isClosed() ? new Client(given) : known);
+        Client client = CLIENTS.compute(given.given + " " + given.beforeSend, (key, known) -> {
+            Client one = known == null || known.isClosed() ? new Client(given) : known;
+            one.key = key;
+            one.users++;
+            return one;
+        });
         watchExit();
         return client;
     }
@@ -28,9 +32,17 @@ public final class Monitoring {
         return init(new Options().source(source));
     }
 
+    /** Gives back what a call of init gave. With the last of them the client closes. */
+    public static void release(Client client) {
+        if (client == null || client.key == null) return;
+        Client left = CLIENTS.computeIfPresent(client.key, (key, known) -> known == client && --known.users == 0 ? null : known);
+        if (left == null) client.close();
+    }
+
     /** Forgets a client that is closed. */
     static void forget(Client client) {
-        if (CLIENTS.values().remove(client)) watchExit();
+        CLIENTS.values().remove(client);
+        watchExit();
     }
 
     private static synchronized void watchExit() {

@@ -33,6 +33,7 @@ import org.slf4j.event.KeyValuePair;
 public final class MonitoringAppender extends UnsynchronizedAppenderBase<ILoggingEvent> {
     private final Options options = new Options();
     private Client client;
+    private boolean isShared;
 
     /** An appender for {@code logback.xml}; Logback sets what stands there, and starts it. */
     public MonitoringAppender() {}
@@ -84,14 +85,18 @@ public final class MonitoringAppender extends UnsynchronizedAppenderBase<ILoggin
 
     @Override
     public void start() {
-        if (client == null) client = Monitoring.init(options);
+        isShared |= client == null;
+        if (isShared && !isStarted()) client = Monitoring.init(options);
         super.start();
     }
 
-    /** Sends what it has, for a second at most. The client stays open: it may be the application's, too. */
+    /** Sends what it has, for a second at most. The client closes, unless the application or another appender has it, too. */
     @Override
     public void stop() {
-        if (isStarted()) client.flush(1);
+        if (isStarted()) {
+            client.flush(1);
+            if (isShared) Monitoring.release(client);
+        }
         super.stop();
     }
 

@@ -1,6 +1,7 @@
 package monitoring.logback;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ch.qos.logback.classic.LoggerContext;
@@ -16,6 +17,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import monitoring.Client;
+import monitoring.Monitoring;
+import monitoring.Options;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -28,12 +32,13 @@ class MonitoringAppenderTest {
     private final LogbackMDCAdapter mdc = new LogbackMDCAdapter();
     private final LoggerContext context = new LoggerContext();
     private ServerSocket sidecar;
+    private Thread reading;
     private Logger logger;
 
     @BeforeEach
     void start() throws Exception {
         sidecar = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
-        Thread reading = new Thread(() -> {
+        reading = new Thread(() -> {
             try (BufferedReader in = new BufferedReader(new InputStreamReader(sidecar.accept().getInputStream(), StandardCharsets.UTF_8))) {
                 for (String line = in.readLine(); line != null; line = in.readLine()) lines.add(line);
             } catch (IOException closed) {
@@ -124,6 +129,21 @@ class MonitoringAppenderTest {
         };
         logger.atInfo().addKeyValue("broken", throwing).log("pair");
         assertTrue(next().contains("\"broken\":\"<unprintable>\""));
+    }
+
+    @Test
+    void theConnectionEndsWithTheLastThatHasTheClient() throws Exception {
+        Options same = new Options().source("orders").tcpHost("127.0.0.1").tcpPort(sidecar.getLocalPort()).quiet(true);
+        Client program = Monitoring.init(same);
+        logger.info("by Logback");
+        next();
+        context.stop();
+        program.logEvent("info", "by the program");
+        assertTrue(next().contains("\"message\":\"by the program\""));
+        assertTrue(reading.isAlive());
+        Monitoring.release(program);
+        reading.join(20_000);
+        assertFalse(reading.isAlive());
     }
 
     @Test
