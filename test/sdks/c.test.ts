@@ -73,6 +73,10 @@ testWith('cmake', 'pkg-config')('an installed header is found by pkg-config', as
   const program = join(folder, 'start');
   await runs('cc', ['-std=c99', join(C, 'examples', 'start.c'), '-o', program, ...flags]);
   await runs(program, [], { MONITORING_DISABLED: '1' });
+  const [plugin, unload] = [join(folder, 'plugin.so'), join(folder, 'unload')];
+  await runs('cc', ['-shared', '-fPIC', join(C, 'test', 'plugin.c'), '-o', plugin, ...flags]);
+  await runs('cc', [join(C, 'test', 'test_unload.c'), '-o', unload, '-pthread', '-ldl']);
+  await runs(unload, [plugin]);
 });
 
 const CONFIG = `
