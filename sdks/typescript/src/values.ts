@@ -118,11 +118,15 @@ function memberOf(value: object, key: string): unknown {
   }
 }
 
-/** What an error's stack says, and those of the errors that caused it. */
+/** What an error's stack says, and those of the errors that caused it, as far as there is room. */
 function stackOf(error: Error, depth = 0): string {
-  const own = cleanText(error.stack ?? error);
-  const { cause } = error;
-  return cause instanceof Error && depth < MAX_DEPTH ? `${own}\nCaused by: ${stackOf(cause, depth + 1)}` : own;
+  let text = cleanText(error.stack ?? error);
+  const causes: unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
+  for (const cause of causes) {
+    if (depth >= MAX_DEPTH || text.length >= MAX_TEXT_BYTES) break;
+    if (cause instanceof Error) text += `\nCaused by: ${stackOf(cause, depth + 1)}`;
+  }
+  return text;
 }
 
 const isoDate = (date: Date) => date.toISOString().replace('.000Z', 'Z');

@@ -202,6 +202,10 @@ test('values say themselves what they are in JSON, and of errors what caused the
   assert.deepEqual(plain(broken), { bad: '<unprintable>', ok: 1 });
   const failed = new TypeError('fetch failed', { cause: new Error('ECONNREFUSED') });
   assert.match(plain(failed), /^TypeError: fetch failed\n[^]*\nCaused by: Error: ECONNREFUSED\n/);
+  const several = new AggregateError([new Error('::1 refused'), new TypeError('127.0.0.1 refused')], 'all failed');
+  assert.match(plain(new Error('outer', { cause: several })), /^Error: outer\n[^]*\nCaused by: AggregateError: all failed\n[^]*\nCaused by: Error: ::1 refused\n[^]*\nCaused by: TypeError: 127.0.0.1 refused\n/);
+  several.errors = Array(1000).fill(several);
+  assert.match(plain(several), /^AggregateError: all failed\n/);
   const cyclic = new Error('cyclic');
   cyclic.cause = cyclic;
   assert.match(plain(cyclic), /^Error: cyclic/);
