@@ -19,8 +19,8 @@ my $one = 'my $m = Monitoring::SDK->new(source => q(parts)); $m->log_event(info 
 
 # What a program prints; its records are among the sidecar's.
 sub printed {
-    my ($code, $from) = @_;
-    open my $out, '-|', $^X, '-w', '-I' . ($from // $lib), '-e', "$code" or die "$^X: $!";
+    my ($code, $from, @flags) = @_;
+    open my $out, '-|', $^X, '-w', @flags, '-I' . ($from // $lib), '-e', "$code" or die "$^X: $!";
     return join '', <$out>;
 }
 
@@ -39,6 +39,9 @@ is_deeply(\@types, [qw(event span resource span)], 'a library of a relative path
 is(printed("use Monitoring::SDK; chdir '/'; \$SIG{USR1} = sub {}; my \$m = Monitoring::SDK->new(protocol => 'msgpack', token => 'x', tcp_host => '::1', "
             . "before_send => sub { \$_[0] }); print \$m->log_event(info => 'x'), join ' ', sort grep { /SDK/ } keys %INC", File::Spec->abs2rel($lib)),
     '1' . join(' ', 'Monitoring/SDK.pm', map { "Monitoring/SDK/$_.pm" } qw(BeforeSend JSON Link Msgpack Session Signals Span System)), 'all of its parts');
+
+is(printed("use Monitoring::SDK; $one print \$m->in_span(x => sub { length shift }), \$m->stats->{dropped}{encode}", File::Spec->abs2rel($lib), '-T'),
+    '160', 'of a program that takes nothing for granted, too');
 
 # ---- where no part is to be found ----
 my $bare = tempdir(CLEANUP => 1);

@@ -382,7 +382,8 @@ sub import { return grep({ $_ eq ':all' } @_) && grep { part($_) } qw(BeforeSend
 
 # Where they are, whatever chdir may come.
 my $LIB = __FILE__ =~ s{Monitoring/SDK\.pm\z}{}r;
-$LIB = (readlink('/proc/self/cwd') // do { require Cwd; Cwd::getcwd() }) . "/$LIB" if $LIB !~ m{\A(?:/|[A-Za-z]:)};
+($LIB) = join('/', readlink('/proc/self/cwd') // do { require Cwd; Cwd::getcwd() }, $LIB) =~ /\A(.*)\z/s    # not tainted
+    if $LIB !~ m{\A(?:/|[A-Za-z]:)};
 
 sub part {
     my $file = "Monitoring/SDK/$_[0].pm";
