@@ -23,6 +23,7 @@ export function init(options: Options = {}): Client {
   const key = toJson(plain(givenOf(options)));
   let client = clients.get(key);
   if (client === undefined || client.isClosed) {
+    for (const [old, one] of clients) if (one.isClosed) clients.delete(old);
     client = new Client(options);
     clients.set(key, client);
   }

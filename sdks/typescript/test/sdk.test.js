@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import pino from 'pino';
 import { Client, init } from '../dist/esm/index.js';
 import { toMsgpack } from '../dist/esm/msgpack.js';
@@ -277,6 +279,22 @@ describe('safety', () => {
     assert.equal(await client.flush(), true);
     assert.equal(await client.close(), true);
   });
+});
+
+test('clients that were closed are forgotten', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc');
+  const port = await freePort();
+  const make = (jobId) => init({ source: 'jobs', tcpPort: port, quiet: true, jobId });
+  const closed = ['1', '2'].map((job) => new WeakRef(make(job)));
+  await Promise.all(closed.map((one) => one.deref().close()));
+  const last = make('3');
+  for (let tries = 0; tries < 100 && closed.some((one) => one.deref() !== undefined); tries++) {
+    await pause(10);
+    gc();
+  }
+  assert.deepEqual(closed.map((one) => one.deref()), [undefined, undefined]);
+  await last.close();
 });
 
 describe('delivery', () => {
