@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, relative } from 'node:path';
 import { compileFunction } from 'node:vm';
@@ -13,7 +13,7 @@ import { textOf } from './operator-run.ts';
 /** A TypeScript file that was run, and the user's own files it was made of. */
 export interface Imported {
   readonly exports: object;
-  /** Path → `digest` of its text, for the file and what it imports; packages are left out. */
+  /** Path, without symbolic links, → `digest` of its text, for the file and what it imports; packages are left out. */
   readonly sources: ReadonlyMap<string, string>;
 }
 
@@ -71,7 +71,9 @@ export async function createImporter(): Promise<Importer> {
     try {
       // Synchronously: what jiti hands to `import()` would stay in memory and never be read again.
       const exports: object = run(file);
-      const own = [...texts, ...native.texts()].filter(([path]) => isOwn(file, path));
+      const home = dirname(realpathSync(file));
+      const read = [...texts, ...native.texts()].map(([path, text]) => [realpathSync(path), text] as const);
+      const own = read.filter(([path]) => isOwn(home, path));
       return { exports, sources: new Map(own.map(([path, text]) => [path, digest(text)])) };
     } catch (error) {
       throw explain(file, error, [...texts.keys()]);
@@ -85,9 +87,8 @@ export async function createImporter(): Promise<Importer> {
 
 type Callable = (...given: readonly unknown[]) => void;
 
-/** Not of a package. The file may itself lie in one: ours do. */
-const isOwn = (file: string, path: string) =>
-  !/(^|[\\/])node_modules[\\/]/.test(relative(dirname(file), path));
+/** Not of a package. The operator's folder may itself lie in one: ours does. */
+const isOwn = (home: string, path: string) => !/(^|[\\/])node_modules[\\/]/.test(relative(home, path));
 
 /** What Node loads itself (JSON, CommonJS) it keeps; an edit would not be seen. */
 function watchNativeModules() {

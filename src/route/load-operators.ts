@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { didYouMean } from '../config/suggest.ts';
 import { createImporter, digest, type Imported, type Importer } from './import-typescript.ts';
@@ -80,7 +80,8 @@ function namesIn(dir: string): string[] {
 
 function unchanged(file: string): LoadedOperator | undefined {
   const found = known.get(file);
-  return found && [...found.sources].every(([path, hash]) => hash === hashOf(path))
+  return found?.sources.has(realpathSync(file)) &&
+    [...found.sources].every(([path, hash]) => hash === hashOf(path))
     ? found.loaded
     : undefined;
 }
@@ -96,7 +97,8 @@ function hashOf(path: string): string | undefined {
 function load(name: string, file: string, importFile: Importer): LoadedOperator {
   const { exports, sources } = importFile(file);
   const operator = operatorOf(exports, file);
-  const parts = [...sources].map(([path, hash]) => `${relative(dirname(file), path)} ${hash}`);
+  const home = dirname(realpathSync(file));
+  const parts = [...sources].map(([path, hash]) => `${relative(home, path)} ${hash}`);
   const loaded = { name, file, hash: digest(parts.sort().join('\n')), operator };
   known.set(file, { loaded, sources });
   return loaded;

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -184,5 +184,26 @@ describe('a reload', () => {
     const copy = (await loadOperators(elsewhere, ['x'])).get('x');
     await rm(elsewhere, { recursive: true });
     expect(copy).toMatchObject({ hash });
+  });
+
+  test('of what a swapped link leads to: new if an import differs, though the old one is still there', async () => {
+    const version = (name: string, n: number) => ({
+      [`${name}/x.ts`]:
+        "import { n } from './lib.ts';\nexport default Object.assign(() => (m: unknown) => m, { n });",
+      [`${name}/lib.ts`]: `export const n = ${n};`,
+    });
+    const swap = async (name: string) => {
+      await symlink(name, path('next'));
+      await rename(path('next'), path('..data'));
+    };
+    await write({ ...version('..one', 1), ...version('..two', 2), ...version('..three', 2) });
+    await swap('..one');
+    for (const name of ['x.ts', 'lib.ts']) await symlink(`..data/${name}`, path(name));
+    const first = await load('x');
+    await swap('..two');
+    const second = await load('x');
+    expect([first, second].map(extrasOf)).toEqual([{ n: 1 }, { n: 2 }]);
+    await swap('..three');
+    expect((await load('x')).hash).toBe(second.hash);
   });
 });
