@@ -44,6 +44,15 @@ async function filesBelow(folder: string, most: number): Promise<string[]> {
 export const isHidden = (name: string): boolean =>
   name.startsWith('.') || name.endsWith('~') || name === 'node_modules';
 
+/** One text a folder, another one where it was replaced; the birth, as a number of an inode is used again. */
+export const whichFolders = (folders: readonly string[]): Promise<string[]> =>
+  Promise.all(
+    folders.map(async (folder) => {
+      const mark = await stat(folder).catch(() => undefined);
+      return `${folder}:${mark?.dev}:${mark?.ino}:${mark?.birthtimeMs}`;
+    }),
+  );
+
 const MOST_LINKS = 40;
 
 /**

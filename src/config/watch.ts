@@ -1,8 +1,19 @@
 import { basename, dirname } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
-import { defer, distinctUntilChanged, interval, map, merge, Observable, of, switchMap, tap } from 'rxjs';
+import {
+  defer,
+  distinctUntilChanged,
+  interval,
+  map,
+  merge,
+  Observable,
+  of,
+  share,
+  switchMap,
+  tap,
+} from 'rxjs';
 import type { Context, Log } from '../context.ts';
-import { isHidden, lookAt, placesOf } from './disk.ts';
+import { isHidden, lookAt, placesOf, whichFolders } from './disk.ts';
 import { parseSource } from './document.ts';
 import { reasonOf } from './file.ts';
 import type { ConfigIssue } from './issue.ts';
@@ -48,14 +59,10 @@ export function config$(
       }),
       distinctUntilChanged((a, b) => a.pipelines === b.pipelines && a.pollMs === b.pollMs),
       // switchMap: watchers of the settings before are of no use
-      switchMap(({ pipelines, pollMs }) =>
-        merge(
-          of('settings'),
-          fileChange$(path, log),
-          folderChange$(pipelines, log),
-          interval(pollMs, scheduler),
-        ),
-      ),
+      switchMap(({ pipelines, pollMs }) => {
+        const poll$ = interval(pollMs, scheduler).pipe(share());
+        return merge(of('settings'), fileChange$(path, poll$, log), folderChange$(pipelines, poll$, log));
+      }),
     );
     const look = inTurn(() => lookAt(path, settings?.pipelines ?? ''));
     return reread({
@@ -103,31 +110,52 @@ function inTurn(look: () => Promise<Snapshot>): () => Observable<Snapshot> {
 }
 
 /** Emits when the file may have changed: written, replaced, removed, or reached by another symbolic link. */
-const fileChange$ = (path: string, log: Log): Observable<unknown> =>
+const fileChange$ = (path: string, poll$: Observable<unknown>, log: Log): Observable<unknown> =>
+  watching(poll$, async () => {
+    const places = await placesOf(path);
+    const folders = [...new Set(places.map((place) => dirname(place)))];
+    return { places, folders, start: (changed) => watchPlaces(places, folders, changed, log) };
+  });
+
+interface Watched {
+  readonly places: readonly string[];
+  /** The folders that are watched. */
+  readonly folders: readonly string[];
+  readonly start: (changed: () => void) => FSWatcher;
+}
+
+/** Emits at changes and polls, and watches anew where a place or a folder is not the one that was watched. */
+const watching = (poll$: Observable<unknown>, find: () => Promise<Watched>): Observable<unknown> =>
   new Observable((subscriber) => {
     let watched = '';
     let watcher: FSWatcher | undefined;
     const follow = async () => {
-      const places = await placesOf(path);
-      const key = places.join('\n');
+      const { places, folders, start } = await find();
+      const key = [...places, ...(await whichFolders(folders))].join('\n');
       if (subscriber.closed || key === watched) return;
       watched = key;
       void watcher?.close();
-      watcher = watchPlaces(places, changed, log);
+      watcher = start(changed);
     };
     const changed = () => {
-      subscriber.next(path);
+      subscriber.next('changed');
       follow().catch(() => {});
     };
+    subscriber.add(poll$.subscribe(changed));
     follow().catch(() => {});
     return () => void watcher?.close();
   });
 
 /** Calls `changed` once the places are watched, for what happened before, and then whenever one of them changes. */
-function watchPlaces(places: readonly string[], changed: () => void, log: Log): FSWatcher {
+function watchPlaces(
+  places: readonly string[],
+  folders: readonly string[],
+  changed: () => void,
+  log: Log,
+): FSWatcher {
   const names = new Set(places.map((place) => basename(place)));
-  const known = new Set([...places, ...places.map((place) => dirname(place))]);
-  const watcher = watch([...new Set(places.map((place) => dirname(place)))], {
+  const known = new Set([...places, ...folders]);
+  const watcher = watch([...folders], {
     depth: 0,
     followSymlinks: false,
     ignoreInitial: true,
@@ -146,14 +174,20 @@ function watchPlaces(places: readonly string[], changed: () => void, log: Log): 
 const NO_WATCH = 'this path cannot be watched; it is looked at every `reload.poll` instead';
 
 /** Emits when something in the folder may have changed. */
-const folderChange$ = (folder: string, log: Log): Observable<unknown> =>
-  new Observable((subscriber) => {
-    const watcher = watch(folder, {
-      ignoreInitial: true,
-      ignored: (path) => path.startsWith(folder) && path !== folder && isHidden(basename(path)),
-    });
-    // `raw` besides `all`, which leaves out some changes that follow quickly; the fingerprint tells what is news.
-    for (const event of ['all', 'raw', 'ready'] as const) watcher.on(event, () => subscriber.next(folder));
-    watcher.on('error', (error) => log.warn({ path: folder, reason: reasonOf(error) }, NO_WATCH));
-    return () => void watcher.close();
+const folderChange$ = (folder: string, poll$: Observable<unknown>, log: Log): Observable<unknown> =>
+  watching(poll$, async () => ({
+    places: [folder],
+    folders: [folder],
+    start: (changed) => watchFolder(folder, changed, log),
+  }));
+
+function watchFolder(folder: string, changed: () => void, log: Log): FSWatcher {
+  const watcher = watch(folder, {
+    ignoreInitial: true,
+    ignored: (path) => path.startsWith(folder) && path !== folder && isHidden(basename(path)),
   });
+  // `raw` besides `all`, which leaves out some changes that follow quickly; the fingerprint tells what is news.
+  for (const event of ['all', 'raw', 'ready'] as const) watcher.on(event, changed);
+  watcher.on('error', (error) => log.warn({ path: folder, reason: reasonOf(error) }, NO_WATCH));
+  return watcher;
+}

@@ -303,6 +303,30 @@ describe('settings', () => {
       await watched.text(`a: ${i}\n`);
     }
   });
+
+  test('a poll finds folders that were replaced; they are watched from then on', async () => {
+    const pollMs = 2000;
+    const settings$ = new BehaviorSubject(settings({ pollMs, pipelines: at('away', 'pipelines') }));
+    await mkdir(at('away', 'pipelines'), { recursive: true });
+    await writeFile(at('away', 'x.yaml'), 'a: 1\n');
+    const watched = watching(at('away', 'x.yaml'), { settings$ });
+    await watched.text('a: 1\n');
+    await rm(at('away'), { recursive: true });
+    await watched.failure();
+    await mkdir(at('away', 'pipelines'), { recursive: true });
+    const edit = async (text: string) => {
+      const { generation } = watched.readings.at(-1)!;
+      await writeFile(at('away', 'x.yaml'), text);
+      await watched.text(text);
+      await writeFile(at('away', 'pipelines', 'a.ts'), text);
+      await watched.until((reading) => reading.generation > generation);
+    };
+    await edit('a: 2\n');
+    await edit('a: 3\n');
+    const before = Date.now();
+    for (const i of [4, 5, 6, 7]) await edit(`a: ${i}\n`);
+    expect(Date.now() - before).toBeLessThan(3 * pollMs);
+  });
 });
 
 describe('a wish to reload', () => {
