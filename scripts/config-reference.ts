@@ -135,7 +135,9 @@ that the configuration refers to among them.
 **References.** In any text value, \`\${NAME}\` is an environment variable, \`\${NAME:-default}\` has a default for one that is
 unset or empty, and \`\${file:/run/secrets/password}\` is a file's text, without its last newline; relative to the
 configuration file's folder. \`$$\` is a dollar sign. Where only a number or \`true\`/\`false\` is allowed, the text becomes
-one. Inside \`{ }\` and \`[ ]\` YAML wants it in quotes. What a reference brought in is never shown: not in an error, not in the log, not by the API.
+one. Inside \`{ }\` and \`[ ]\` YAML wants it in quotes. What a reference brought in is not shown where the configuration is, nor
+in its errors: not in the log, not by the API. What a backend at work says may name its host, bucket, table or folder, but no
+password and no key.
 
 **The command line** sets a value after the file was read: \`--set tcp.port=0\`,
 \`--set 'routing.queue-service[0].enabled=false'\`, \`--set 'backends["a.b"].type=console'\`. The value is YAML.

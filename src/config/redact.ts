@@ -80,10 +80,11 @@ export function literalSecrets(value: unknown, secret = false): string[] {
   return [...value.matchAll(URL_PASSWORD)].map((match) => match[2] ?? '');
 }
 
-/** `text` without any of the secrets. */
+/** `text` without any of the secrets, as they are or as JSON writes them. */
 export function hide(text: string, secrets: readonly string[]): string {
   const longestFirst = secrets
     .filter((secret) => secret.length >= SHORTEST)
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
     .sort((a, b) => b.length - a.length);
   return longestFirst.reduce((left, secret) => left.replaceAll(secret, MASK), text);
 }

@@ -242,3 +242,7 @@ test('hide replaces the longest first, and nothing that is too short to be told 
   expect(hide('abcd abcdef', ['abcd', 'abcdef'])).toBe('*** ***');
   expect(hide('a map', ['a', 'map', ''])).toBe('a map');
 });
+
+test('hide finds a secret that was quoted', () => {
+  expect(hide(JSON.stringify('{a"b\nc}'), ['a"b\nc'])).toBe('"{***}"');
+});
