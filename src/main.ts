@@ -18,9 +18,12 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 // The SDK's version is pinned to one that knows this Node.js; its advice would be the only lines of the log without JSON.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
+/** Up to the first `=` that is not within quotes. */
+const END_OF_KEY = /^(?:[^="]|"(?:[^"\\]|\\.)*")+(?==)/;
+
 /** `--set tcp.port=0`, as often as wanted. */
 function collectSetting(text: string, settings: readonly Override[]): readonly Override[] {
-  const at = text.indexOf('=');
+  const at = END_OF_KEY.exec(text)?.[0].length ?? 0;
   if (at < 1) throw new InvalidArgumentError('expected KEY=VALUE, such as tcp.port=0');
   return [...settings, [text.slice(0, at), text.slice(at + 1)]];
 }

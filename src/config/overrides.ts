@@ -16,7 +16,7 @@ export interface Overridden {
   readonly findings: readonly Finding[];
 }
 
-/** Puts each override in its place in `raw`; maps that are missing on the way are made. Never throws. */
+/** Puts each override in its place in `raw`; maps and lists that are missing on the way are made. Never throws. */
 export function applyOverrides(
   raw: Record<string, unknown>,
   overrides: readonly Override[],
@@ -39,7 +39,7 @@ export function applyOverrides(
     if (problems.length === 0 && !put(raw, path, tree.value, paths)) {
       problems.push({
         path,
-        message: 'there is no such place: a value above it is neither a map nor a list',
+        message: 'there is no such place: what is above it is no map and no list, or a shorter list',
       });
     }
     findings.push(...problems);
@@ -47,12 +47,12 @@ export function applyOverrides(
   return { paths, interpolated, findings };
 }
 
-/** Puts `value` in its place; maps that are made for it join `made`. */
+/** Puts `value` in its place; maps and lists that are made for it join `made`. */
 function put(raw: Record<string, unknown>, path: Path, value: unknown, made: Path[]): boolean {
   for (let depth = 1; depth < path.length; depth++) {
     const above = path.slice(0, depth);
     if (valueAt(raw, above) !== undefined) continue;
-    if (!set(raw, above, {})) return false;
+    if (!set(raw, above, typeof path[depth] === 'number' ? [] : {})) return false;
     made.push(above);
   }
   return set(raw, path, value);

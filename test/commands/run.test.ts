@@ -85,19 +85,19 @@ describe('settings', () => {
     const sidecar = await startSidecar({
       folder,
       yaml: `${ONE_FILE}\ntcp: { port: 1 }\nhttp: { port: 2 }\ndata_dir: ./elsewhere\n`,
-      args: ['--set', 'enrich.tags.zone=a', '--set', 'batch.max_count=3', '--data-dir', own],
+      args: ['--set', 'enrich.tags["a=b"]=c=d', '--set', 'batch.max_count=3', '--data-dir', own],
     });
     expect(sidecar.listening.data_dir).toBe(own);
     const { config } = await sidecar.get('/api/v1/config');
     expect(config).toMatchObject({
       data_dir: own,
       batch: { max_count: 3 },
-      enrich: { tags: { zone: 'a' } },
+      enrich: { tags: { 'a=b': 'c=d' } },
       tcp: { port: 0 },
     });
     await send(sidecar.port, line(1));
     await until(() => linesBelow(join(folder, 'out')).length === 1, 'delivered');
-    expect(JSON.parse(linesBelow(join(folder, 'out'))[0]!)).toMatchObject({ tags: { zone: 'a' } });
+    expect(JSON.parse(linesBelow(join(folder, 'out'))[0]!)).toMatchObject({ tags: { 'a=b': 'c=d' } });
   });
 
   test('without --config it runs on the configuration that comes with it', async () => {

@@ -35,11 +35,13 @@ describe('an override is set', () => {
         ['routing.default[0].priority', '1'],
         ['routing.default[1]', '{ backend: files }'],
         ['routing["a.b"]', '[]'],
+        ['routing.web[0].backend', 'files'],
       ),
     );
     expect(config.routing.default).toHaveLength(2);
     expect(config.routing.default?.[0]?.priority).toBe(1);
     expect(config.routing['a.b']).toEqual([]);
+    expect(config.routing.web).toMatchObject([{ backend: 'files' }]);
   });
 
   test('in order: the last wins', () => {
@@ -85,17 +87,17 @@ describe('an error names the command line, not the file', () => {
     [
       'tcp.port.x',
       '1',
-      '--set tcp.port.x: there is no such place: a value above it is neither a map nor a list',
+      '--set tcp.port.x: there is no such place: what is above it is no map and no list, or a shorter list',
     ],
     [
       'routing.default[5].backend',
       'x',
-      '--set routing.default[5].backend: there is no such place: a value above it is neither a map nor a list',
+      '--set routing.default[5].backend: there is no such place: what is above it is no map and no list, or a shorter list',
     ],
     [
       'routing.default.x',
       '1',
-      '--set routing.default.x: there is no such place: a value above it is neither a map nor a list',
+      '--set routing.default.x: there is no such place: what is above it is no map and no list, or a shorter list',
     ],
     ['', '1', '--set [""]: is no path such as tcp.port or routing.web[0].enabled'],
     ['tcp port', '1', '--set ["tcp port"]: is no path such as tcp.port or routing.web[0].enabled'],
