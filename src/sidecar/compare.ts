@@ -57,16 +57,14 @@ function backendChanges(before: Config, after: Config): PlanView['backends'] {
 function operatorChanges(before: Draft, after: Draft): readonly OperatorsChange[] {
   const chains = ({ config, operators }: Draft) =>
     new Map(
-      rulesOf(config)
-        .filter(([, rule]) => rule.operators.length > 0)
-        .map(([at, { backend, operators: uses }]) => [
-          at,
-          JSON.stringify([backend, uses.map((one) => [one, operators.get(one.use)?.hash])]),
-        ]),
+      chainedOf(config).map(([at, { backend, operators: uses }]) => [
+        at,
+        JSON.stringify([backend, uses.map((one) => [one, operators.get(one.use)?.hash])]),
+      ]),
     );
   const names = new Map(
     [before, after].flatMap(({ config }) =>
-      rulesOf(config).map(([at, rule]) => [at, rule.operators.map(({ use }) => use)] as const),
+      chainedOf(config).map(([at, rule]) => [at, rule.operators.map(({ use }) => use)] as const),
     ),
   );
   return changesOf(chains(before), chains(after)).map(([rule, change]) => ({
@@ -80,6 +78,9 @@ const rulesOf = ({ routing }: Config): readonly (readonly [string, RuleConfig])[
   Object.entries(routing).flatMap(([source, rules]) =>
     rules.flatMap((rule, index) => (rule.enabled ? [[`routing.${source}[${index}]`, rule] as const] : [])),
   );
+
+/** Rules that have operators. */
+const chainedOf = (config: Config) => rulesOf(config).filter(([, rule]) => rule.operators.length > 0);
 
 function settingChanges(before: Config, after: Config): readonly string[] {
   const { routing: _r, backends: _b, tcp: _t, tls: _s, ...old } = before;

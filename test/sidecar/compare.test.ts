@@ -32,6 +32,14 @@ describe('parts', () => {
     ]);
   });
 
+  test('operators that are taken off a rule are named', () => {
+    const before = draftOf({ s: [{ backend: 'a', operators: ['x', 'y'] }] });
+    const after = draftOf({ s: [{ backend: 'a' }] });
+    expect(compareDrafts(before, after).operators).toEqual([
+      { rule: 'routing.s[0]', use: ['x', 'y'], change: 'drained' },
+    ]);
+  });
+
   test('a listener that moves is opened and drained; settings are named', () => {
     const before = draftOf({ s: [{ backend: 'a' }] }, { tcp: { port: 1 } });
     const after = draftOf(
