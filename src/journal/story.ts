@@ -62,7 +62,7 @@ const CLOSED_FOR: Readonly<Record<BatchReason, string>> = {
   age: 'its first message had waited long enough',
   bytes: 'it was as large as it may',
   critical: 'it had a critical message',
-  flush: 'the input or the rules changed',
+  flush: 'its client asked for an answer, or the input or the rules changed',
 };
 
 function storyOf(message: Message, facts: readonly Fact[], unreadSince: UnreadSince): WhyView {

@@ -47,6 +47,7 @@ for (const protocol of ['ndjson', 'msgpack']) {
       { source: 'billing', type: 'event', seq: 1 },
     ]);
     expect(stdout).toContain(`${JSON.parse(linesOf(file)[0]!).id}: event of billing`);
+    expect(stdout).toContain('1 in all: its client asked for an answer');
     expect(stdout).toContain(`it is in ${file} from byte 0`);
     expect(code).toBe(0);
   });
