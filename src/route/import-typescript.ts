@@ -13,6 +13,8 @@ import { textOf } from './operator-run.ts';
 /** A TypeScript file that was run, and the user's own files it was made of. */
 export interface Imported {
   readonly exports: object;
+  /** The folder that it really is in. */
+  readonly home: string;
   /** Path, without symbolic links, → `digest` of its text, for the file and what it imports; packages are left out. */
   readonly sources: ReadonlyMap<string, string>;
 }
@@ -69,12 +71,16 @@ export async function createImporter(): Promise<Importer> {
   return (file) => {
     const native = watchNativeModules();
     try {
+      const real = realpathSync(file);
+      const home = dirname(real);
       // Synchronously: what jiti hands to `import()` would stay in memory and never be read again.
       const exports: object = run(file);
-      const home = dirname(realpathSync(file));
-      const read = [...texts, ...native.texts()].map(([path, text]) => [realpathSync(path), text] as const);
+      // What the file imports is named by its real path already.
+      const read = [...texts, ...native.texts()].map(
+        ([path, text]) => [path === file ? real : path, text] as const,
+      );
       const own = read.filter(([path]) => isOwn(home, path));
-      return { exports, sources: new Map(own.map(([path, text]) => [path, digest(text)])) };
+      return { exports, home, sources: new Map(own.map(([path, text]) => [path, digest(text)])) };
     } catch (error) {
       throw explain(file, error, [...texts.keys()]);
     } finally {

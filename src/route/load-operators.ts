@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { didYouMean } from '../config/suggest.ts';
 import { createImporter, digest, type Imported, type Importer } from './import-typescript.ts';
 import type { Operator } from './operator.ts';
@@ -95,9 +95,8 @@ function hashOf(path: string): string | undefined {
 }
 
 function load(name: string, file: string, importFile: Importer): LoadedOperator {
-  const { exports, sources } = importFile(file);
+  const { exports, home, sources } = importFile(file);
   const operator = operatorOf(exports, file);
-  const home = dirname(realpathSync(file));
   const parts = [...sources].map(([path, hash]) => `${relative(home, path)} ${hash}`);
   const loaded = { name, file, hash: digest(parts.sort().join('\n')), operator };
   known.set(file, { loaded, sources });
