@@ -5,16 +5,25 @@ import type { Message } from './message.ts';
 /** Moves a message's text to memory of its own: for whoever holds on to it without its batch. */
 export function detachMessage(message: Message): void {
   const { text, start, bytes } = message;
-  message.text = Buffer.from(text.subarray(start, start + bytes));
-  message.start = 0;
+  move(message, Buffer.from(text.subarray(start, start + bytes)), 0);
+}
+
+/** One that an operator has frozen keeps its text where it is. */
+function move(message: Message, text: Buffer, start: number): void {
+  // To ask each whether it is frozen would cost as much as the rest.
+  try {
+    message.text = text;
+    message.start = start;
+  } catch {}
 }
 
 /** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives; all share one. */
 export function ownCopyOf(message: Message): Message {
   if (message.ownCopy !== undefined) return message.ownCopy;
   const { text, start, bytes } = message;
-  message.ownCopy = { ...message, ...copyOf(text, start, start + bytes) };
-  return message.ownCopy;
+  const copy = { ...message, ...copyOf(text, start, start + bytes) };
+  if (!Object.isFrozen(message)) message.ownCopy = copy;
+  return copy;
 }
 
 /** Bytes of the lines of messages. */
@@ -49,8 +58,7 @@ export function gatherLines(messages: readonly Message[]): Buffer {
   copyLines(messages, gathered, 0);
   let end = 0;
   for (const message of messages) {
-    message.text = gathered;
-    message.start = end;
+    move(message, gathered, end);
     end += message.bytes;
   }
   return gathered;

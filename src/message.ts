@@ -155,8 +155,11 @@ export function dataOf(message: Message): JsonObject {
 
 /** The record as its sender sent it, parsed; free for whoever never asks. */
 export function recordOf(message: Message): JsonObject {
-  message.parsed ??= JSON.parse(sentTextOf(message)) as JsonObject;
-  return message.parsed;
+  if (message.parsed !== undefined) return message.parsed;
+  const parsed = JSON.parse(sentTextOf(message)) as JsonObject;
+  // An operator may have frozen it.
+  if (!Object.isFrozen(message)) message.parsed = parsed;
+  return parsed;
 }
 
 /** The record's JSON text as its sender sent it. */

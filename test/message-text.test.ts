@@ -14,6 +14,7 @@ const STEPS = [
   'change',
   'spread',
   'copy',
+  'freeze',
   'detach',
   'gather',
   'batch',
@@ -58,6 +59,7 @@ test('no message ever has a text but its own, whoever holds, copies, repeats, ba
           know(changed, json);
         } else if (kind === 'spread') know({ ...one }, before);
         else if (kind === 'copy') know(ownCopyOf(one), before);
+        else if (kind === 'freeze') Object.freeze(one);
         else if (kind === 'detach') detachMessage(one);
         else if (kind === 'gather')
           expect(gatherLines(picked).toString() === linesOf(picked, texts)).toBe(true);

@@ -92,11 +92,8 @@ export function createLink(
     account.settle(0);
   };
 
-  const forward = (emitted: Message) => {
-    // Whoever gathers a batch moves its messages' text.
-    const message =
-      emitted !== null && typeof emitted === 'object' && Object.isFrozen(emitted) ? { ...emitted } : emitted;
-    if (message === undefined || (emitted !== input && !isMessage(message))) {
+  const forward = (message: Message) => {
+    if (message === undefined || (message !== input && !isMessage(message))) {
       const what = `emitted ${kindOf(message)} that is no message; use withData to change one`;
       fault = `${file}: ${what}`;
       failure(what);

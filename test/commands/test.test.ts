@@ -47,12 +47,22 @@ const GOOD =
   'config: x.yaml\nname: good\nmessages: { d: { source: db } }\nin: "d 1s |"\nout: { one: "100ms d" }\n';
 const BAD = GOOD.replace('good', 'bad').replace('100ms d', '5s d');
 
-test('an operator may freeze the copies that it makes', async () => {
-  const operator =
-    "import { map } from 'rxjs';\nexport default () => map((m: object) => Object.freeze({ ...m }));\n";
-  write('pipelines/frozen.ts', operator);
-  write('x.yaml', YAML.replaceAll('backend: one', 'backend: one\n      operators: [frozen]'));
-  write('good.test.yaml', GOOD);
+test('an operator may freeze what it is given: no other rule notices', async () => {
+  write(
+    'pipelines/frozen.ts',
+    "import { map } from 'rxjs';\nexport default () => map((m: object) => Object.freeze(m));\n",
+  );
+  const frozen = YAML.replace('backend: one', 'backend: one\n      operators: [frozen]');
+  write('x.yaml', frozen.replace('types: [event]', 'match: { data.n: 1 }'));
+  write(
+    'good.test.yaml',
+    `config: x.yaml
+name: good
+messages: { a: { source: web, data: { n: 1 } }, b: { source: web, data: { n: 2 } } }
+in: "(ab) 1s |"
+out: { one: ["100ms x", { x: ab }], two: "100ms a" }
+`,
+  );
   expect((await run([folder])).lines).toEqual(['good.test.yaml', '  ✓ good', '1 passed, 0 failed']);
 });
 
