@@ -8,7 +8,7 @@
  *   types        types of message to look at; others pass. Default: [event]
  *   window       a duration. Default: 10s
  *   max_keys     how many different messages are remembered; past it the oldest is forgotten, and passes again.
- *                Default: 100000 (10 to 20 MB)
+ *                Default: 100000 (20 to 25 MB)
  *   count_field  a field of `data`: the next message that passes says there how many were dropped before it.
  *                Default: none
  *
@@ -19,7 +19,15 @@
  *       count_field: repeated
  */
 import { createHash } from 'node:crypto';
-import { dataOf, duration, field, type Message, type Operator, withData } from 'monitoring-sidecar';
+import {
+  createKeyedQueue,
+  dataOf,
+  duration,
+  field,
+  type Message,
+  type Operator,
+  withData,
+} from 'monitoring-sidecar';
 import { defer, filter, map } from 'rxjs';
 import { z } from 'zod';
 
@@ -47,7 +55,7 @@ const dedupe: Operator<z.output<typeof options>> =
     defer(() => {
       const keyOf = compileKey(by);
       /** In order of passing, which is that of expiry but for the few seconds by which batches differ. */
-      const passed = new Map<string, Passed>();
+      const passed = createKeyedQueue<string, Passed>();
       // What was dropped is told when its key comes again, however late.
       const lifetimeMs = count_field === undefined ? window : Number.POSITIVE_INFINITY;
 
@@ -70,7 +78,6 @@ const dedupe: Operator<z.output<typeof options>> =
           last.dropped++;
           return undefined;
         }
-        passed.delete(key);
         passed.set(key, { atMs: receivedMs, dropped: 0 });
         forget(receivedMs);
         if (count_field === undefined || last === undefined || last.dropped === 0) return message;

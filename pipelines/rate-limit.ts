@@ -9,15 +9,22 @@
  *   burst     messages at once after a pause. Default: `rate`, at least 1
  *   by        the dotted path whose values (their first 256 characters) have a bucket each. Default: source
  *   always    events of this level and above pass in any case; `never` for none. Default: error
- *   max_keys  buckets kept; past it the oldest is forgotten, and starts full when it comes again.
- *             Default: 10000 (1 to 2 MB)
+ *   max_keys  buckets kept; past it the one unused for longest is forgotten, and starts full when it comes again.
+ *             Default: 10000 (2 to 3 MB)
  *
  *   operators:
  *     - use: rate-limit
  *       rate: 100
  *       burst: 500
  */
-import { field, type Message, type Operator, severityOf } from 'monitoring-sidecar';
+import {
+  createKeyedQueue,
+  field,
+  type KeyedQueue,
+  type Message,
+  type Operator,
+  severityOf,
+} from 'monitoring-sidecar';
 import { defer, filter } from 'rxjs';
 import { z } from 'zod';
 
@@ -50,7 +57,7 @@ const rateLimit: Operator<z.output<typeof options>> =
       const startMs = scheduler.now();
       const intervalMs = 1000 / rate;
       const depthMs = burst * intervalMs;
-      const buckets = new Map<string, Bucket>();
+      const buckets = createKeyedQueue<string, Bucket>();
 
       const passes = (message: Message): boolean => {
         if (message.severity >= severe) return true;
@@ -78,13 +85,17 @@ function compileKey(path: string): (message: Message) => string {
   const read = field(path);
   return (message) => {
     const value = read(message);
-    return (typeof value === 'string' ? value : JSON.stringify(value ?? null)).slice(0, MAX_KEY_LENGTH);
+    const key = typeof value === 'string' ? value : JSON.stringify(value ?? null);
+    // A copy: a slice would keep all of a long text in memory.
+    return key.length <= MAX_KEY_LENGTH
+      ? key
+      : Buffer.from(key.slice(0, MAX_KEY_LENGTH), 'utf16le').toString('utf16le');
   };
 }
 
-function forgetOldest(map: Map<string, unknown>, max: number): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= max) return;
-    map.delete(oldest);
+function forgetOldest(queue: KeyedQueue<string, unknown>, max: number): void {
+  for (const [oldest] of queue) {
+    if (queue.size <= max) return;
+    queue.delete(oldest);
   }
 }

@@ -27,6 +27,7 @@
  * On a reload that changes this operator and at the end, undecided traces are decided by what is known.
  */
 import {
+  createKeyedQueue,
   dataOf,
   duration,
   fractionOf,
@@ -73,7 +74,7 @@ const tailSample: Operator<Options> = (settings, context) => (message$) =>
     const { scheduler } = context;
     const pass = (message: Message) => subscriber.next(message);
     /** Silent for longest first. */
-    const traces = new Map<string, Trace>();
+    const traces = createKeyedQueue<string, Trace>();
     const decided = createDecisions(settings.max_decided);
     const warn = createWarning(context);
     let held = 0;
@@ -113,8 +114,6 @@ const tailSample: Operator<Options> = (settings, context) => (message$) =>
 
     const hold = (message: Message): Trace => {
       const trace = traces.get(message.traceId) ?? createTrace(message);
-      // To the end of the order.
-      traces.delete(message.traceId);
       traces.set(message.traceId, trace);
       follow(trace, message, scheduler.now());
       held++;
@@ -191,12 +190,12 @@ function isRootEnd(message: Message): boolean {
 
 /** What was decided of traces; past `max` the oldest decision is forgotten. */
 function createDecisions(max: number) {
-  const kept = new Map<string, boolean>();
+  const kept = createKeyedQueue<string, boolean>();
   return {
     get: (id: string) => kept.get(id),
     set(id: string, isKept: boolean) {
       kept.set(id, isKept);
-      for (const oldest of kept.keys()) {
+      for (const [oldest] of kept) {
         if (kept.size <= max) break;
         kept.delete(oldest);
       }

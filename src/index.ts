@@ -4,6 +4,7 @@ export { duration, size } from './config/units.ts';
 export type { Context, Counters, Log } from './context.ts';
 export { exactNumber, exactRecordOf, withExactRecord } from './exact.ts';
 export { attempt } from './flow/attempt.ts';
+export { createKeyedQueue, type KeyedQueue } from './flow/keyed-queue.ts';
 export {
   createMessage,
   dataOf,

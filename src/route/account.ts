@@ -1,3 +1,4 @@
+import { createKeyedQueue } from '../flow/keyed-queue.ts';
 import type { Message } from '../message.ts';
 import { detachMessage } from '../message-text.ts';
 
@@ -21,7 +22,7 @@ export interface Account {
  */
 export function createAccount(drop: (message: Message) => void, added: (count: number) => void): Account {
   /** By id; a second message of one id has a key of its own. */
-  const pending = new Map<unknown, Message>();
+  let pending = createKeyedQueue<unknown, Message>();
   let current: Message | undefined;
   let strangers = 0;
 
@@ -59,9 +60,9 @@ export function createAccount(drop: (message: Message) => void, added: (count: n
       strangers = 0;
     },
     abandon(each) {
-      const abandoned = [...pending.values()];
-      pending.clear();
-      abandoned.forEach(each);
+      const abandoned = pending;
+      pending = createKeyedQueue();
+      for (const [, message] of abandoned) each(message);
     },
   };
 }
