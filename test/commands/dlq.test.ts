@@ -150,6 +150,12 @@ describe('ls', () => {
     expect(groups.reduce((sum, { letters }) => sum + letters, 0)).toBe(count);
   });
 
+  test('a line that is no letter hides none', async () => {
+    const text = `null\n[]\n\u0000\n\n${letterLine(1)}`;
+    const { code, text: table } = await run('ls', { dataDir: dataDirOf({ 'db.ndjson': text }) });
+    expect([code, table.includes('1 in all.')]).toEqual([0, true]);
+  });
+
   test('nothing there is no error', async () => {
     expect(await run('ls', { dataDir: createFolder() })).toMatchObject({
       code: 0,
@@ -248,6 +254,23 @@ describe('retry', () => {
       `{"source":"web","type":"metric","data":{"value":1}${more},"id":"${idOf(1)}","received_at":"2025-10-20T10:30:00.000Z","dlq_retries":1}`,
     ]);
     expect(valuesIn(dataDir)).toEqual([2]);
+  });
+
+  test('sends the record of a letter that a program wrote anew, in its own order and spaces', async () => {
+    const { got, to } = await reader();
+    const { record, ...why } = JSON.parse(letterLine(1));
+    const letters = [
+      { record, ...why },
+      { ...why, note: { of: 1, record: 7 }, record },
+      { ...why, record, note: '"record":{}' },
+    ].map((letter) => JSON.stringify(letter));
+    const spaced = letterLine(2).trim().replace('"record":{', '"record": {');
+    const dataDir = dataDirOf({ 'db.ndjson': [...letters, spaced, ''].join('\n') });
+    expect((await run('retry', { dataDir, to })).text).toBe('4 dead letters sent again.\n');
+    expect(got.map((each) => JSON.parse(each))).toEqual([
+      ...letters.map(() => ({ ...record, dlq_retries: 1 })),
+      { ...JSON.parse(letterLine(2)).record, dlq_retries: 1 },
+    ]);
   });
 
   test('more than one connection takes', async () => {

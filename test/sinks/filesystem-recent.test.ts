@@ -52,6 +52,11 @@ test('compressed files are read with the others, the last changed first', async 
   expect(await read(2 ** 20, 7500)).toEqual([...down(2, 0), ...down(4, 3), 7, 6, 5]);
 });
 
+test('lines that are no message are passed over', async () => {
+  await put('a.jsonl', `${lineOf(2)}null\n[]\n7\n{\n\n${lineOf(1)}`);
+  expect(await read()).toEqual([2, 1]);
+});
+
 test('of a compressed file its last bytes are read, as many as are left', async () => {
   const line = Buffer.byteLength(lineOf(5));
   await put('a.jsonl', linesOf(2, 0));

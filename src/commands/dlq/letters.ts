@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { fileNameOf } from '../../deliver/file-name.ts';
 import { letterFiles } from '../../deliver/letter-files.ts';
+import { members } from '../../members.ts';
 import { glob } from '../../route/filter.ts';
 
 /** A dead letter as its line has it. */
@@ -52,9 +53,9 @@ const shape = z.looseObject({
   }),
 });
 
-/** What a line says, parsed or not; `undefined` where it is no letter, such as one that a crash cut off. */
-export function letterOf(line: unknown): FoundLetter | undefined {
-  const { data } = shape.safeParse(typeof line === 'string' ? parsed(line) : line);
+/** What a line says; `undefined` where it is no letter, such as one that a crash cut off. */
+export function letterOf(line: string): FoundLetter | undefined {
+  const { data } = shape.safeParse(parsed(line));
   if (data === undefined) return undefined;
   const { dead_at, backend, reason, error, attempts, target, record } = data;
   const { id, source, type, [RETRIES]: retries = 0 } = record;
@@ -69,13 +70,9 @@ function parsed(line: string): unknown {
   }
 }
 
-const OPENING = ',"record":';
-
-/** The text of a letter's record, as it was delivered, digit for digit. */
-export function recordTextOf(line: string): string {
-  // Within a string the quotes would be escaped: the first one of these is the member.
-  return line.slice(line.indexOf(OPENING) + OPENING.length, line.lastIndexOf('}'));
-}
+/** The text of a letter's record, as it was delivered, digit for digit, however somebody wrote the letter anew. */
+export const recordTextOf = (line: string): string =>
+  members(line).findLast(({ key }) => key === 'record')?.value ?? '';
 
 /** Compiles a filter. */
 export function compileLetterFilter(filter: LetterFilter): (letter: FoundLetter) => boolean {

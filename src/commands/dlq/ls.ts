@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import ndjson from 'ndjson';
+import { linesOf } from '../../deliver/letter-files.ts';
 import { visible } from '../../visible.ts';
 import { EXIT, type Out } from '../host.ts';
 import { compileLetterFilter, type FoundLetter, filesFor, type LetterFilter, letterOf } from './letters.ts';
@@ -31,9 +30,8 @@ async function groupsOf(dir: string, filter: LetterFilter): Promise<ReadonlyMap<
   const isMeant = compileLetterFilter(filter);
   const groups = new Map<string, Group>();
   for (const path of filesFor(dir, filter)) {
-    // A line that a crash cut off is skipped.
-    for await (const row of createReadStream(path).pipe(ndjson.parse({ strict: false }))) {
-      const letter = letterOf(row);
+    for await (const line of linesOf(path)) {
+      const letter = letterOf(line);
       if (letter !== undefined && isMeant(letter)) add(groups, letter);
     }
   }

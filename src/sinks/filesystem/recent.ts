@@ -98,6 +98,9 @@ async function filesBelow(base: string, fromMs: number, signal: AbortSignal): Pr
 async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message[]> {
   const messages: Message[] = [];
   const rows = ndjson.parse({ strict: false });
+  const { mapper: parse } = rows as unknown as { readonly mapper: (line: string) => unknown };
+  // A line `null` would end the stream.
+  Object.assign(rows, { mapper: (line: string) => parse(line) ?? undefined });
   bytes.on('error', (error) => rows.destroy(error));
   try {
     for await (const row of bytes.pipe(rows)) {
