@@ -22,7 +22,8 @@ const NAME = /^(.+\.ndjson)(\.1|\.taken-[\w-]+)?$/;
 export function letterFiles(dir: string): readonly string[] {
   let names: string[] = [];
   try {
-    names = readdirSync(dir).filter((name) => NAME.test(name));
+    const entries = readdirSync(dir, { withFileTypes: true }).filter((entry) => !entry.isDirectory());
+    names = entries.map(({ name }) => name).filter((name) => NAME.test(name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }

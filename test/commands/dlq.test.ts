@@ -150,9 +150,10 @@ describe('ls', () => {
     expect(groups.reduce((sum, { letters }) => sum + letters, 0)).toBe(count);
   });
 
-  test('a line that is no letter hides none', async () => {
+  test('a line that is no letter, or a folder beside them, hides none', async () => {
     const text = `null\n[]\n\u0000\n\n${letterLine(1)}`;
-    const { code, text: table } = await run('ls', { dataDir: dataDirOf({ 'db.ndjson': text }) });
+    const dataDir = dataDirOf({ 'db.ndjson': text, 'old.ndjson/db.ndjson': letterLine(2) });
+    const { code, text: table } = await run('ls', { dataDir });
     expect([code, table.includes('1 in all.')]).toEqual([0, true]);
   });
 
