@@ -5,12 +5,13 @@ import { NO_COUNTERS } from '../context.ts';
 import { loadSinks } from '../deliver/registry.ts';
 import { draft } from '../sidecar/draft.ts';
 import { dryRun } from '../sidecar/dry-run.ts';
+import { visible } from '../visible.ts';
 import { EXIT, type Host } from './host.ts';
 
 /** `sidecar validate FILE`: prints everything that is wrong with a configuration. Resolves to the exit code. */
 export async function validate(path: string, host: Host): Promise<number> {
   const { out } = host;
-  const say = (lines: readonly string[]) => out.write(lines.map((line) => `${line}\n`).join(''));
+  const say = (lines: readonly string[]) => out.write(lines.map((line) => `${visible(line)}\n`).join(''));
   const refuse = (errors: readonly string[]) => {
     say(errors);
     return EXIT.failed;

@@ -37,6 +37,13 @@ describe('exit code 0', () => {
     );
   });
 
+  test('nothing in a configuration can act on the terminal', async () => {
+    const { stdout } = await validate(`pipelines: "./\\e[2J"\n${ONE_FILE}`, '\x1b[31m.yaml');
+    expect(stdout).toContain('\\x1b[2J; only');
+    expect(stdout).toContain('\\x1b[31m.yaml: valid');
+    expect(stdout).not.toContain('\x1b');
+  });
+
   test.each(['default.yaml', 'example.yaml'])('config/%s is valid', async (name) => {
     const { code } = await runToEnd(['validate', join(ROOT, 'config', name)], { cwd: createFolder() });
     expect(code).toBe(0);
