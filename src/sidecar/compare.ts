@@ -85,7 +85,17 @@ const chainedOf = (config: Config) => rulesOf(config).filter(([, rule]) => rule.
 function settingChanges(before: Config, after: Config): readonly string[] {
   const { routing: _r, backends: _b, tcp: _t, tls: _s, ...old } = before;
   const { routing: _r2, backends: _b2, tcp: _t2, tls: _s2, ...next } = after;
-  return differences(old, next);
+  return [...differences(old, next), ...ruleChanges(before, after)];
+}
+
+/** Of rules that send to the backend to which they sent before: what differs and is told of nowhere else. */
+function ruleChanges(before: Config, after: Config): readonly string[] {
+  const old = new Map(rulesOf(before));
+  const rest = ({ config, priority, when_full }: RuleConfig) => ({ config, priority, when_full });
+  return rulesOf(after).flatMap(([at, rule]) => {
+    const was = old.get(at);
+    return was?.backend === rule.backend ? differences(rest(was), rest(rule), at) : [];
+  });
 }
 
 /** Dotted paths of what differs between two trees. */
@@ -127,7 +137,7 @@ export function compareRouting(
   return { messages: messages.length, changed, differences: sorted };
 }
 
-/** Says to which backends a message's rules send it, in order of their names. */
+/** Says to which backends a message's rules send it, in order of their names; one that gets it twice is there twice. */
 function routerOf({ routing }: Config): (message: Message) => readonly string[] {
   const rulesOfSource = createRuleFinder(routing);
   const predicates = new Map<RuleConfig, Predicate | undefined>();
@@ -139,6 +149,7 @@ function routerOf({ routing }: Config): (message: Message) => readonly string[] 
   return (message) => {
     const rules = known.get(message.source) ?? rulesOfSource(message.source);
     known.set(message.source, rules);
-    return [...new Set(rules.filter((rule) => accepts(rule, message)).map(({ backend }) => backend))].sort();
+    const taken = rules.filter((rule) => accepts(rule, message));
+    return taken.map(({ backend }) => backend).sort();
   };
 }

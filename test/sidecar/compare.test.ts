@@ -57,6 +57,28 @@ describe('parts', () => {
   });
 });
 
+test('what else of a rule differs is named with the settings', () => {
+  const before = draftOf({ s: [{ backend: 'a' }, { backend: 'b', priority: 1 }] });
+  const after = draftOf({
+    s: [
+      { backend: 'a', config: { path: 'x' } },
+      { backend: 'b', when_full: 'shed' },
+    ],
+  });
+  const { unchanged, settings } = compareDrafts(before, after);
+  expect(settings).toEqual(['routing.s[0].config.path', 'routing.s[1].priority', 'routing.s[1].when_full']);
+  expect(unchanged).toBe(false);
+});
+
+test('operators that go are named where their rule has moved', () => {
+  const before = draftOf({ s: [{ backend: 'a', operators: ['x'] }] });
+  const after = draftOf({ s: [{ backend: 'b' }, { backend: 'a', operators: ['x'] }] });
+  expect(compareDrafts(before, after).operators).toEqual([
+    { rule: 'routing.s[0]', use: ['x'], change: 'drained' },
+    { rule: 'routing.s[1]', use: ['x'], change: 'opened' },
+  ]);
+});
+
 describe('routing', () => {
   const messages = ['event', 'metric', 'event'].map((type, n) => messageOf(`${n}`, { type, source: 's' }));
 
@@ -73,6 +95,14 @@ describe('routing', () => {
         { source: 's', type: 'event', messages: 2, before: ['a'], after: ['b'], example: messages[2]!.id },
       ],
     });
+  });
+
+  test('a second rule to a backend, which would get messages twice', () => {
+    const before = routing({ s: [{ backend: 'a' }] });
+    const after = routing({ s: [{ backend: 'a' }], all: [{ backend: 'a', filter: { types: ['metric'] } }] });
+    expect(compareRouting(before, after, messages).differences).toMatchObject([
+      { type: 'metric', messages: 1, before: ['a'], after: ['a', 'a'] },
+    ]);
   });
 
   test('a rule that is turned off, and an order that changes', () => {
