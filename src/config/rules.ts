@@ -107,8 +107,15 @@ function checkOperator(use: unknown, path: Path, { draft, known: { operators } }
     return;
   }
   const options = optionsOf(use);
-  if (operator.options !== undefined) check(draft, operator.options, path, () => optionsOf(use), ['use']);
-  else if (Object.keys(options).length > 0) {
+  if (operator.options !== undefined) {
+    try {
+      check(draft, operator.options, path, () => optionsOf(use), ['use']);
+    } catch (error) {
+      // Its schema is the user's own code.
+      const reason = error instanceof Error ? error.message : String(error);
+      draft.errors.push({ path: at, message: `the operator "${name}" cannot check its options: ${reason}` });
+    }
+  } else if (Object.keys(options).length > 0) {
     draft.errors.push({ path: at, message: `the operator "${name}" takes no options` });
   }
 }

@@ -36,6 +36,9 @@ export function compileTest(test: CheckedTest): Compiled {
     }
   };
   const input = attempt(['in'], () => readInput(test));
+  for (const [letter, record] of Object.entries(test.messages)) {
+    attempt(['messages', letter], () => JSON.stringify(record));
+  }
   for (const letter of Object.keys(test.repeat)) attempt(['repeat', letter], () => knowMessage(test, letter));
   const reload = readReload(test, input?.endMs, attempt);
   const backends = readBackends(test, attempt);

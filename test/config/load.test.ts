@@ -272,6 +272,14 @@ describe('rules', () => {
   const operators = new Map<string, OperatorType | Error>([
     ['redact', { options: z.strictObject({ fields: z.array(z.string()) }) }],
     ['plain', {}],
+    [
+      'throws',
+      {
+        options: z.looseObject({}).refine(() => {
+          throw new Error('no schema');
+        }),
+      },
+    ],
     ['broken', new Error('it has a syntax error')],
   ]);
 
@@ -310,6 +318,10 @@ describe('rules', () => {
     ['[{ use: plain, x: 1 }]', 'routing.default[0].operators[0].use: the operator "plain" takes no options'],
     ['[{ use: broken, x: 1 }]', 'routing.default[0].operators[0].use: it has a syntax error'],
     ['[5]', 'routing.default[0].operators[0]: expected text or a map, not a number'],
+    [
+      '[throws]',
+      'routing.default[0].operators[0]: the operator "throws" cannot check its options: no schema',
+    ],
   ])('operators: %s', (list, message) => {
     const errors = errorsOf(rule(`backend: files\n      operators: ${list}`), { operators });
     expect(errors.map((error) => error.replace(/^\S+ /, ''))).toContain(message);

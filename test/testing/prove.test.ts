@@ -419,6 +419,13 @@ describe('a test that is wrong says where', () => {
     ]);
   });
 
+  test('in messages that cannot be written as JSON', async () => {
+    const messages = { a: { source: 'web', data: { n: 1n } }, b: { source: 'web' } };
+    expect(await faultsOf({ in: 'a 1s |', messages, out: {} })).toEqual([
+      'messages.a: Do not know how to serialize a BigInt',
+    ]);
+  });
+
   test('that it proves nothing', async () => {
     const ignore = ['one', 'two', 'archive'];
     expect(await faultsOf({ in: 'a|', ignore })).toEqual([
