@@ -51,9 +51,24 @@ test('the database begins where memory ends, and goes on from its own places', a
   ]);
 });
 
-test('what is no cursor has no page, and the database is not asked', async () => {
+const ID = '01a20ac8-5feb-7000-8000-000000000000';
+
+test.each([
+  'b',
+  'postgres:b',
+  `postgres:2026-02-30T10:30:45.123456Z/${ID}`,
+  `postgres:2026-02-28T25:30:45.123456Z/${ID}`,
+  `postgres:0000-02-28T10:30:45.123456Z/${ID}`,
+  `postgres:00012-02-28T10:30:45.123456Z/${ID}`,
+  `postgres:2026-02-28T10:30:45.123456Z/${'-'.repeat(36)}`,
+])('%s is no cursor: it has no page, and the database is not asked', async (text) => {
   const { whole, asked } = open();
-  expect(await whole.jobs(2, 'b')).toBeUndefined();
-  expect(await whole.jobs(2, 'postgres:b')).toBeUndefined();
+  expect(await whole.jobs(2, text)).toBeUndefined();
   expect(asked).toEqual([]);
+});
+
+test('a row of a year of five digits has a cursor', async () => {
+  const { whole, asked } = open();
+  await whole.jobs(2, `postgres:20000-02-29T10:30:45.123456Z/${ID}`);
+  expect(asked).toMatchObject([{ after: `20000-02-29T10:30:45.123456Z/${ID}` }]);
 });
