@@ -59,7 +59,7 @@ function leave({ backend, context, left, lastError }: LaneState, spool: LaneSpoo
   if (messages > 0) {
     context.log.info(
       { backend, messages, error: lastError },
-      'Closed; what is not delivered is kept on disk',
+      'Closed; what is not delivered is left to its spool',
     );
   }
   spool.release(left.splice(0));

@@ -150,7 +150,12 @@ export async function openSpools(
     },
     stats: () => [...all].map(([backend, shared]) => gaugeOf(backend, shared)),
     close: async (withinMs) => {
-      const closed = [...all.values()].map(async ({ spool }) => messagesOf(await spool.close()));
+      const closed = [...all].map(async ([backend, { spool, returned }]) => {
+        const unwritten = messagesOf(await spool.close());
+        const messages = spool.stats().unread + messagesOf(returned);
+        if (messages > 0) context.log.info({ backend, messages }, 'What is not delivered is kept on disk');
+        return unwritten;
+      });
       const saved = Promise.all(closed).then((left) => left.reduce((sum, one) => sum + one, 0));
       const late = new Promise<'late'>((resolve) => {
         const timer = context.scheduler.schedule(() => resolve('late'), withinMs);

@@ -118,6 +118,16 @@ const BLOCKED = `${ONE_FILE}${DEAD}`.replace(
   '- backend: files\n    - { backend: dead, when_full: block }',
 );
 
+test('SIGTERM with a dead backend and no disk: what is lost is not said to be kept', async () => {
+  const yaml = `data_dir: /dev/null/none\n${ONE_FILE.replace('path: all', 'create_base_path: false, path: all')}`;
+  const sidecar = await startSidecar({ yaml });
+  await send(sidecar.port, line(0));
+  await until(() => sidecar.hasLogged('warn', 'breaker open'), 'it is dead', sidecar.stderr);
+  expect(await sidecar.stop()).toBe(4);
+  expect(sidecar.stderr()).not.toContain('on disk');
+  expect(sidecar.log().at(-1)).toMatchObject({ lost: 1 });
+});
+
 describe('SIGTERM while a rule that blocks holds up the input', () => {
   test('reads what clients have sent; what its backend cannot take is on disk', async () => {
     const sidecar = await startSidecar({ yaml: BLOCKED });

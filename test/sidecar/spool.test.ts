@@ -95,6 +95,9 @@ test('SIGTERM with 100,000 messages in memory and a dead backend: nothing is los
   expect(segmentsOf(first)).toEqual([]);
   expect(await first.stop()).toBe(0);
   await until(() => first.hasLogged('info', 'nothing was lost'), 'it is logged', first.stderr);
+  expect(first.log().filter(({ msg }) => msg.includes('kept on disk'))).toMatchObject([
+    { backend: 'files', messages: 100_000 },
+  ]);
   expect(segmentsOf(first).length).toBeGreaterThan(0);
 
   mount({ folder });
