@@ -7,6 +7,7 @@ import { type Answer, type Client, connectTo } from './doctor/client.ts';
 import { type Environment, type Finding, readEnvironment } from './doctor/environment.ts';
 import { EXIT, type Host, type Out } from './host.ts';
 import { ask } from './http/ask.ts';
+import { NEEDS_TOKEN } from './http/token.ts';
 import { storyOf, type Told } from './why.ts';
 
 export interface DoctorOptions {
@@ -137,6 +138,11 @@ async function follow(
     const answer = await ask(url, '/api/v1/why', { id, token }).catch(({ message }: Error) => message);
     if (typeof answer === 'string') {
       const text = `what became of it is not known: ${url} does not answer (${answer}). Give the address with --url`;
+      tell(out, '', [{ state: 'note', text }]);
+      return EXIT.ok;
+    }
+    if (answer.status === 401) {
+      const text = `what became of it is not known: ${url} asks for its token: ${NEEDS_TOKEN}`;
       tell(out, '', [{ state: 'note', text }]);
       return EXIT.ok;
     }

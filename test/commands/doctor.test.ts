@@ -156,6 +156,14 @@ test('a backend that waits for company is no fault', async () => {
   expect(code).toBe(0);
 });
 
+test('a wrong token of the HTTP side is told of, and where the right one is', async () => {
+  const { env } = await sidecar();
+  const { code, stdout } = await examine(env, ['--token', 'wrong']);
+  expect(stdout).toContain('✓ it has taken a test event');
+  expect(stdout).toMatch(/– what became of it is not known: .* asks for its token: give it with --token/);
+  expect(code).toBe(0);
+});
+
 test('a sidecar whose HTTP side is elsewhere', async () => {
   const { env } = await sidecar();
   const port = await freePort();
