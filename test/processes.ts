@@ -184,6 +184,8 @@ export interface SidecarOptions {
   readonly yaml: string;
   readonly args?: readonly string[];
   readonly folder?: string;
+  /** See `ProgramOptions`. */
+  readonly through?: readonly string[];
   readonly isDeaf?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   /** Settings of `--set`. Default: free ports. */

@@ -223,6 +223,30 @@ describe('a backend that takes nothing', () => {
     expect(sumOf(metrics, 'sidecar_queue_bytes', { backend: 'pipe' })).toBeLessThan(2 * 256 * 1024);
   });
 
+  test('that is a console whose reader has gone keeps what it has for the next start', async () => {
+    const yaml = `${ONE_FILE}  pipe: { type: console, stream: stderr, format: json }\n`.replace(
+      '- backend: files',
+      '- backend: files\n    - backend: pipe',
+    );
+    const first = await startSidecar({ yaml, through: ['bash', '-c', 'exec "$@" 2> >(exec true)', 'bash'] });
+    const numbers = Array.from({ length: 200 }, (_, value) => value);
+    await send(first.port, ...numbers.map((value) => line(value)));
+    const ended = async (outcome: string) =>
+      sumOf(await first.metrics(), 'sidecar_outcomes_total', { backend: 'pipe', outcome });
+    await until(
+      async () => sumOf(await first.metrics(), 'sidecar_breaker_state', { backend: 'pipe' }) > 0,
+      'it is down',
+    );
+    expect([await ended('dead_lettered'), await ended('delivered')]).toEqual([0, 0]);
+    expect(await first.stop()).toBe(0);
+
+    const next = await startSidecar({ yaml, folder: first.folder });
+    const shown = () => numbersOf(next.stderr().split('\n'));
+    await until(() => shown().length >= 200, 'all are shown', next.stderr);
+    expect(shown()).toEqual(numbers);
+    expect(await next.stop()).toBe(0);
+  });
+
   test('that is a FIFO without a reader, which is no file, leaves the files complete', async () => {
     const folder = createFolder();
     const fifo = join(folder, 'out', 'fifo', 'pipe');

@@ -1,7 +1,6 @@
 import { write } from 'node:fs';
 import { promisify } from 'node:util';
 import { firstValueFrom, type SchedulerLike, timer } from 'rxjs';
-import { Permanent } from '../../deliver/sink.ts';
 import type { Abort } from '../tasks/abortable.ts';
 import { turns } from '../tasks/turns.ts';
 
@@ -12,7 +11,8 @@ const FULL_PIPE_MS = 20;
 
 /**
  * Writes to a descriptor from a thread, so that a reader who pauses holds up the promise, not the process. Calls
- * keep their order and each writes all its bytes. Rejects with `Permanent` once the reader has gone (`| head`).
+ * keep their order and each writes all its bytes. Rejects once the reader has gone (`| head`): of a FIFO another one
+ * may come, and after a restart there is one.
  */
 export function output(
   fd: number,
@@ -28,8 +28,7 @@ export function output(
         written += bytesWritten;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE')
-          throw new Permanent('nobody reads the output any more', { cause: error, scope: 'batch' });
+        if (code === 'EPIPE') throw new Error('nobody reads the output any more', { cause: error });
         if (code !== 'EAGAIN') throw error;
         await firstValueFrom(timer(FULL_PIPE_MS, scheduler));
       }
