@@ -34,8 +34,11 @@ const isHuman = (format: Format) =>
 /** The log of this process, once there is one. */
 let ownLog: OwnLog | undefined;
 
+/** Signals that ask for an end, the last one by Ctrl+\ or a container's `STOPSIGNAL`. */
+const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+
 function createHost(format: Format): Host {
-  const stop$ = merge(fromEvent(process, 'SIGTERM'), fromEvent(process, 'SIGINT')).pipe(share());
+  const stop$ = merge(...STOPS.map((signal) => fromEvent(process, signal))).pipe(share());
   ownLog = createLog(process.stderr.fd, {
     level: program.opts().logLevel,
     human: isHuman(format),
@@ -102,7 +105,7 @@ const surroundings: Surroundings = {
 
 program
   .command('run')
-  .description('run the sidecar until SIGTERM or Ctrl+C; SIGHUP reads the configuration again')
+  .description('run the sidecar until SIGTERM, SIGQUIT or Ctrl+C; SIGHUP reads the configuration again')
   .option(
     '--config <file>',
     'the configuration',
@@ -115,12 +118,13 @@ program
     if (process.execArgv.includes('--single-threaded-gc')) slowCompilers();
     // While the sidecar starts, what a signal asks to be read again is being read.
     process.on('SIGHUP', () => {});
+    for (const signal of STRAY_SIGNALS) process.on(signal, () => ownLog?.info({ signal }, STRAY_SIGNAL));
     const { run } = await import('./commands/run.ts');
     const host = createHost(options.format);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];
     const overrides = [...options.set, ...dataDir];
     host.stop$.pipe(take(1), delay(SAME_SIGNAL_MS)).subscribe(() => {
-      process.once('SIGTERM', endAtOnce).once('SIGINT', endAtOnce);
+      for (const signal of STOPS) process.once(signal, endAtOnce);
     });
     // The last resort for streams that an operator's author subscribes by hand: they cost a log line, not the process.
     rxjs.onUnhandledError = (error) => host.log.error({ err: error }, 'a stream failed that nobody watched');
@@ -204,6 +208,10 @@ program
 addDoctor(program, surroundings);
 addTap(program, surroundings);
 addTop(program, surroundings);
+
+/** What tools send to daemons that reopen their files; it would end this process, or open its debugger to everybody here. */
+const STRAY_SIGNALS = ['SIGUSR1', 'SIGUSR2'] as const;
+const STRAY_SIGNAL = 'the signal has no meaning here: SIGHUP reads the configuration again, SIGTERM stops';
 
 /** Package managers pass on a signal that the terminal has sent already: within this time it is the same one. */
 const SAME_SIGNAL_MS = 250;

@@ -15,7 +15,7 @@ export interface Host {
   readonly log: Log;
   readonly scheduler: SchedulerLike;
   readonly random: () => number;
-  /** Emits at SIGTERM or SIGINT. */
+  /** Emits at SIGTERM, SIGINT or SIGQUIT. */
   readonly stop$: Observable<unknown>;
   /** Emits when nobody reads what is printed any more. */
   readonly unread$: Observable<unknown>;

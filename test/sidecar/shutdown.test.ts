@@ -183,6 +183,23 @@ test('a second signal ends it at once, with exit code 4', async () => {
   expect(sidecar.stderr()).toContain('ended at once; what was not delivered is lost');
 });
 
+test('SIGQUIT stops it as SIGTERM does', async () => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE.replace('20ms', '1h') });
+  await send(sidecar.port, line(0));
+  sidecar.kill('SIGQUIT');
+  expect(await sidecar.exit()).toBe(0);
+  expect(numbersOf(linesOf(fileOf(sidecar)))).toEqual([0]);
+});
+
+test.each(['SIGUSR1', 'SIGUSR2'] as const)('%s neither ends it nor opens a debugger', async (signal) => {
+  const sidecar = await startSidecar({ yaml: ONE_FILE });
+  sidecar.kill(signal);
+  await send(sidecar.port, line(0));
+  await until(() => linesOf(fileOf(sidecar)).length === 1, 'it goes on', sidecar.stderr);
+  expect(sidecar.stderr()).not.toContain('Debugger');
+  expect(await sidecar.stop()).toBe(0);
+});
+
 test('kill -9 and a new start: files have whole lines only, and it goes on', async () => {
   const sidecar = await startSidecar({ yaml: ONE_FILE });
   for (let round = 0; round < 3; round++) {
