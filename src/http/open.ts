@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { timer } from 'rxjs';
@@ -52,10 +52,8 @@ export async function openHttp(
     sources,
     context.log,
   );
-  const server = createServer(
-    LIMITS,
-    getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler }),
-  );
+  const answer = getRequestListener(routes.fetch, { overrideGlobalObjects: false, errorHandler });
+  const server = createServer(LIMITS, parting(answer));
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = IDLE_SOCKET_MS;
   const port = await listen(server, host, options.port);
@@ -84,6 +82,16 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   server.close();
   throw notLoopback(`${host} (${bound.address})`);
 }
+
+/** Once the server closes, a connection ends with its answer: left to itself it would wait for another request. */
+const parting = (answer: RequestListener): RequestListener =>
+  function (this: Server, request, response) {
+    response.shouldKeepAlive &&= this.listening;
+    response.once('finish', () => {
+      if (!this.listening) this.closeIdleConnections();
+    });
+    return answer.call(this, request, response);
+  };
 
 async function shut(
   server: Server,

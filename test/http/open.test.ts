@@ -104,6 +104,23 @@ describe('closing', () => {
     await ended;
   });
 
+  test('a keep-alive connection ends with the answer that is in progress', async () => {
+    const events = { answer: (_: string) => {} };
+    const text = () =>
+      new Promise<string>((resolve) => {
+        events.answer = resolve;
+      });
+    const metrics = { contentType: 'text/plain', text };
+    const server = await open(sourcesOf({ metrics }), { graceMs: 3_600_000 });
+    const socket = await connected(server.address, GET.replace('healthz', 'metrics'));
+    await ask(server.address, '/healthz');
+    const closed = server.close();
+    const ended = once(socket.resume(), 'close');
+    events.answer('late');
+    await Promise.all([closed, ended]);
+    // Node.js lets it wait for another request for 5 s.
+  }, 4_000);
+
   test('a request in progress is answered within the grace', async () => {
     const events = { asked: () => {}, answer: (_: string) => {} };
     const asked = new Promise<void>((resolve) => {
