@@ -114,6 +114,19 @@ describe('order of sending', () => {
     expect(drain(queue)).toEqual([[2], [3]]);
   });
 
+  test('a target that may be taken several times leaves one to its neighbours, should it hang', () => {
+    const queue = queueOf({ ...alone, perTarget: 2 });
+    queue.add(delivery([1], { target: 'u' }), 0);
+    queue.release(queue.take(0)!, 0);
+    for (const n of [2, 3]) queue.add(delivery([n]), 0);
+    const hanging = queue.take(0)!;
+    expect([queue.take(0), queue.dueMs()]).toEqual([undefined, undefined]);
+    queue.add(delivery([4], { target: 'u' }), 0);
+    expect(drain(queue)).toEqual([[4]]);
+    queue.release(hanging, 0);
+    expect(drain(queue)).toEqual([[3]]);
+  });
+
   test('a retry comes back before its line, as it was, and is not merged', () => {
     const queue = queueOf();
     queue.add(delivery([1]), 0);

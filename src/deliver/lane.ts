@@ -139,7 +139,7 @@ function createState(
         (({ target, batch }) => mergeLimits(sink.limits?.(target, batch) ?? sink.merge, options.merge)),
       maxAgeMs: options.merge?.maxAgeMs ?? sink.merge.maxAgeMs ?? 0,
       busyAgeMs: options.merge?.maxAgeMs ?? sink.merge.busyAgeMs,
-      perTarget: sink.sendsPerTarget ?? 1,
+      perTarget: Math.min(sink.sendsPerTarget ?? 1, options.concurrency),
       isCritical: options.isCritical ?? ((message: Message) => message.severity >= ERROR_LEVEL),
     }),
     spool,

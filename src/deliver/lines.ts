@@ -53,7 +53,8 @@ export interface Lines {
 
 /**
  * Lowest priority number first, then oldest first; one target's jobs of one priority are taken in their order, and no
- * more than `perTarget` of one key are out at once. O(log lines) an operation, O(1) with one target.
+ * more than `perTarget` of one key are out at once; where several have been out, one fewer, as one that hangs must leave
+ * a send to the others. O(log lines) an operation, O(1) with one target.
  *
  * States of a line: ready (in heap `ready`) → taken (in no heap while its key is busy) → ready, or later (in heap
  * `later`, waiting for company or for a retry's time) → ready. A line without entries is forgotten if there are many. `limitsOf` says
@@ -76,7 +77,10 @@ export function createLines({
   /** Whether the last send was a large one. */
   let isLarge = false;
 
-  const isBusy = (key: string) => (out.get(key) ?? 0) >= perTarget;
+  const isBusy = (key: string) => {
+    const isOneOfMany = out.size > 1 && perTarget > 1;
+    return (out.get(key) ?? 0) >= (isOneOfMany ? perTarget - 1 : perTarget);
+  };
 
   const lineOf = ({ priority, target: { key } }: Job): Line => {
     let level = levels.get(priority);

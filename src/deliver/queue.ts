@@ -15,7 +15,7 @@ export interface QueueOptions {
   readonly maxAgeMs: number;
   /** The same behind a large send; see `MergeLimits`. Default `maxAgeMs`. */
   readonly busyAgeMs?: number | undefined;
-  /** How many jobs of one target may be out at once; default 1. */
+  /** How many jobs of one target may be out at once, one fewer beside other targets; default 1. */
   readonly perTarget?: number;
   /** Messages that are never shed. */
   readonly isCritical: (message: Message) => boolean;

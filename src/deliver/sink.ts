@@ -112,7 +112,10 @@ export interface Sink {
   limits?(target: Target, joining: Batch): MergeLimits;
   /** How long a send may go without a sign before a full lane calls the backend stuck, milliseconds. Default 1000. */
   readonly stallAfterMs?: number;
-  /** Sends of one target at the same time, for a backend that needs no order. Default 1: in order. */
+  /**
+   * Sends of one target at the same time, for a backend that needs no order; beside other targets one fewer, which is
+   * left to them. Default 1: in order.
+   */
   readonly sendsPerTarget?: number;
   /** Absent where it cannot be asked for what it keeps. */
   readonly stored?: Stored;

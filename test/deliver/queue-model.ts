@@ -18,6 +18,7 @@ const compare = (a: Waiting, b: Waiting) => a.job.priority - b.job.priority || a
 export function createModel({ merge, maxAgeMs, perTarget = 1, isCritical }: QueueOptions) {
   let waiting: Waiting[] = [];
   let out: string[] = [];
+  const known = new Set<string>();
   let order = 0;
   let patient = true;
 
@@ -26,7 +27,10 @@ export function createModel({ merge, maxAgeMs, perTarget = 1, isCritical }: Queu
       ({ job: other }) => other.priority === job.priority && other.target.key === job.target.key,
     );
 
-  const isBusy = (key: string) => out.filter((other) => other === key).length >= perTarget;
+  const isBusy = (key: string) => {
+    const most = known.size > 1 && perTarget > 1 ? perTarget - 1 : perTarget;
+    return out.filter((other) => other === key).length >= most;
+  };
   const release = (key: string) => {
     out = out.toSpliced(out.indexOf(key), 1);
   };
@@ -80,6 +84,7 @@ export function createModel({ merge, maxAgeMs, perTarget = 1, isCritical }: Queu
     if (head === undefined) return undefined;
     const run = runOf(head);
     out.push(head.job.target.key);
+    known.add(head.job.target.key);
     waiting = waiting.filter((entry) => !run.includes(entry));
     return numbersOf(run.flatMap(({ messages }) => messages));
   };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
 import { asyncScheduler, lastValueFrom } from 'rxjs';
 import { createBatch } from '../../src/batch.ts';
 import { memoryDeadLetters } from '../../src/deliver/dead-letters.ts';
@@ -184,6 +185,33 @@ describe('what the server says', () => {
     await eventually(() => expect(ended('delivered')).toEqual(ids(...both)));
     expect(await idsOf(db)).toEqual(ids(...both));
   });
+});
+
+test('a locked table holds up no other, whatever comes for it', async () => {
+  const db = await server.createDatabase();
+  const sink = openPostgres({ connection_string: server.url(db) });
+  const [locked, free] = ['locked', 'free'].map((table) => sink.address({ table }).target(message()));
+  const { lane, ended } = startLane(sink);
+  const offer = (target = locked!) => {
+    const offered = batch();
+    lane.offer({ kind: 'delivery', backend: 'db', batch: offered, target, priority: 0, whenFull: 'block' });
+    return offered;
+  };
+  const before = [offer(locked), offer(free)];
+  await eventually(() => expect(ended('delivered')).toEqual(ids(...before)));
+  const locker = new pg.Client({ connectionString: server.url(db) });
+  afterwards(() => locker.end());
+  await locker.connect();
+  await locker.query('BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE');
+  const waiting = 8;
+  for (let n = 0; n < waiting; n++) {
+    offer(locked);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  before.push(offer(free));
+  await eventually(() => expect(ended('delivered')).toEqual(ids(...before)));
+  await locker.query('COMMIT');
+  await eventually(() => expect(ended('delivered')).toHaveLength(before.length + waiting));
 });
 
 describe('a server that', () => {
