@@ -107,6 +107,18 @@ test('pages of jobs go on from memory into the table, each job once', async () =
   expect([...origins]).toEqual(['memory', 'postgres']);
 });
 
+test('an id that no database can have spoils no answer', async () => {
+  const database = await server.createDatabase();
+  const sidecar = await startSidecar({ yaml: yamlOf(database) });
+  await send(sidecar.port, event('a\0b', 0));
+  await rowsIn(database, 1);
+  const page = await sidecar.get('/api/v1/jobs');
+  expect([page.jobs.length, page.note]).toEqual([1, undefined]);
+  const { hint } = await sidecar.get('/api/v1/jobs/no%00job');
+  expect(hint).not.toContain('does not answer');
+  expect(sidecar.stderr()).not.toContain('History cannot be read');
+});
+
 test('a page goes on though memory has forgotten the last job of the one before it', async () => {
   const database = await server.createDatabase();
   const yaml = yamlOf(database, 'correlation: { max_traces: 4, warm_start: { enabled: false } }');

@@ -6,6 +6,7 @@ import { restored } from '../../restored.ts';
 import { abortable } from '../tasks/abortable.ts';
 import type { Fields, Session } from './database.ts';
 import { failureOf } from './failure.ts';
+import { columnText } from './json.ts';
 import type { Pool } from './pool.ts';
 import type { Table } from './table.ts';
 
@@ -43,7 +44,7 @@ export function createReader(pool: () => Promise<Pool>, tables: () => readonly T
     }).pipe(keepDefined());
   return {
     stored: {
-      story: (kind, id) => read((session, from) => readStory(session, from, `${kind}_id`, id), NO_STORY),
+      story: (kind, id) => read((session, from) => readStory(session, from, `${kind}_id`, columnText(id)), NO_STORY),
       jobs: (query) => read((session, from) => readJobs(session, from, query), { jobs: new Map() }),
     },
     recent: ({ fromMs, toMs, maxBytes }) =>
@@ -95,7 +96,7 @@ async function readJobs(
   const scanned = `SELECT job_id, time, id FROM ${from}
     WHERE job_id IS NOT NULL AND job_id <> ALL($1::text[]) AND (time, id) < ($2::timestamptz, $3::uuid)
       AND time >= $4::timestamptz ${NEWEST} LIMIT ${SCANNED_ROWS}`;
-  const bounds = [except, time, id, sinceMs === undefined ? '-infinity' : new Date(sinceMs)];
+  const bounds = [except.map(columnText), time, id, sinceMs === undefined ? '-infinity' : new Date(sinceMs)];
   // A subquery a row, not a join: the server stops at the last row that is wanted.
   const last = await session.query(
     `SELECT job_id, ${PLACE} AS place FROM (${scanned}) AS scanned
