@@ -44,7 +44,8 @@ export function createReader(pool: () => Promise<Pool>, tables: () => readonly T
     }).pipe(keepDefined());
   return {
     stored: {
-      story: (kind, id) => read((session, from) => readStory(session, from, `${kind}_id`, columnText(id)), NO_STORY),
+      story: (kind, id) =>
+        read((session, from) => readStory(session, from, `${kind}_id`, columnText(id)), NO_STORY),
       jobs: (query) => read((session, from) => readJobs(session, from, query), { jobs: new Map() }),
     },
     recent: ({ fromMs, toMs, maxBytes }) =>
