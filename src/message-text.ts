@@ -5,16 +5,10 @@ import type { Message } from './message.ts';
 /** Moves a message's text to memory of its own: for whoever holds on to it without its batch. */
 export function detachMessage(message: Message): void {
   const { text, start, bytes } = message;
-  move(message, Buffer.from(text.subarray(start, start + bytes)), 0);
-}
-
-/** One that an operator has frozen keeps its text where it is. */
-function move(message: Message, text: Buffer, start: number): void {
-  // To ask each whether it is frozen would cost as much as the rest.
-  try {
-    message.text = text;
-    message.start = start;
-  } catch {}
+  // One that an operator has frozen keeps its text where it is.
+  if (Object.isFrozen(message)) return;
+  message.text = Buffer.from(text.subarray(start, start + bytes));
+  message.start = 0;
 }
 
 /** A copy of `message` that no batch moves, for whoever keeps it longer than its batch lives; all share one. */
@@ -56,10 +50,27 @@ export function copyLines(messages: readonly Message[], target: Buffer, at: numb
 export function gatherLines(messages: readonly Message[]): Buffer {
   const gathered = Buffer.allocUnsafe(bytesOf(messages));
   copyLines(messages, gathered, 0);
-  let end = 0;
-  for (const message of messages) {
-    move(message, gathered, end);
-    end += message.bytes;
+  try {
+    moveTo(gathered, messages);
+  } catch {
+    // An operator has frozen one: to ask each would cost as much as the rest.
+    moveTo(gathered, messages, Object.isFrozen);
   }
   return gathered;
+}
+
+/** Says that the text of messages is in `gathered`; of those that stay, it is where it was. */
+function moveTo(
+  gathered: Buffer,
+  messages: readonly Message[],
+  stays: (message: Message) => boolean = () => false,
+): void {
+  let end = 0;
+  for (const message of messages) {
+    if (!stays(message)) {
+      message.text = gathered;
+      message.start = end;
+    }
+    end += message.bytes;
+  }
 }
