@@ -8,7 +8,7 @@
  *   types        types of message to look at; others pass. Default: [event]
  *   window       a duration. Default: 10s
  *   max_keys     how many different messages are remembered; past it the oldest is forgotten, and passes again.
- *                Default: 100000 (20 to 25 MB)
+ *                Default: 100000 (25 to 30 MB)
  *   count_field  a field of `data`: the next message that passes says there how many were dropped before it.
  *                Default: none
  *

@@ -10,7 +10,7 @@
  *   by        the dotted path whose values (their first 256 characters) have a bucket each. Default: source
  *   always    events of this level and above pass in any case; `never` for none. Default: error
  *   max_keys  buckets kept; past it the one unused for longest is forgotten, and starts full when it comes again.
- *             Default: 10000 (2 to 3 MB)
+ *             Default: 10000 (about 3 MB)
  *
  *   operators:
  *     - use: rate-limit

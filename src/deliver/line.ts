@@ -1,5 +1,5 @@
+import { append, type Chain, createChain, type Link, prepend, unlink } from '../flow/chain.ts';
 import type { Message } from '../message.ts';
-import { append, type Chain, createChain, type Link, prepend, unlink } from './chain.ts';
 import type { Heap, Slotted } from './heap.ts';
 import type { Job } from './job.ts';
 import type { Packed } from './packing.ts';

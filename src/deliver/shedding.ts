@@ -1,5 +1,5 @@
+import { append, type Chain, createChain, prepend, unlink } from '../flow/chain.ts';
 import type { Message, Messages } from '../message.ts';
-import { append, type Chain, createChain, prepend, unlink } from './chain.ts';
 import { type Job, partOf } from './job.ts';
 import type { Entry, Part, Parts } from './line.ts';
 import { type PackedMessages, pack, unpack, unpackLater } from './packing.ts';

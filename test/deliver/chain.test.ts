@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { append, type Chain, createChain, type Link, prepend, unlink } from '../../src/deliver/chain.ts';
+import { append, type Chain, createChain, type Link, prepend, unlink } from '../../src/flow/chain.ts';
 
 function forwards<T>(chain: Chain<T>): T[] {
   const values: T[] = [];

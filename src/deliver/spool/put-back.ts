@@ -1,4 +1,4 @@
-import { createChain, insert, unlink } from '../chain.ts';
+import { createChain, insert, unlink } from '../../flow/chain.ts';
 import { acknowledge, type Outstanding, type Segment } from './segment.ts';
 import type { SpoolState } from './state.ts';
 

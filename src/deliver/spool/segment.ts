@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Context } from '../../context.ts';
-import type { Link } from '../chain.ts';
+import type { Link } from '../../flow/chain.ts';
 import { errorText } from '../retry.ts';
 import type { Acknowledged, Cursor } from './cursor.ts';
 import type { SpoolDisk } from './disk.ts';

@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts';
 import { type Alarm, createAlarm } from '../../flow/alarm.ts';
+import type { Chain } from '../../flow/chain.ts';
 import type { Message } from '../../message.ts';
-import type { Chain } from '../chain.ts';
 import type { SpoolDisk, SpoolFile } from './disk.ts';
 import type { PackedItem } from './item.ts';
 import type { Lock } from './lock.ts';

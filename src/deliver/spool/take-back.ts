@@ -1,4 +1,4 @@
-import type { Link } from '../chain.ts';
+import type { Link } from '../../flow/chain.ts';
 import { nextFrame } from './frame.ts';
 import { tellLost } from './losses.ts';
 import { leave } from './put-back.ts';
