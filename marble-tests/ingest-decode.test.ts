@@ -147,6 +147,18 @@ describe('an incomplete frame', () => {
       expect(rejected).toEqual(['frame_timeout']);
     });
   });
+  test('does not age while the process stands still: who sent the rest meanwhile is read first', () => {
+    run(({ expectObservable, flush }, connect) => {
+      let nowMs = () => 0;
+      // Stopped for a minute in second 15: the timer of second 30 rings in second 90.
+      const clockMs = () => (nowMs() < 15_000 ? nowMs() : nowMs() + 60_000);
+      const { name$, rejected, context } = connect('h', clockMs);
+      nowMs = () => context.scheduler.now();
+      expectObservable(name$).toBe('33s |');
+      flush();
+      expect(rejected).toEqual(['frame_timeout']);
+    });
+  });
 });
 
 describe('an idle connection', () => {

@@ -82,6 +82,16 @@ test('time in which nothing is read does not count', async () => {
   });
 });
 
+test('time in which the process stands still does not count', async () => {
+  await setUp(({ connect, refusals }, { expectObservable, flush }, scheduler) => {
+    // For a minute in second 2.
+    const clockMs = () => scheduler.now() + (scheduler.now() < 2000 ? 0 : 60_000);
+    expectObservable(connect('-', clockMs)).toBe('5500ms |');
+    flush();
+    expect(refusals).toEqual(['auth']);
+  });
+});
+
 test('a client that has closed its end is waited for until its records are taken, 10 s at most', async () => {
   await setUp(({ connect, finished }, { expectObservable, flush }) => {
     expectObservable(connect('-s-e-|')).toBe('---s-|', { s: 's new' });

@@ -1,4 +1,4 @@
-import { Observable, type SchedulerLike, type Subscriber, Subscription } from 'rxjs';
+import { Observable, type SchedulerLike, type Subscriber, Subscription, type Unsubscribable } from 'rxjs';
 import type { Context } from '../context.ts';
 import { type BadLines, createBadLines } from './bad-lines.ts';
 import type { Codec, CodecDefinition, CodecIo } from './codec.ts';
@@ -120,16 +120,11 @@ function feed(
 /** How long a client may take to show its token, while it is read. */
 const HELLO_MS = 5000;
 
-function awaitHello({ clockMs }: Connection, talk: Talk, scheduler: SchedulerLike): Subscription {
-  const sinceMs = clockMs();
-  const timer = new Subscription();
-  const check = () => {
-    const leftMs = HELLO_MS - (clockMs() - sinceMs);
-    if (leftMs <= 0) talk.late();
-    else timer.add(scheduler.schedule(check, leftMs));
-  };
-  timer.add(scheduler.schedule(check, HELLO_MS));
-  return timer;
+function awaitHello({ clockMs }: Connection, talk: Talk, scheduler: SchedulerLike): Unsubscribable {
+  const isAwaited = { clockMs, pending: () => 1 };
+  const patience = createPatience(isAwaited, HELLO_MS, scheduler, talk.late);
+  patience.watch(1);
+  return patience;
 }
 
 /** A codec that chooses itself by the first byte. */

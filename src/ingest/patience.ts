@@ -14,24 +14,34 @@ export interface Watched {
   pending(): number;
 }
 
-/** Runs a timer only while a frame is incomplete; one timer serves the frames that follow each other. */
+/**
+ * Runs a timer only while a frame is incomplete; one timer serves the frames that follow each other. A timer that rings
+ * late says that the process stood still (a stopped container, a suspended machine) and read nothing of what came
+ * meanwhile: that time does not count.
+ */
 export function createPatience(
   { clockMs, pending }: Watched,
   timeoutMs: number,
   scheduler: SchedulerLike,
   onTimeout: () => void,
 ): Patience {
+  const leastMs = timeoutMs / 10;
   let sinceMs = 0;
+  let dueMs = 0;
   let timer: Subscription | undefined;
   const check = () => {
     timer = undefined;
-    const ageMs = clockMs() - sinceMs;
     if (pending() === 0) return;
-    if (ageMs >= timeoutMs) onTimeout();
-    else arm(Math.max(timeoutMs - ageMs, timeoutMs / 10));
+    const lateMs = clockMs() - dueMs;
+    if (lateMs >= leastMs) sinceMs += lateMs;
+    const leftMs = timeoutMs - (clockMs() - sinceMs);
+    if (leftMs <= 0 && lateMs < leastMs) onTimeout();
+    else arm(Math.max(leftMs, leastMs));
   };
   const arm = (delayMs: number) => {
-    timer ??= scheduler.schedule(check, delayMs);
+    if (timer !== undefined) return;
+    dueMs = clockMs() + delayMs;
+    timer = scheduler.schedule(check, delayMs);
   };
   return {
     watch(chunkBytes) {

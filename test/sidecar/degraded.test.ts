@@ -1,9 +1,24 @@
 // Every backend down at once: the sidecar takes what comes, says how it is, and heals by itself.
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { BRIEF, startWorld, type World } from '../brief.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { describeWithMoto } from '../moto.ts';
-import { closeAll, line, send, startSidecar, TEST_MS, until } from '../processes.ts';
+import {
+  closeAll,
+  connectTo,
+  createFolder,
+  line,
+  linesBelow,
+  numbersOf,
+  ONE_FILE,
+  send,
+  startSidecar,
+  TEST_MS,
+  until,
+  write,
+} from '../processes.ts';
 import { sumOf } from '../prometheus.ts';
 
 jest.setTimeout(TEST_MS);
@@ -129,5 +144,38 @@ backends:
   await until(async () => (await status()) === 503, 'it is not ready', sidecar.stderr);
   expect((await sidecar.get('/readyz')).reasons).toEqual(['no backend answers']);
   await proxy.close();
+  expect(await sidecar.stop()).toBe(0);
+});
+
+/** Stands still for six seconds, as a process does that is stopped within its work. */
+const STALL = `
+import { tap } from 'rxjs';
+export default () => tap(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000));
+`;
+
+test('standing still for longer than a frame may take disconnects nobody who sent the rest meanwhile', async () => {
+  const folder = createFolder();
+  write(join(folder, 'pipelines', 'stall.ts'), STALL);
+  const rules = `routing:
+  stall:
+    - backend: files
+      operators: [stall]
+`;
+  // Each message is sent where it is read, so that the stall is there, too.
+  const yaml = ONE_FILE.replace('routing:\n', rules).replace('max_age: 20ms', 'max_count: 1');
+  const sidecar = await startSidecar({ folder, yaml: `${yaml}limits: { frame_timeout: 5s }\n` });
+  const numbers = () => numbersOf(linesBelow(join(folder, 'out')));
+  const client = await connectTo({ port: sidecar.port });
+  const second = line(1);
+  client.write(line(0) + second.slice(0, 50));
+  await until(() => numbers().length === 1, 'the first line is delivered', sidecar.stderr);
+  const stalling = send(sidecar.port, line(0, 'stall'));
+  await pause(1000);
+  client.write(second.slice(50) + line(2));
+  await stalling;
+  await until(() => numbers().length === 3, 'what was sent meanwhile is delivered', sidecar.stderr);
+  client.end(line(3));
+  await until(() => numbers().length === 4, 'the client is connected still', sidecar.stderr);
+  expect(numbers()).toEqual([0, 1, 2, 3]);
   expect(await sidecar.stop()).toBe(0);
 });
