@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerOpts } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   defer,
+  exhaustMap,
   filter,
   from,
   map,
@@ -139,6 +140,8 @@ function closing(
       // Nobody's silence counts before all are told.
       return from(stopAccepting().then(() => clients.halfClose())).pipe(
         switchMap(() => timer(0, CHECK_EVERY_MS, scheduler)),
+        // Of a process that stood still, the sockets are looked at first.
+        exhaustMap(() => nextTurn()),
         map(() => closeQuiet(scheduler.now() - startMs, deadlineMs)),
         filter((cutOff) => cutOff > 0),
         takeUntil(clients.gone$),

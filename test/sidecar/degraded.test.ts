@@ -1,7 +1,8 @@
 // Every backend down at once: the sidecar takes what comes, says how it is, and heals by itself.
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { BRIEF, startWorld, type World } from '../brief.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts';
 import { describeWithMoto } from '../moto.ts';
@@ -13,6 +14,7 @@ import {
   linesBelow,
   numbersOf,
   ONE_FILE,
+  type RunningSidecar,
   send,
   startSidecar,
   TEST_MS,
@@ -147,35 +149,57 @@ backends:
   expect(await sidecar.stop()).toBe(0);
 });
 
-/** Stands still for six seconds, as a process does that is stopped within its work. */
-const STALL = `
-import { tap } from 'rxjs';
-export default () => tap(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000));
-`;
-
-test('standing still for longer than a frame may take disconnects nobody who sent the rest meanwhile', async () => {
-  const folder = createFolder();
-  write(join(folder, 'pipelines', 'stall.ts'), STALL);
-  const rules = `routing:
-  stall:
-    - backend: files
-      operators: [stall]
-`;
+/** A rule for source `stall` that stands still, as a process does that is stopped within its work. */
+function stalling(folder: string, ms: number): string {
+  const wait = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms})`;
+  const operator = `import { tap } from 'rxjs';\nexport default () => tap(() => ${wait});\n`;
+  write(join(folder, 'pipelines', 'stall.ts'), operator);
+  const rule = '  stall:\n    - backend: files\n      operators: [stall]\n';
   // Each message is sent where it is read, so that the stall is there, too.
-  const yaml = ONE_FILE.replace('routing:\n', rules).replace('max_age: 20ms', 'max_count: 1');
-  const sidecar = await startSidecar({ folder, yaml: `${yaml}limits: { frame_timeout: 5s }\n` });
-  const numbers = () => numbersOf(linesBelow(join(folder, 'out')));
-  const client = await connectTo({ port: sidecar.port });
-  const second = line(1);
-  client.write(line(0) + second.slice(0, 50));
-  await until(() => numbers().length === 1, 'the first line is delivered', sidecar.stderr);
-  const stalling = send(sidecar.port, line(0, 'stall'));
-  await pause(1000);
-  client.write(second.slice(50) + line(2));
-  await stalling;
-  await until(() => numbers().length === 3, 'what was sent meanwhile is delivered', sidecar.stderr);
-  client.end(line(3));
-  await until(() => numbers().length === 4, 'the client is connected still', sidecar.stderr);
-  expect(numbers()).toEqual([0, 1, 2, 3]);
-  expect(await sidecar.stop()).toBe(0);
+  return ONE_FILE.replace('routing:\n', `routing:\n${rule}`).replace('max_age: 20ms', 'max_count: 1');
+}
+
+describe('standing still', () => {
+  let sidecar: RunningSidecar;
+  const start = async (ms: number, more: string) => {
+    const folder = createFolder();
+    sidecar = await startSidecar({ folder, yaml: stalling(folder, ms) + more });
+  };
+  const numbers = () => numbersOf(linesBelow(join(sidecar.folder, 'out')));
+  const delivered = (count: number, what: string) =>
+    until(() => numbers().length === count, what, sidecar.stderr);
+
+  test('for longer than a frame may take disconnects nobody who sent the rest meanwhile', async () => {
+    await start(6000, 'limits: { frame_timeout: 5s }\n');
+    const client = await connectTo({ port: sidecar.port });
+    const second = line(1);
+    client.write(line(0) + second.slice(0, 50));
+    await delivered(1, 'the first line is delivered');
+    const stalled = send(sidecar.port, line(0, 'stall'));
+    await pause(1000);
+    client.write(second.slice(50) + line(2));
+    await stalled;
+    await delivered(3, 'what was sent meanwhile is delivered');
+    client.end(line(3));
+    await delivered(4, 'the client is connected still');
+    expect(numbers()).toEqual([0, 1, 2, 3]);
+    expect(await sidecar.stop()).toBe(0);
+  });
+
+  test('while it stops cuts off nobody who sent something meanwhile', async () => {
+    await start(3000, '');
+    const [client, other] = [
+      await connectTo({ port: sidecar.port }),
+      await connectTo({ port: sidecar.port }),
+    ];
+    client.write(line(0));
+    await delivered(1, 'the first line is delivered');
+    const stopped = sidecar.stop();
+    await once(client, 'end');
+    other.end(line(0, 'stall'));
+    await pause(1000);
+    client.end(line(1));
+    expect(await stopped).toBe(0);
+    expect(numbers()).toEqual([0, 1]);
+  });
 });
