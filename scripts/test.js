@@ -53,6 +53,7 @@ const PROGRAMS = [
   { name: 'pkg-config', probe: ['pkg-config', ['--version']], package: 'pkg-config' },
   { name: 'valgrind', probe: ['valgrind', ['--version']], package: 'valgrind' },
   { name: 'chromium', probe: ['chromium', ['--version']], package: 'chromium' },
+  { name: 'systemd-analyze', probe: ['systemd-analyze', ['--version']], package: 'systemd' },
   { name: 'nc', probe: ['nc', ['-h']], package: 'netcat-openbsd' },
   { name: 'moto_server', probe: ['moto_server', ['-h']], ...OF_PYTHON },
   { name: 'vermin', probe: ['vermin', ['--version']], ...OF_PYTHON },

@@ -1,17 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { z } from 'zod';
+import { isLoopback } from '../loopback.ts';
 import type { Draft } from './draft.ts';
 import { reasonOf } from './file.ts';
 import type { configSchema } from './schema.ts';
 
 type Base = z.output<typeof configSchema>;
 
-const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/i;
 const ANY = /^(0\.0\.0\.0|::)$/;
-
-/** Whether only programs on this host can reach an address. */
-export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
 
 /** Checks where the sidecar listens: something to listen on, no address twice, nothing open by accident. */
 export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): void {
@@ -21,8 +18,11 @@ export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): vo
       message: 'with the port off there must be a socket (tcp.socket)',
     });
   }
-  if (http.enabled && !isLoopback(http.host)) {
-    draft.errors.push({ path: ['http', 'host'], message: 'must be a loopback address such as 127.0.0.1' });
+  if (http.enabled && !isLoopback(http.host) && http.auth === 'none') {
+    draft.errors.push({
+      path: ['http', 'auth'],
+      message: `must be token: http.host "${http.host}" can be reached by others than the users of this machine`,
+    });
   }
   if (
     http.enabled &&

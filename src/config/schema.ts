@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isToken } from '../http/token-text.ts';
 import { backendName, backendSchema, type laneShape } from './backend.ts';
 import { LEVELS, matchSchema, routingSchema, type ruleSchema } from './rule.ts';
 import { duration, size } from './units.ts';
@@ -98,13 +99,24 @@ const shape = {
   limits: limits.describe('Bounds of what a client may ask for.'),
   http: section({
     enabled: z.boolean().default(true).describe('Serve health, metrics, the web page and the API.'),
-    host: host.default('127.0.0.1').describe('A loopback address.'),
+    host: host
+      .default('127.0.0.1')
+      .describe(
+        'The address to listen on. Beyond loopback (`0.0.0.0` in a container) `/metrics` needs the token, too, `/healthz` and `/readyz` say only yes or no without it, and `auth` cannot be `none`. It speaks no TLS.',
+      ),
     port: port.default(17_001).describe('The port; 0 picks a free one.'),
     auth: z
       .enum(['token', 'none'])
       .default('token')
       .describe(
-        'Who may read the page and the API: whoever has the token of `http-token` in `data_dir`, or every user of this machine. Health and metrics need none.',
+        'Who may read the page and the API: whoever has the token, or every user of this machine. Health and metrics need none.',
+      ),
+    token: z
+      .string()
+      .refine(isToken, { error: 'expected 32 to 128 letters, digits and - . _ ~ + /' })
+      .optional()
+      .describe(
+        'The token, best taken from an environment variable or a file. Absent: one is made. It is kept in `http-token` in `data_dir`, for commands of the same user.',
       ),
     redact: z
       .array(z.string().min(1).max(256).refine(isPattern, { error: 'is no regular expression' }))

@@ -15,12 +15,15 @@ const HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
  * rebinding); it cannot choose `Host`, `Origin` or `Sec-Fetch-Site`.
  *
  * @param host as in a URL, the one that the server is bound to.
+ * @param isRemote other machines reach it, by whatever name: any `Host` is served, as what a name of somebody else's
+ * leads to has no cookie here, and reads nothing without the token.
  */
-export function guard(host: string): MiddlewareHandler {
+export function guard(host: string, isRemote: boolean): MiddlewareHandler {
   const hosts = new Set([...HOSTS, host]);
   return async (call, next) => {
     for (const [name, value] of Object.entries(SAFE_HEADERS)) call.header(name, value);
-    const refusal = misdirected(call, hosts) ?? crossSite(call) ?? notReading(call);
+    const stray = isRemote ? undefined : misdirected(call, hosts);
+    const refusal = stray ?? crossSite(call, isRemote) ?? notReading(call);
     if (refusal === undefined) return next();
     if (refusal.status === 405) call.header('Allow', call.req.path === PLAN_PATH ? 'POST' : 'GET, HEAD');
     const { status, error, hint } = refusal;
@@ -41,10 +44,12 @@ function misdirected(call: Call, hosts: ReadonlySet<string>): Refusal | undefine
   };
 }
 
-function crossSite(call: Call): Refusal | undefined {
+function crossSite(call: Call, isRemote: boolean): Refusal | undefined {
   const origin = call.req.header('origin');
-  const foreign =
-    origin !== undefined && origin.toLowerCase() !== `http://${call.req.header('host')?.toLowerCase()}`;
+  const host = call.req.header('host')?.toLowerCase();
+  // A proxy before it may speak TLS.
+  const own = isRemote ? [`http://${host}`, `https://${host}`] : [`http://${host}`];
+  const foreign = origin !== undefined && !own.includes(origin.toLowerCase());
   if (!foreign && fromHere(call)) return undefined;
   return {
     status: 403,

@@ -1,16 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { timer } from 'rxjs';
 import type { Context } from '../context.ts';
+import { isLoopback } from '../loopback.ts';
 import type { Access } from './access.ts';
 import { SAFE_HEADERS } from './answer.ts';
 import { createRoutes } from './routes.ts';
 import type { HttpSources } from './sources.ts';
 
 export interface HttpOptions {
-  /** A loopback address or `localhost`. */
+  /** The address to listen on. Beyond loopback, whatever is asked for needs the token. */
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
@@ -39,16 +40,16 @@ const LIMITS = {
 const MAX_CONNECTIONS = 256;
 const IDLE_SOCKET_MS = 30_000;
 
-/** Serves health, metrics, the page and the API on loopback. Rejects, with what to do, when it cannot. */
+/** Serves health, metrics, the page and the API. Rejects, with what to do, when it cannot. */
 export async function openHttp(
   options: HttpOptions,
   sources: HttpSources,
   context: Pick<Context, 'scheduler' | 'log'>,
 ): Promise<HttpServer> {
   const host = options.host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  if (host !== 'localhost' && !isLoopback(host)) throw notLoopback(options.host);
+  const isRemote = !isLoopback(host);
   const routes = createRoutes(
-    { host: inUrl(host), access: options.access, pages: options.pages },
+    { host: inUrl(host), isRemote, access: options.access, pages: options.pages },
     sources,
     context.log,
   );
@@ -77,10 +78,10 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
   }
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('http: the listener has no port');
-  // `localhost` is what the hosts file says.
-  if (isLoopback(bound.address)) return bound.port;
+  // What it is, the hosts file says.
+  if (host !== 'localhost' || isLoopback(bound.address)) return bound.port;
   server.close();
-  throw notLoopback(`${host} (${bound.address})`);
+  throw new Error(`http.host: localhost is ${bound.address} here, which other machines reach: use 127.0.0.1`);
 }
 
 /** Once the server closes, a connection ends with its answer: left to itself it would wait for another request. */
@@ -105,21 +106,13 @@ async function shut(
   grace.unsubscribe();
 }
 
-const isLoopback = (host: string) => host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-
 const inUrl = (host: string) => (isIPv6(host) ? `[${host}]` : host);
-
-const notLoopback = (host: string) =>
-  new Error(
-    `http.host: ${host} can be reached from other machines, and the HTTP side speaks without TLS: ` +
-      'use 127.0.0.1, ::1 or localhost',
-  );
 
 const REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE:
     'is already in use, perhaps by another sidecar: stop it, or set http.port to a free port (0 picks one)',
   EACCES: 'may not be opened by this user: set http.port to 1024 or above',
-  EADDRNOTAVAIL: 'is not an address of this machine: set http.host to 127.0.0.1',
+  EADDRNOTAVAIL: 'is not an address of this machine: set http.host to one, such as 127.0.0.1',
 };
 
 function unusable(address: string, cause: unknown): Error {

@@ -2,7 +2,7 @@ import { type Context as Call, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { MAX_FILE_BYTES } from '../config/document.ts';
 import type { Log } from '../context.ts';
-import { type Access, access } from './access.ts';
+import { type Access, access, isStranger } from './access.ts';
 import { refuse } from './answer.ts';
 import { guard, PLAN_PATH } from './guard.ts';
 import { job, jobs, trace } from './jobs.ts';
@@ -77,6 +77,8 @@ const INDEX = `monitoring-sidecar\n\n${ROUTES.map(({ path, shows }) => `  ${path
 export interface Serving {
   /** As in a URL, the one that the server is bound to. */
   readonly host: string;
+  /** Other machines can reach it. */
+  readonly isRemote: boolean;
   readonly access: Access;
   /** Folder of the built page. */
   readonly pages: string;
@@ -86,8 +88,8 @@ export interface Serving {
 export function createRoutes(serving: Serving, sources: HttpSources, log: Log): Hono {
   const app = new Hono();
   const pages = createPages(serving.pages);
-  app.use(guard(serving.host));
-  app.use(access(serving.access));
+  app.use(guard(serving.host, serving.isRemote));
+  app.use(access(serving.access, serving.isRemote));
   // Before the routes: a browser's `/metrics` is a page.
   app.use(async (call, next) => (isPage(call) ? pages(call) : next()));
   app.use(PLAN_PATH, bodyLimit({ maxSize: MAX_FILE_BYTES, onError: tooLarge }));
@@ -109,7 +111,8 @@ export function createRoutes(serving: Serving, sources: HttpSources, log: Log): 
 
 function ready(call: Call, sources: HttpSources): Response {
   const readiness = sources.ready();
-  return call.json(readiness, readiness.ready ? 200 : 503);
+  const { ready } = readiness;
+  return call.json(isStranger(call) ? { ready } : readiness, ready ? 200 : 503);
 }
 
 async function metrics(call: Call, sources: HttpSources): Promise<Response> {

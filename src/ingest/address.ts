@@ -29,11 +29,6 @@ export async function bind(server: Server, address: Address): Promise<string> {
   return nameOf({ host: bound.address, port: bound.port });
 }
 
-/** Whether whoever is not on this machine can reach `address`, as far as the address tells. */
-export function isRemote(address: Address): boolean {
-  return 'host' in address && !/^(127\.|localhost$|::1$|::ffff:127\.)/.test(address.host);
-}
-
 /** `host:port`, `[host]:port` for IPv6, or the path. */
 function nameOf(address: Address): string {
   if ('path' in address) return address.path;

@@ -13,8 +13,9 @@ import {
   timer,
 } from 'rxjs';
 import type { Context } from '../context.ts';
+import { isLoopback } from '../loopback.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
-import { type Address, BACKLOG, bind, isRemote } from './address.ts';
+import { type Address, BACKLOG, bind } from './address.ts';
 import type { Connection } from './connection.ts';
 import { createTlsServer, outOfDate, type TlsOptions } from './tls.ts';
 import { createTurns, TURN_BYTES } from './turns.ts';
@@ -87,7 +88,8 @@ export async function openListener(
   countRefused(server, context);
   clients.gone$.subscribe(() => turns.close());
   const isGuarded = options.isGuarded === true || options.tls?.clientCertificates === 'required';
-  const isExposed = isRemote(options.address) && !isGuarded;
+  const isRemote = 'host' in options.address && !isLoopback(options.address.host);
+  const isExposed = isRemote && !isGuarded;
   if (isExposed) context.log.warn({ address }, EXPOSED);
   const dated = options.tls && outOfDate(options.tls.cert, context.scheduler.now());
   if (dated) context.log.warn({ address, ...dated }, OUT_OF_DATE);

@@ -148,7 +148,7 @@ export function listenOptions({ tcp, tls, limits, auth }: Config): readonly List
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
 export const webAddress = ({ http }: Config) =>
-  http.enabled ? { host: http.host, port: http.port, auth: http.auth } : undefined;
+  http.enabled ? { host: http.host, port: http.port, auth: http.auth, token: http.token } : undefined;
 
 /** Bounds of the dead letters of a backend that is not in the configuration, or not any more. */
 const LETTER_BOUNDS: LetterBounds = { maxBytes: 100 * 1024 * 1024, maxAgeMs: 30 * 86_400_000 };

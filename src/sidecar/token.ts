@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../context.ts';
 import { errorText } from '../deliver/retry.ts';
 import { makeFolders } from '../folders.ts';
+import { isToken } from '../http/token-text.ts';
 
 /** What readers of the page and the API show. */
 export interface Token {
@@ -15,16 +16,17 @@ export interface Token {
 /** In `data_dir`, readable by its owner only. */
 export const TOKEN_FILE = 'http-token';
 
-const TOKEN = /^[0-9a-f]{64}$/;
-
-/** The token of an earlier run, so that bookmarks stay good; else a new one, 256 random bits. Never rejects. */
-export async function openToken(dataDir: string, log: Log): Promise<Token> {
+/**
+ * The token that is `wanted`, else that of an earlier run, so that bookmarks stay good, else a new one, 256 random bits;
+ * kept for programs of the same user. Never rejects.
+ */
+export async function openToken(dataDir: string, log: Log, wanted?: string): Promise<Token> {
   const file = join(dataDir, TOKEN_FILE);
   const known = await readFile(file, 'utf8').then(
     (text) => text.trim(),
     () => '',
   );
-  const token = TOKEN.test(known) ? known : randomBytes(32).toString('hex');
+  const token = wanted ?? (isToken(known) ? known : randomBytes(32).toString('hex'));
   try {
     await makeFolders(dataDir);
     if (token !== known) await writeFile(file, `${token}\n`, { mode: 0o600 });

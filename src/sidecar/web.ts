@@ -6,7 +6,13 @@ import { openToken, type Token } from './token.ts';
 
 /** Where the HTTP side listens; `undefined`: nowhere. */
 export type WebAddress =
-  | { readonly host: string; readonly port: number; readonly auth: 'token' | 'none' }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly auth: 'token' | 'none';
+      /** What readers show; absent: the one that is kept in `data_dir`. */
+      readonly token?: string | undefined;
+    }
   | undefined;
 
 /** The HTTP side, moved while it runs. */
@@ -28,14 +34,16 @@ export function createWeb(sources: HttpSources, dataDir: string, pages: string, 
   let server: HttpServer | undefined;
   const access: Access = {
     token: () => (isOpen ? '' : (token?.token ?? '')),
-    get tokenFile() {
-      return token?.file ?? '';
-    },
+    tokenFile: () => token?.file ?? '',
   };
+  const tokenFor = async (wanted: string | undefined): Promise<Token> =>
+    token !== undefined && (wanted ?? token.token) === token.token
+      ? token
+      : openToken(dataDir, context.log, wanted);
   return {
     async apply(address) {
       // There is none before somebody is asked for it.
-      if (address?.auth === 'token') token ??= await openToken(dataDir, context.log);
+      const shown = address?.auth === 'token' ? await tokenFor(address.token) : token;
       const next = address === undefined ? '' : JSON.stringify([address.host, address.port]);
       const old = server;
       if (next !== key) {
@@ -43,6 +51,7 @@ export function createWeb(sources: HttpSources, dataDir: string, pages: string, 
           address &&
           (await openHttp({ host: address.host, port: address.port, access, pages }, sources, context));
       }
+      token = shown;
       isOpen = address?.auth === 'none';
       if (next === key) return;
       key = next;
@@ -51,7 +60,9 @@ export function createWeb(sources: HttpSources, dataDir: string, pages: string, 
     address: () => server?.address,
     link: () => {
       if (server === undefined) return undefined;
-      return isOpen ? `${server.address}/` : `${server.address}/?token=${access.token()}`;
+      // Every address is no address to go to.
+      const place = server.address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+      return isOpen ? `${place}/` : `${place}/?token=${encodeURIComponent(access.token())}`;
     },
     close: async () => server?.close(),
   };

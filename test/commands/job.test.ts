@@ -265,7 +265,9 @@ describe('no tree', () => {
   test.each(['job', 'why'] as const)(
     'a token that is wrong is 1, and %s says where the right one is',
     async (name) => {
-      const { address: url } = await open(sourcesOf(), { access: { token: () => 'right', tokenFile: '' } });
+      const { address: url } = await open(sourcesOf(), {
+        access: { token: () => 'right', tokenFile: () => '' },
+      });
       const texts: string[] = [];
       const out = { write: (text: string) => void texts.push(text) };
       const options = { url, json: false, token: 'wrong' };

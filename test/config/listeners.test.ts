@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how the configuration writes references
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { isLoopback } from '../../src/config/listeners.ts';
 import type { ParseOptions } from '../../src/config/load.ts';
 import { redact } from '../../src/config/redact.ts';
+import { isLoopback } from '../../src/loopback.ts';
 import { type Certificates, createCertificates } from '../certificates.ts';
 import { accepted, configOf, errorsOf, lines, minimal, withFiles } from './support.ts';
 
@@ -36,7 +36,11 @@ describe('addresses', () => {
       'tcp: { port: 80, host: "::" }\nhttp: { port: 80 }',
       'http.port: tcp.port is 80 too; they need two ports',
     ],
-    ['http: { host: 0.0.0.0 }', 'http.host: must be a loopback address such as 127.0.0.1'],
+    [
+      'http: { host: 0.0.0.0, auth: none }',
+      'http.auth: must be token: http.host "0.0.0.0" can be reached by others than the users of this machine',
+    ],
+    ['http: { token: short }', 'http.token: expected 32 to 128 letters, digits and - . _ ~ + /'],
     ['tcp: { port: false }', 'tcp.port: with the port off there must be a socket (tcp.socket)'],
     [`tcp: { socket: ${'x'.repeat(108)} }`, 'tcp.socket: is too long for a socket: at most 107 bytes'],
   ])('%s', (yaml, message) => expect(errorOf(yaml)).toEqual([message]));
@@ -47,7 +51,9 @@ describe('addresses', () => {
     'tcp: { port: 17001 }\nhttp: { enabled: false }',
     'tcp: { port: false, socket: /run/s.sock }\nhttp: { port: 17000 }',
     'tcp: { socket: /run/s.sock }',
-    'http: { enabled: false, host: 0.0.0.0 }',
+    'http: { enabled: false, host: 0.0.0.0, auth: none }',
+    'http: { host: 0.0.0.0 }',
+    `http: { host: "::", token: ${'a'.repeat(32)} }`,
   ])('%s is fine', (yaml) => expect(errorOf(yaml)).toEqual([]));
 });
 

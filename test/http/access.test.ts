@@ -5,7 +5,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { ask, closeAll, NO_PAGES, open, sourcesOf } from './serving.ts';
 
 const TOKEN = 'a'.repeat(64);
-const ACCESS = { token: () => TOKEN, tokenFile: '/data/http-token' };
+const ACCESS = { token: () => TOKEN, tokenFile: () => '/data/http-token' };
 const HTML = { accept: 'text/html,application/xhtml+xml' };
 
 const built = mkdtempSync(join(tmpdir(), 'sidecar-pages-'));
@@ -107,6 +107,49 @@ describe('with the token', () => {
     expect(await asked({ host: 'evil.example' })).toBe(421);
     expect(await asked({ origin: 'https://evil.example' })).toBe(403);
     expect(await asked({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' })).toBe(403);
+  });
+});
+
+describe('beyond loopback', () => {
+  const remote = async (token = TOKEN) => {
+    const access = { ...ACCESS, token: () => token };
+    const { address } = await open(sourcesOf(), { access, pages: built, host: '0.0.0.0' });
+    return address.replace('0.0.0.0', '127.0.0.1');
+  };
+  const authorization = `Bearer ${TOKEN}`;
+
+  test('a probe learns whether it is alive and ready, and no more', async () => {
+    const address = await remote();
+    expect((await ask(address, '/healthz')).body).toBe('{"status":"ok"}');
+    const answer = await ask(address, '/readyz');
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([200, { ready: true }]);
+    const whole = await ask(address, '/readyz', { headers: { authorization } });
+    expect(JSON.parse(whole.body)).toEqual({ ready: true, reasons: [], warnings: [] });
+  });
+
+  test.each(['/', '/metrics', '/api/v1/jobs', '/none'])('%s needs the token', async (path) => {
+    const address = await remote();
+    const refused = await ask(address, path);
+    expect(refused.status).toBe(401);
+    const answer = await ask(address, path, { headers: { authorization } });
+    expect(answer.status).toBe(path === '/none' ? 404 : 200);
+  });
+
+  test('without a token nobody has one', async () => {
+    const address = await remote('');
+    for (const headers of [{}, { cookie: `${cookieName(address)}=` }, { authorization: 'Bearer ' }])
+      expect((await ask(address, '/metrics', { headers })).status).toBe(401);
+    expect((await ask(address, '/?token=', { headers: HTML })).status).toBe(401);
+  });
+
+  test('any name leads there, also of a proxy that speaks TLS, but no other site', async () => {
+    const address = await remote();
+    const statusOf = async (headers: Record<string, string>) =>
+      (await ask(address, '/api/v1/jobs', { headers: { authorization, ...headers } })).status;
+    expect(await statusOf({ host: 'pod-1.example:17001' })).toBe(200);
+    expect(await statusOf({ host: 'telemetry.example', origin: 'https://telemetry.example' })).toBe(200);
+    expect(await statusOf({ host: 'telemetry.example', origin: 'https://evil.example' })).toBe(403);
+    expect(await statusOf({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' })).toBe(403);
   });
 });
 

@@ -41,19 +41,14 @@ describe('listening', () => {
     }
   });
 
-  test.each([
-    '0.0.0.0',
-    '::',
-    '',
-    '10.0.0.1',
-    '192.168.1.1',
-    'example.com',
-    '128.0.0.1',
-    '::ffff:10.0.0.1',
-    '127.0.0.1.example.com',
-  ])('beyond loopback is refused: %s', async (host) => {
-    await expect(opening(host)).rejects.toThrow(/http\.host: .* use 127\.0\.0\.1, ::1 or localhost/);
-  });
+  test.each(['10.0.0.1', '128.0.0.1', 'example.invalid'])(
+    'an address that is not this machine’s is an error that says so: %s',
+    async (host) => {
+      await expect(opening(host)).rejects.toThrow(
+        /^http: .*(not an address of this machine|ENOTFOUND|EAI_AGAIN)/,
+      );
+    },
+  );
 
   test('a port in use is an error that says what to do', async () => {
     const other = createServer().listen(0, '127.0.0.1');

@@ -220,7 +220,7 @@ export function createLogged() {
 const opened: HttpServer[] = [];
 
 /** Everybody may read: for tests of something else. */
-export const UNGUARDED: Access = { token: () => '', tokenFile: '' };
+export const UNGUARDED: Access = { token: () => '', tokenFile: () => '' };
 /** No page is built here. */
 export const NO_PAGES = '/nonexistent/pages';
 

@@ -1,7 +1,17 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { closeAll, createFolder, start, startSidecar, TEST_MS, tokenOf, until, write } from '../processes.ts';
+import {
+  closeAll,
+  createFolder,
+  runToEnd,
+  start,
+  startSidecar,
+  TEST_MS,
+  tokenOf,
+  until,
+  write,
+} from '../processes.ts';
 
 jest.setTimeout(TEST_MS);
 
@@ -53,4 +63,22 @@ test('http.auth is changed while it runs, at the same address', async () => {
   write(sidecar.path, YAML.replace('$OUT', join(sidecar.folder, 'out')));
   await until(async () => (await ask(http)).status === 401, 'a token is asked for');
   expect((await ask(http, tokenOf(sidecar.listening))).status).toBe(200);
+});
+
+test('in a container: for all addresses, with a token of its own, which an edit changes', async () => {
+  const [one, two] = ['1'.repeat(32), '2'.repeat(32)];
+  const yaml = (token: string) => `${YAML}http: {host: 0.0.0.0, token: '${token}'}\n`;
+  const sidecar = await startSidecar({ yaml: yaml(one) });
+  expect(sidecar.listening.http).toMatch(/^0\.0\.0\.0:\d+$/);
+  const http = sidecar.listening.http.replace('0.0.0.0', '127.0.0.1');
+  expect([(await ask(http)).status, (await ask(http, one)).status]).toEqual([401, 200]);
+  // Commands of the same user need not be told.
+  const job = await runToEnd(['job', 'none', '--url', `http://${http}`], { cwd: sidecar.folder });
+  expect(job.stdout).toContain('none');
+  write(sidecar.path, yaml(two).replace('$OUT', join(sidecar.folder, 'out')));
+  await until(async () => (await ask(http, two)).status === 200, 'the new one is taken', sidecar.stderr);
+  expect((await ask(http, one)).status).toBe(401);
+  expect(tokenOf(sidecar.listening)).toBe(two);
+  expect(sidecar.stdout() + sidecar.stderr()).not.toContain(two);
+  expect(JSON.stringify(await sidecar.get('/api/v1/config'))).not.toContain(two);
 });
