@@ -1,0 +1,86 @@
+// Calls on files that never come back, as those of an NFS server that is gone: each keeps a thread of the process.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, jest } from '@jest/globals';
+import { hangingMount, whereMountsHang } from '../hanging-mount.ts';
+import {
+  closeAll,
+  createFolder,
+  line,
+  type RunningSidecar,
+  send,
+  startSidecar,
+  TEST_MS,
+  until,
+  write,
+} from '../processes.ts';
+
+jest.setTimeout(TEST_MS);
+afterEach(closeAll);
+
+const MOUNTED = ['m1', 'm2', 'm3', 'm4'];
+
+/** One backend here, and four on a mount. */
+const yaml = (here = 'here') => `
+batch: { max_age: 20ms }
+reload: { debounce: 20ms, poll: 500ms }
+shutdown: { deadline: 4s }
+routing:
+  default: [{ backend: ${here} }, ${MOUNTED.map((name) => `{ backend: ${name} }`)}]
+backends:
+  ${here}: { type: filesystem, base_path: $OUT/here }
+${MOUNTED.map((name) => `  ${name}: { type: filesystem, base_path: $OUT/mounted/${name}, breaker: { reset_after: 100ms } }\n`).join('')}`;
+
+const numbersIn = (path: string): number[] =>
+  existsSync(path)
+    ? readFileSync(path, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((text) => JSON.parse(text).data.value)
+    : [];
+
+const fileOf = ({ folder }: Pick<RunningSidecar, 'folder'>, place: string, source: string) =>
+  join(folder, 'out', place, `${source}.jsonl`);
+
+const SOURCES = ['a', 'b', 'c'];
+
+/** Sends `value` from each source and waits until all of `places` have it. */
+async function sendTo(sidecar: RunningSidecar, value: number, places: readonly string[]): Promise<void> {
+  await send(sidecar.port, ...SOURCES.map((source) => line(value, source)));
+  await until(
+    () =>
+      places.every((place) =>
+        SOURCES.every((source) => numbersIn(fileOf(sidecar, place, source)).includes(value)),
+      ),
+    `${value} is in ${places}`,
+    sidecar.stderr,
+  );
+}
+
+const mounted = MOUNTED.map((name) => `mounted/${name}`);
+
+whereMountsHang('a mount that hangs with several backends on it holds up no other, and no edit', async () => {
+  const folder = createFolder();
+  const mount = hangingMount(folder, join(folder, 'out', 'mounted'));
+  const sidecar = await startSidecar({ yaml: yaml(), folder, env: mount.env });
+  await sendTo(sidecar, 0, ['here', ...mounted]);
+  mount.hang();
+  await sendTo(sidecar, 1, ['here']);
+  await sendTo(sidecar, 2, ['here']);
+  write(
+    sidecar.path,
+    yaml('moved').replaceAll('$OUT/here', '$OUT/moved').replaceAll('$OUT', join(folder, 'out')),
+  );
+  await until(
+    () => sidecar.hasLogged('info', 'configuration applied'),
+    'the edit is in force',
+    sidecar.stderr,
+  );
+  await sendTo(sidecar, 3, ['moved']);
+  mount.heal();
+  await sendTo(sidecar, 4, ['moved', ...mounted]);
+  for (const place of mounted) {
+    for (const source of SOURCES) expect(numbersIn(fileOf(sidecar, place, source))).toEqual([0, 1, 2, 3, 4]);
+  }
+  expect(await sidecar.stop()).toBe(0);
+});
