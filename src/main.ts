@@ -230,23 +230,40 @@ function fail(error: Error): void {
   end();
 }
 
-/** How long the process stays for what it still prints: nobody may be reading it any more. */
+/** How long the process stays for what it still prints, as nobody may be reading it any more, or has still open. */
 const LINGER_MS = 1_000;
+const LOOK_MS = 20;
 
 /** Ends the process with this code. Left to end by itself, Node.js 20 may wait for its own threads for ever (nodejs/node#54918). */
 async function exitWith(code: Promise<number>): Promise<void> {
   process.exitCode = await code;
-  setTimeout(end, LINGER_MS);
+  setTimeout(() => end(), LINGER_MS);
   const printed = [process.stdout, process.stderr].map((out) => new Promise((done) => out.write('', done)));
   await Promise.all([...printed, ownLog?.written()]);
   if (isUnprinted) process.exitCode ||= EXIT.failed;
   end();
 }
 
-/** Ends the process, whether or not anybody reads what it prints. */
-function end(): void {
+/** A call of the system that runs in a thread: on a file, or for an address. */
+const isCall = (resource: string) => /Req/.test(resource);
+
+/**
+ * Ends the process, whether or not anybody reads what it prints. `process.exit` waits for calls of the system, for ever
+ * where a mount hangs: then by a signal, which does not. SIGTERM is a clean end for a service manager, SIGKILL is none.
+ */
+function end(leftMs = LINGER_MS): void {
   ownLog?.abandon();
-  process.exit();
+  if (!process.getActiveResourcesInfo().some(isCall)) process.exit();
+  if (leftMs > 0) {
+    setTimeout(() => end(leftMs - LOOK_MS), LOOK_MS);
+    return;
+  }
+  const signal = process.exitCode === EXIT.ok ? 'SIGTERM' : 'SIGKILL';
+  process.stderr.write(
+    `a file system or name server does not answer: ended by ${signal} instead of code ${process.exitCode}\n`,
+  );
+  for (const stop of STOPS) process.removeAllListeners(stop);
+  process.kill(process.pid, signal);
 }
 
 /** Whether something could not be printed, as on a full disk. */

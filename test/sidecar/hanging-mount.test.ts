@@ -84,3 +84,22 @@ whereMountsHang('a mount that hangs with several backends on it holds up no othe
   }
   expect(await sidecar.stop()).toBe(0);
 });
+
+whereMountsHang('a stop while a mount hangs ends in time, by a signal; the next run delivers', async () => {
+  const folder = createFolder();
+  const mount = hangingMount(folder, join(folder, 'out', 'mounted'));
+  const first = await startSidecar({ yaml: yaml(), folder, env: mount.env });
+  await sendTo(first, 0, ['here', ...mounted]);
+  mount.hang();
+  await sendTo(first, 1, ['here']);
+  expect(await first.stop()).toBe('SIGTERM');
+  expect(first.hasLogged('info', 'nothing was lost')).toBe(true);
+  expect(first.stderr()).toContain('ended by SIGTERM instead of code 0');
+  mount.heal();
+  const second = await startSidecar({ yaml: yaml(), folder, env: mount.env });
+  await sendTo(second, 2, ['here', ...mounted]);
+  for (const place of mounted) {
+    for (const source of SOURCES) expect(numbersIn(fileOf(second, place, source))).toEqual([0, 1, 2]);
+  }
+  expect(await second.stop()).toBe(0);
+});
