@@ -129,7 +129,9 @@ const watching = (poll$: Observable<unknown>, find: () => Promise<Watched>): Obs
   new Observable((subscriber) => {
     let watched = '';
     let watcher: FSWatcher | undefined;
-    const follow = async () => {
+    let isLooking = false;
+    let wanted = false;
+    const look = async () => {
       const { places, folders, start } = await find();
       const key = [...places, ...(await whichFolders(folders))].join('\n');
       if (subscriber.closed || key === watched) return;
@@ -137,12 +139,23 @@ const watching = (poll$: Observable<unknown>, find: () => Promise<Watched>): Obs
       void watcher?.close();
       watcher = start(changed);
     };
+    // One look after the other: a file system that hangs holds up one thread, however often it is polled.
+    const follow = async () => {
+      wanted = true;
+      if (isLooking) return;
+      isLooking = true;
+      while (wanted && !subscriber.closed) {
+        wanted = false;
+        await look().catch(() => {});
+      }
+      isLooking = false;
+    };
     const changed = () => {
       subscriber.next('changed');
-      follow().catch(() => {});
+      void follow();
     };
     subscriber.add(poll$.subscribe(changed));
-    follow().catch(() => {});
+    void follow();
     return () => void watcher?.close();
   });
 

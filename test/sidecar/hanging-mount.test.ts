@@ -7,6 +7,7 @@ import {
   closeAll,
   createFolder,
   line,
+  ONE_FILE,
   type RunningSidecar,
   send,
   startSidecar,
@@ -103,3 +104,38 @@ whereMountsHang('a stop while a mount hangs ends in time, by a signal; the next 
   }
   expect(await second.stop()).toBe(0);
 });
+
+whereMountsHang(
+  'a configuration on a mount that hangs takes few threads, however often it is polled',
+  async () => {
+    const folder = createFolder();
+    const mount = hangingMount(folder, join(folder, 'rules'));
+    const path = write(
+      join(folder, 'rules', 'sidecar.yaml'),
+      ONE_FILE.replace('poll: 500ms', 'poll: 100ms').replace('$OUT', join(folder, 'out')),
+    );
+    const sidecar = await startSidecar({
+      yaml: '',
+      folder,
+      args: ['--config', path],
+      env: { ...mount.env, UV_THREADPOOL_SIZE: '4' },
+    });
+    const received = async (value: number) => {
+      await send(sidecar.port, line(value));
+      await until(() => numbersIn(join(folder, 'out', 'all.jsonl')).includes(value), `${value} is there`);
+    };
+    await received(0);
+    mount.hang();
+    // More polls than there are threads.
+    const endMs = Date.now() + 2_000;
+    for (let value = 1; Date.now() < endMs; value++) await received(value);
+    mount.heal();
+    write(path, readFileSync(path, 'utf8').replace('max_age: 20ms', 'max_age: 10ms'));
+    await until(
+      () => sidecar.hasLogged('info', 'configuration applied'),
+      'the edit is in force',
+      sidecar.stderr,
+    );
+    expect(await sidecar.stop()).toBe(0);
+  },
+);
