@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import { type DestinationStream, pino } from 'pino';
 import type { Log } from './context.ts';
+import { systemText } from './system-text.ts';
 import { visible } from './visible.ts';
 
 export interface LogOptions {
@@ -32,8 +33,8 @@ export function createLog(fd: number, { level, human, colour }: LogOptions): Own
   const formatters = { level: (label: string) => ({ level: label }) };
   const abandon = () => out.destroy();
   const written = () => new Promise<void>((done) => out.flush(() => done()));
-  if (!human) return Object.assign(pino({ ...base, formatters }, out), { written, abandon });
-  const lines: DestinationStream = { write: (entry) => out.write(`${lineOf(entry, colour)}\n`) };
+  const textOfEntry = human ? (entry: string) => `${lineOf(entry, colour)}\n` : (entry: string) => entry;
+  const lines: DestinationStream = { write: (entry) => out.write(systemText(textOfEntry(entry))) };
   return Object.assign(pino({ ...base, formatters }, lines), { written, abandon });
 }
 

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from '@jest/globals';
@@ -10,10 +11,12 @@ const SOURCE = fileURLToPath(new URL('hanging-mount.c', import.meta.url));
 export const whereMountsHang =
   process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0 ? test : test.skip;
 
-/** What is below `below`, as a process sees it that runs with `env`, can be made to hang. */
+/** What is below `below`, as a process sees it that runs with `env`, can be made to hang, or to fail. */
 export interface HangingMount {
   readonly env: Readonly<Record<string, string>>;
   hang(): void;
+  /** Each call fails with this error. */
+  fail(code: 'ESTALE' | 'EDQUOT'): void;
   heal(): void;
 }
 
@@ -26,6 +29,7 @@ export function hangingMount(folder: string, below: string): HangingMount {
   return {
     env: { LD_PRELOAD: library, HANG_BELOW: below, HANG_WHILE: hangs, UV_USE_IO_URING: '0' },
     hang: () => writeFileSync(hangs, ''),
+    fail: (code) => writeFileSync(hangs, String(constants.errno[code])),
     heal: () => rmSync(hangs),
   };
 }

@@ -1,3 +1,4 @@
+import { systemText } from '../system-text.ts';
 import { Partly, Permanent, Throttled } from './sink.ts';
 
 export interface RetryOptions {
@@ -41,7 +42,7 @@ const MAX_ERROR_LENGTH = 1000;
 /** What failed, in at most 1,000 characters; never throws, whatever was thrown. */
 export function errorText(error: unknown): string {
   try {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const text = systemText(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
     return text.length > MAX_ERROR_LENGTH ? `${text.slice(0, MAX_ERROR_LENGTH)}…` : text;
   } catch {
     return 'unprintable error';

@@ -22,6 +22,7 @@ const CORE = [
   'src/context.ts',
   'src/folders.ts',
   'src/members.ts',
+  'src/system-text.ts',
   'src/visible.ts',
 ];
 

@@ -139,3 +139,25 @@ whereMountsHang(
     expect(await sidecar.stop()).toBe(0);
   },
 );
+
+whereMountsHang.each([
+  ['ESTALE', 'ESTALE: stale file handle'],
+  ['EDQUOT', 'EDQUOT: disk quota exceeded'],
+] as const)('what only such mounts answer is told by its name: %s', async (code, text) => {
+  const folder = createFolder();
+  const mount = hangingMount(folder, join(folder, 'out'));
+  const yaml = ONE_FILE.replace('path: all.jsonl', 'path: all.jsonl, breaker: { failures: 1 }');
+  const sidecar = await startSidecar({ yaml, folder, env: mount.env });
+  const received = () => numbersIn(join(folder, 'out', 'all.jsonl'));
+  await send(sidecar.port, line(0));
+  await until(() => received().length === 1, 'the first is there');
+  mount.fail(code);
+  await send(sidecar.port, line(1));
+  await until(() => sidecar.hasLogged('warn', 'breaker open'), 'the backend fails', sidecar.stderr);
+  expect(sidecar.stderr()).toContain(`Error: ${text}, stat`);
+  const { warnings } = await sidecar.get('/readyz');
+  expect(warnings).toEqual([expect.stringContaining(text)]);
+  mount.heal();
+  expect(await sidecar.stop()).toBe(0);
+  expect(received()).toEqual([0, 1]);
+});
