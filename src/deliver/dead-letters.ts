@@ -1,11 +1,11 @@
-import { readFileSync, renameSync, rmSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { EMPTY, type Observable, timer } from 'rxjs';
 import type { Context } from '../context.ts';
 import { makeFoldersSync } from '../folders.ts';
 import { isoTime, jsonOf, type Message } from '../message.ts';
 import { fileNameOf } from './file-name.ts';
-import { appendLines, countLines, letterFiles, sizeOf, startOf, takeFile } from './letter-files.ts';
+import { appendLines, countLines, letterFiles, removeLines, sizeOf, startOf } from './letter-files.ts';
 import { errorText } from './retry.ts';
 
 /** Messages that a backend will not get, and why. */
@@ -148,14 +148,7 @@ function dropExpired(dir: string, boundsOf: DeadLetterOptions['boundsOf'], nowMs
     const limit = isoTime(Math.max(0, nowMs - (boundsOf(backend)?.maxAgeMs ?? nowMs)));
     const isExpired = (line: string) =>
       LETTER.test(line) && line.slice(DEAD_AT, DEAD_AT + TIME_LENGTH) < limit;
-    if (!isExpired(start)) continue;
-    const taken = takeFile(path);
-    if (taken === undefined) continue;
-    const lines = readFileSync(taken, 'utf8').split('\n').filter(Boolean);
-    const kept = lines.filter((line) => !isExpired(line));
-    if (kept.length > 0) appendLines(path, `${kept.join('\n')}\n`);
-    rmSync(taken);
-    dropped += lines.length - kept.length;
+    if (isExpired(start)) dropped += removeLines(path, isExpired);
   }
   return dropped;
 }

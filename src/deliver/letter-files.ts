@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
-  createReadStream,
   fstatSync,
+  linkSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -13,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 const LF = 0x0a;
 /** What is written now, the older one, and what somebody took to sort it and could not finish with. */
@@ -39,7 +39,7 @@ const homeOf = (path: string): string => path.replace(/(\.ndjson)\.taken-[\w-]+$
  * Takes a file away from whoever adds letters to it, who will begin a new one; returns where it is now. It is a file
  * of dead letters as before, so that nothing is lost if the one who took it dies. `undefined` if there is none.
  */
-export function takeFile(path: string): string | undefined {
+function takeFile(path: string): string | undefined {
   const taken = `${path.replace(/\.(1|taken-[\w-]+)$/, '')}.taken-${randomUUID()}`;
   try {
     renameSync(path, taken);
@@ -58,47 +58,164 @@ export function appendLines(path: string, lines: string | Uint8Array): void {
   });
 }
 
-/** How far a file was read, in bytes. */
-export interface Place {
-  at: number;
-}
-
-/** The whole lines of a file from a place on, without LF; moves the place. What no LF ends is left out. */
-export async function* linesOf(path: string, place: Place = { at: 0 }): AsyncGenerator<string> {
-  let rest: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { start: place.at }) as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let at = chunk.indexOf(LF); at >= 0; at = chunk.indexOf(LF, from)) {
-      const line = Buffer.concat([...rest, chunk.subarray(from, at)]);
-      rest = [];
-      from = at + 1;
-      place.at += line.length + 1;
-      yield line.toString();
-    }
-    if (from < chunk.length) rest.push(chunk.subarray(from));
-  }
-}
+/** The whole lines of a file, without LF. What no LF ends is left out. */
+export const linesOf = (path: string): AsyncIterable<string> => linesInTurns(piecesOf(path, { at: 0 }));
 
 /**
  * Sorts a file's lines while others go on adding to it: `sort` gives back those that stay. If it throws, all stay.
- * What stays is held in memory until the end, and goes behind what has come meanwhile.
+ * What stays goes behind what has come meanwhile.
  */
 export async function sortFile(
   path: string,
   sort: (line$: AsyncIterable<string>) => AsyncIterable<string>,
 ): Promise<void> {
-  const taken = takeFile(path);
-  if (taken === undefined) return;
-  const kept: string[] = [];
-  const place = { at: 0 };
-  // Whoever had the file open while it was taken adds to it once more.
-  for (let before = -1; before < place.at; ) {
-    before = place.at;
-    for await (const line of sort(linesOf(taken, place))) kept.push(`${line}\n`);
+  const sorting = beginSorting(path);
+  if (sorting === undefined) return;
+  try {
+    for (const piece$ of sorting.readings()) {
+      for await (const line of sort(linesInTurns(piece$))) sorting.keep(line);
+    }
+    sorting.finish(homeOf(path));
+  } finally {
+    sorting.close();
   }
-  if (sizeOf(taken) > place.at) kept.push(`${readFileSync(taken).subarray(place.at)}\n`);
-  if (kept.length > 0) appendLines(homeOf(path), kept.join(''));
-  rmSync(taken);
+}
+
+/** Removes lines of a file; returns how many. */
+export function removeLines(path: string, isMeant: (line: string) => boolean): number {
+  const sorting = beginSorting(path);
+  if (sorting === undefined) return 0;
+  let removed = 0;
+  try {
+    for (const piece$ of sorting.readings()) {
+      for (const piece of piece$) {
+        for (const line of linesIn(piece)) {
+          if (isMeant(line)) removed++;
+          else sorting.keep(line);
+        }
+      }
+    }
+    sorting.finish(path);
+  } finally {
+    sorting.close();
+  }
+  return removed;
+}
+
+/** A file that was taken, and beside it what stays of it. */
+interface Sorting {
+  /** Its lines in pieces, then those of whoever had it open while it was taken and added to it once more. */
+  readings(): Iterable<Iterable<Buffer>>;
+  keep(line: string): void;
+  /** Puts what stays, and the end that is no line, in the place of all, and behind what `home` has by now. */
+  finish(home: string): void;
+  /** Without `finish` all stay. */
+  close(): void;
+}
+
+/** Bytes that are read or written at once. */
+const PIECE_BYTES = 65_536;
+
+function beginSorting(path: string): Sorting | undefined {
+  const taken = takeFile(path);
+  if (taken === undefined) return undefined;
+  // Of somebody who could not finish.
+  rmSync(keptOf(path), { force: true });
+  const kept = openSync(keptOf(taken), 'wx', 0o640);
+  const place = { at: 0 };
+  let text = '';
+  return {
+    *readings() {
+      for (let before = -1; before < place.at; ) {
+        before = place.at;
+        yield piecesOf(taken, place);
+      }
+    },
+    keep(line) {
+      text += `${line}\n`;
+      if (text.length < PIECE_BYTES) return;
+      writeFileSync(kept, text);
+      text = '';
+    },
+    finish(home) {
+      writeFileSync(kept, text);
+      if (sizeOf(taken) > place.at) {
+        for (const chunk of chunksOf(taken, place.at)) writeFileSync(kept, chunk);
+        writeFileSync(kept, '\n');
+      }
+      renameSync(keptOf(taken), taken);
+      if (sizeOf(taken) > 0) addFile(home, taken);
+      rmSync(taken);
+    },
+    close() {
+      closeSync(kept);
+      rmSync(keptOf(taken), { force: true });
+    },
+  };
+}
+
+/** Where what stays of a file that was taken is gathered: no file of dead letters yet. */
+const keptOf = (path: string): string => `${path}.kept`;
+
+/** Adds a file's lines to another; where there is none, it is the other from now on. */
+function addFile(path: string, from: string): void {
+  try {
+    linkSync(from, path);
+  } catch {
+    for (const lines of piecesOf(from, { at: 0 })) appendLines(path, lines);
+  }
+}
+
+/** How far a file was read, in bytes. */
+interface Place {
+  at: number;
+}
+
+/** The lines of pieces, without LF; others have their turn between two pieces. */
+async function* linesInTurns(piece$: Iterable<Buffer>): AsyncGenerator<string> {
+  for (const piece of piece$) {
+    yield* linesIn(piece);
+    await nextTurn();
+  }
+}
+
+function* linesIn(piece: Buffer): Generator<string> {
+  let from = 0;
+  for (let at = piece.indexOf(LF); at >= 0; at = piece.indexOf(LF, from)) {
+    yield piece.toString('utf8', from, at);
+    from = at + 1;
+  }
+}
+
+/** The whole lines of a file from a place on, some at once, with LF; moves the place. */
+function* piecesOf(path: string, place: Place): Generator<Buffer> {
+  let rest: Buffer[] = [];
+  for (const chunk of chunksOf(path, place.at)) {
+    const end = chunk.lastIndexOf(LF) + 1;
+    if (end > 0) {
+      const piece = Buffer.concat([...rest, chunk.subarray(0, end)]);
+      rest = [];
+      place.at += piece.length;
+      yield piece;
+    }
+    if (end < chunk.length) rest.push(chunk.subarray(end));
+  }
+}
+
+/** A file's bytes from a place on. */
+function* chunksOf(path: string, from: number): Generator<Buffer> {
+  const file = openSync(path, 'r');
+  try {
+    for (let at = from; ; ) {
+      const chunk = Buffer.allocUnsafe(PIECE_BYTES);
+      const bytes = readSync(file, chunk, 0, PIECE_BYTES, at);
+      if (bytes === 0) return;
+      at += bytes;
+      yield chunk.subarray(0, bytes);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Bytes of a file; 0 where there is none. */
@@ -107,14 +224,11 @@ export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry:
 /** How many lines a file has; 0 where there is none. */
 export function countLines(path: string): number {
   if (sizeOf(path) === 0) return 0;
-  return withFile(path, 'r', (file) => {
-    const chunk = Buffer.alloc(65_536);
-    let lines = 0;
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
-      for (let at = chunk.indexOf(LF); at >= 0 && at < read; at = chunk.indexOf(LF, at + 1)) lines++;
-    }
-    return lines;
-  });
+  let lines = 0;
+  for (const chunk of chunksOf(path, 0)) {
+    for (let at = chunk.indexOf(LF); at >= 0; at = chunk.indexOf(LF, at + 1)) lines++;
+  }
+  return lines;
 }
 
 /** The first bytes of a file as text. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
@@ -12,6 +12,7 @@ import {
   linesBelow,
   linesOf,
   numbersOf,
+  ONE_FILE,
   type RunningSidecar,
   runToEnd,
   send,
@@ -230,6 +231,17 @@ describe('rm', () => {
     });
   });
 
+  test('what a command that was killed left is taken over, each letter once', async () => {
+    const dataDir = dataDirOf({
+      'db.ndjson': letterLine(1),
+      'db.ndjson.taken-x': letterLine(2) + letterLine(3, { source: 'api' }),
+      'db.ndjson.taken-x.kept': letterLine(3, { source: 'api' }),
+    });
+    expect((await run('rm', { dataDir, id: [idOf(2)] })).text).toBe('1 dead letter removed.\n');
+    expect(readdirSync(join(dataDir, 'dead-letters'))).toEqual(['db.ndjson']);
+    expect(valuesIn(dataDir)).toEqual([1, 3]);
+  });
+
   test('everything only if that is said', async () => {
     const dataDir = dataDirOf({ 'db.ndjson': letterLine(1) });
     expect(await run('rm', { dataDir })).toEqual({
@@ -239,6 +251,73 @@ describe('rm', () => {
     expect(lettersIn(dataDir)).toHaveLength(1);
     expect((await run('rm', { dataDir, all: true })).code).toBe(0);
     expect(lettersIn(dataDir)).toHaveLength(0);
+  });
+});
+
+describe('files larger than memory', () => {
+  /** Letters of 1 KB, 192 MiB of them, the first one of another source. */
+  function largeDataDir(): string {
+    const dataDir = dataDirOf({ 'db.ndjson': letterLine(1, { source: 'api' }) });
+    const lines = Buffer.from(letterLine(2, { more: `,"text":"${'x'.repeat(700)}"` }).repeat(1024));
+    const path = join(dataDir, 'dead-letters', 'db.ndjson');
+    while (statSync(path).size < 192 * 2 ** 20) appendFileSync(path, lines);
+    return dataDir;
+  }
+  const env = { NODE_OPTIONS: '--max-old-space-size=64' };
+
+  test('rm takes out one letter; the others stay, whole and in order', async () => {
+    const dataDir = largeDataDir();
+    const path = join(dataDir, 'dead-letters', 'db.ndjson');
+    const bytes = readFileSync(path).subarray(letterLine(1, { source: 'api' }).length);
+    const args = ['dlq', 'rm', '--source', 'api', '--data-dir', dataDir];
+    const { code, stdout } = await runToEnd(args, { cwd: createFolder(), env });
+    expect([code, stdout]).toEqual([0, '1 dead letter removed.\n']);
+    expect(readdirSync(join(dataDir, 'dead-letters'))).toEqual(['db.ndjson']);
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+  });
+
+  test('retry sends one letter and keeps the others, behind those that came meanwhile', async () => {
+    const dataDir = largeDataDir();
+    const path = join(dataDir, 'dead-letters', 'db.ndjson');
+    const { size } = statSync(path);
+    const first = letterLine(1, { source: 'api' });
+    const news = letterLine(3);
+    const got: string[] = [];
+    const to = await listen((socket) => {
+      socket.on('data', (chunk) => got.push(String(chunk)));
+      socket.on('end', () => {
+        write(path, news);
+        socket.end();
+      });
+    });
+    const args = ['dlq', 'retry', '--source', 'api', '--data-dir', dataDir, '--to', to];
+    const { code, stdout } = await runToEnd(args, { cwd: createFolder(), env });
+    expect([code, stdout]).toEqual([0, '1 dead letter sent again.\n']);
+    expect(JSON.parse(got.join(''))).toMatchObject({ id: idOf(1), dlq_retries: 1 });
+    expect(readdirSync(join(dataDir, 'dead-letters'))).toEqual(['db.ndjson']);
+    expect(statSync(path).size).toBe(size - first.length + news.length);
+    expect(readFileSync(path).subarray(0, news.length).toString()).toBe(news);
+  });
+
+  test('the sidecar drops those that are too old', async () => {
+    const old = letterLine(1, { backend: 'files' });
+    const young = letterLine(2, { backend: 'files', dead_at: new Date().toISOString() });
+    const folder = createFolder();
+    const path = write(join(folder, 'data', 'dead-letters', 'files.ndjson'), old);
+    const lines = Buffer.from(
+      young.replace('"value":2', `"value":2,"text":"${'x'.repeat(700)}"`).repeat(1024),
+    );
+    while (statSync(path).size < 192 * 2 ** 20) appendFileSync(path, lines);
+    const { size } = statSync(path);
+    const sidecar = await startSidecar({
+      folder,
+      yaml: ONE_FILE,
+      args: ['--data-dir', join(folder, 'data')],
+      env,
+    });
+    await until(() => sidecar.hasLogged('info', 'Dropped dead letters'), 'the old one goes', sidecar.stderr);
+    expect(readdirSync(join(folder, 'data', 'dead-letters'))).toEqual(['files.ndjson']);
+    expect(statSync(path).size).toBe(size - old.length);
   });
 });
 
