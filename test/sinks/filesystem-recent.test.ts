@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { dataOf } from '../../src/message.ts';
 import { readRecent } from '../../src/sinks/filesystem/recent.ts';
 
 const NOW_MS = Date.now();
@@ -55,6 +56,23 @@ test('compressed files are read with the others, the last changed first', async 
 test('lines that are no message are passed over', async () => {
   await put('a.jsonl', `${lineOf(2)}null\n[]\n7\n{\n\n${lineOf(1)}`);
   expect(await read()).toEqual([2, 1]);
+});
+
+test('lines that are null are passed over, wherever they stand', async () => {
+  await put('a.jsonl', `null\n${lineOf(2)} \tnull\t\r\nnull\n${lineOf(1)}null`);
+  // One that crosses the end of a block of 64 KiB, at each of its places.
+  for (let at = 0; at <= 6; at++) {
+    const before = `${'x'.repeat(65_536 - 5 - at)}\n`;
+    await put(`${at}.jsonl`, `${before}${' '.repeat(at)}null  \n${lineOf(at + 10)}`, 1000 * (at + 1));
+  }
+  expect(await read()).toEqual([2, 1, ...down(16, 10).reverse()]);
+});
+
+test('a null within a line stays as it is', async () => {
+  await put('a.jsonl', lineOf(1).replace('"text":""', '"none":\rnull\r,"text":"say\u2028null\\nnull ü"'));
+  const query = { fromMs: 0, toMs: NOW_MS + 1000, maxBytes: 10_000 };
+  const [message] = await readRecent(base, query, new AbortController().signal);
+  expect(dataOf(message!)).toEqual({ n: 1, none: null, text: 'say\u2028null\nnull ü' });
 });
 
 test('of a compressed file its last bytes are read, as many as are left', async () => {

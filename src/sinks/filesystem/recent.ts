@@ -98,12 +98,9 @@ async function filesBelow(base: string, fromMs: number, signal: AbortSignal): Pr
 async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message[]> {
   const messages: Message[] = [];
   const rows = ndjson.parse({ strict: false });
-  const { mapper: parse } = rows as unknown as { readonly mapper: (line: string) => unknown };
-  // A line `null` would end the stream.
-  Object.assign(rows, { mapper: (line: string) => parse(line) ?? undefined });
-  bytes.on('error', (error) => rows.destroy(error));
+  const lines = Readable.from(withoutNulls(bytes)).on('error', (error) => rows.destroy(error));
   try {
-    for await (const row of bytes.pipe(rows)) {
+    for await (const row of lines.pipe(rows)) {
       const message = typeof row === 'object' && row !== null ? restored(row as JsonObject) : undefined;
       if (message !== undefined) messages.push(message);
     }
@@ -113,4 +110,19 @@ async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   return messages;
+}
+
+const NULL_LINE = /null(?<=(?:^|\n)[ \t\r]*null)(?=[ \t\r]*(?:\n|$))/g;
+
+/** Empties lines that are `null`: a stream of rows would end with one. */
+async function* withoutNulls(chunk$: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const emptied = (lines: string) => Buffer.from(lines.replace(NULL_LINE, ''), 'latin1');
+  let rest = '';
+  for await (const chunk of chunk$) {
+    const text = rest + chunk.toString('latin1');
+    const end = text.lastIndexOf('\n') + 1;
+    rest = text.slice(end);
+    yield emptied(text.slice(0, end));
+  }
+  yield emptied(rest);
 }
