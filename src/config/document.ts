@@ -11,7 +11,8 @@ export interface Source {
 
 /** The longest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 2 ** 20;
-const MAX_DEPTH = 64;
+/** How deep values may be nested; what reads them recurses. */
+export const MAX_DEPTH = 64;
 const MAX_TOKENS = 200_000;
 // Everything but tab, line feed and carriage return: no editor writes it, and a terminal must not be sent it.
 const CONTROL = /(?![\t\n\r])[\p{Cc}\ufffd]/u;

@@ -1,4 +1,4 @@
-import { parseSource } from './document.ts';
+import { MAX_DEPTH, parseSource } from './document.ts';
 import { isRecord, valueAt } from './draft.ts';
 import type { Interpolated, Surroundings } from './interpolate.ts';
 import type { Finding } from './issue.ts';
@@ -26,8 +26,13 @@ export function applyOverrides(
   const interpolated = new Map<string, Interpolated>();
   const findings: Finding[] = [];
   for (const [text, yaml] of overrides) {
-    const path = parsePath(text) ?? [text];
+    const parsed = parsePath(text) ?? [text];
+    const path = parsed.slice(0, MAX_DEPTH);
     paths.push(path);
+    if (path.length < parsed.length) {
+      findings.push({ path, message: `nested deeper than ${MAX_DEPTH} levels` });
+      continue;
+    }
     if (parsePath(text) === undefined || path.includes('__proto__')) {
       findings.push({ path, message: 'is no path such as tcp.port or routing.web[0].enabled' });
       continue;

@@ -64,6 +64,9 @@ describe('an override is set', () => {
   });
 });
 
+/** `a.a.a…` */
+const deepPath = (depth: number) => Array.from({ length: depth }, () => 'a').join('.');
+
 describe('an error names the command line, not the file', () => {
   test.each<[string, string, string]>([
     ['tcp.port', 'x', '--set tcp.port: expected a number or false, not text'],
@@ -102,6 +105,8 @@ describe('an error names the command line, not the file', () => {
     ['', '1', '--set [""]: is no path such as tcp.port or routing.web[0].enabled'],
     ['tcp port', '1', '--set ["tcp port"]: is no path such as tcp.port or routing.web[0].enabled'],
     ['__proto__.x', '1', '--set __proto__.x: is no path such as tcp.port or routing.web[0].enabled'],
+    [deepPath(5000), '1', `--set ${deepPath(64)}: nested deeper than 64 levels`],
+    [`a${'[0]'.repeat(5000)}`, '1', `--set a${'[0]'.repeat(63)}: nested deeper than 64 levels`],
     ['tcp.port', '[1', '--set tcp.port: not YAML: Flow sequence must end with a ]'],
     [
       'tcp.host',
