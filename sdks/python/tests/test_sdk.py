@@ -127,6 +127,115 @@ class Wire(WithFake):
         self.assertEqual(event.get("span_id"), start["span_id"])
         self.assertEqual((end["data"]["status"], end["data"]["status_message"]), ("error", "ValueError: no such file"))
 
+    def traced(self, work):
+        """`work`, traced by a client of its own that is the module's."""
+        self.client.close()
+        self.client = monitoring_sdk.init("traced", "127.0.0.1", self.fake.port, quiet=True)
+        return monitoring_sdk.traced(work)
+
+    def spans(self, count):
+        """Of so many records: each event's span by the event's text, and how each span ended, by its name."""
+        records = self.fake.wait(count)
+        self.assertEqual(len(records), count)
+        names = {one["span_id"]: one["data"]["name"].split(".")[-1] for one in records if one["type"] == "span"}
+        events = {one["data"]["message"]: names.get(one.get("span_id")) for one in records if one["type"] == "event"}
+        ends = [one for one in records if one["type"] == "span" and one["data"]["phase"] == "end"]
+        return events, {names[one["span_id"]]: (one["data"]["status"], one["data"].get("status_message")) for one in ends}
+
+    def test_a_traced_generator_is_a_span_of_its_steps(self):
+        def rows(count):
+            with monitoring_sdk.span("inner"):
+                got = []
+                for n in range(count):
+                    monitoring_sdk.log_event("info", f"row {n}")
+                    try:
+                        got.append((yield n))
+                    except KeyError as error:
+                        got.append(error)
+            monitoring_sdk.log_event("info", "last")
+            return got
+
+        traced = self.traced(rows)
+        self.assertTrue(inspect.isgeneratorfunction(traced))
+        waiting = traced(3)
+        monitoring_sdk.log_event("info", "before")
+        with monitoring_sdk.span("caller"):
+            self.assertEqual(next(waiting), 0)
+            monitoring_sdk.log_event("info", "between")
+        error = KeyError("k")
+        self.assertEqual((waiting.send("a"), waiting.throw(error)), (1, 2))
+        monitoring_sdk.log_event("info", "outside")
+        with self.assertRaises(StopIteration) as end:
+            next(waiting)
+        monitoring_sdk.log_event("info", "after")
+        self.assertEqual(end.exception.value, ["a", error, None])
+        events, ends = self.spans(14)
+        of_rows = {"row 0": "inner", "row 1": "inner", "row 2": "inner", "last": "rows"}
+        of_caller = {"before": None, "between": "caller", "outside": None, "after": None}
+        self.assertEqual(events, {**of_rows, **of_caller})
+        self.assertEqual(ends, {"caller": ("success", None), "inner": ("success", None), "rows": ("success", None)})
+        parents = {one["data"]["name"].split(".")[-1]: one["data"].get("parent_span_id") for one in self.fake.records() if one["type"] == "span"}
+        self.assertEqual((parents["caller"], bool(parents["rows"])), (None, True))
+
+    def test_a_traced_generator_that_is_left_or_fails_ends_its_span(self):
+        closed = []
+
+        def rows(fails):
+            try:
+                yield 1
+                if fails:
+                    raise ValueError("no row")
+                yield 2
+            finally:
+                closed.append(fails)
+
+        traced = self.traced(rows)
+        traced(False)  # never begun: no span
+        for _ in traced(False):
+            break
+        gc.collect()
+        self.assertEqual(closed, [False])
+        with self.assertRaisesRegex(ValueError, "no row"):
+            list(traced(True))
+        ends = [one["data"] for one in self.fake.wait(4) if one["data"]["phase"] == "end"]
+        self.assertEqual([(one["status"], one.get("status_message")) for one in ends], [("success", None), ("error", "ValueError: no row")])
+
+    def test_a_traced_asynchronous_generator_is_a_span_of_its_steps(self):
+        async def rows(count):
+            for n in range(count):
+                await asyncio.sleep(0)
+                monitoring_sdk.log_event("info", f"row {n}")
+                try:
+                    yield n
+                except KeyError:
+                    monitoring_sdk.log_event("info", "caught")
+            raise ValueError("no more")
+
+        traced = self.traced(rows)
+        self.assertTrue(inspect.isasyncgenfunction(traced))
+
+        async def read():
+            waiting = traced(3)
+            with monitoring_sdk.span("caller"):
+                self.assertEqual(await waiting.__anext__(), 0)
+                monitoring_sdk.log_event("info", "between")
+            self.assertEqual(await asyncio.ensure_future(waiting.athrow(KeyError("k"))), 1)
+            monitoring_sdk.log_event("info", "outside")
+            with self.assertRaisesRegex(ValueError, "no more"):
+                async for _ in waiting:
+                    pass
+            left = traced(2)
+            await left.__anext__()
+            await left.aclose()
+            monitoring_sdk.log_event("info", "after")
+
+        asyncio.run(read())
+        events, _ = self.spans(14)
+        of_rows = {"row 0": "rows", "row 1": "rows", "row 2": "rows", "caught": "rows"}
+        self.assertEqual(events, {**of_rows, "between": "caller", "outside": None, "after": None})
+        ends = [one["data"] for one in self.fake.records() if one["data"].get("phase") == "end"]
+        self.assertEqual([one["status"] for one in ends], ["success", "error", "success"])
+
     def test_an_exit_without_an_error_ends_a_span_well(self):
         def leave(code):
             with monitoring_sdk.span("main", client=self.client):

@@ -72,32 +72,134 @@ close = _of_default("close", lambda: True)
 stats = _of_default("stats", dict)
 
 
+_SUCCESS: Tuple[str, Optional[str]] = ("success", None)
+
+
+def _status_of(error: BaseException) -> Tuple[str, Optional[str]]:
+    """sys.exit() and sys.exit(0) are no failure, nor is a generator that is closed."""
+    if isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code):
+        return _SUCCESS
+    return "error", f"{type(error).__name__}: {_client.clean_text(error)}"
+
+
 @contextlib.contextmanager
 def span(name: Any, attributes: Any = None, *, client: Optional[Client] = None, **place: Any) -> Iterator[str]:
     """A span for a `with` block: ended on every way out; an exception is recorded and goes on, unchanged."""
     used = client or _default
     span_id = _client.NO_SPAN if used is None else used.start_span(name, **place)
-    status: Tuple[Any, ...] = ("success", None)
+    status = _SUCCESS
     try:
         yield span_id
     except BaseException as error:
-        if not (isinstance(error, SystemExit) and not error.code):  # sys.exit() and sys.exit(0) are no failure
-            status = ("error", f"{type(error).__name__}: {_client.clean_text(error)}")
+        status = _status_of(error)
         raise
     finally:
         if used is not None:
             used.end_span(span_id, *status, attributes)
 
 
+class _Steps:
+    """A generator's span: open for each step (`with`), not for who asked for it, and ended once."""
+
+    def __init__(self, name: str) -> None:
+        self._client = _default
+        if self._client is None:
+            return
+        self._inside = self._client._open.get()
+        with self:
+            self._span_id = self._client.start_span(name)
+
+    def __enter__(self) -> None:
+        if self._client is not None:
+            self._outside = self._client._open.get()
+            self._client._open.set(self._inside)
+
+    def __exit__(self, *_: Any) -> None:
+        if self._client is not None:
+            self._inside = self._client._open.get()
+            self._client._open.set(self._outside)
+
+    def end(self, status: Tuple[str, Optional[str]] = _SUCCESS) -> None:
+        if self._client is not None:
+            with self:
+                self._client.end_span(self._span_id, *status)
+
+
+def _traced_generator(work: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(work)
+    def generated(*given: Any, **named: Any) -> Any:
+        steps = work(*given, **named)
+        step = _Steps(name)
+        try:
+            with step:
+                item = next(steps)
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with step:
+                        steps.close()
+                    raise
+                except BaseException as error:
+                    with step:
+                        item = steps.throw(error)
+                else:
+                    with step:
+                        item = steps.send(sent)
+        except StopIteration as end:
+            step.end()
+            return end.value
+        except BaseException as error:
+            step.end(_status_of(error))
+            raise
+
+    return generated
+
+
+def _traced_async_generator(work: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(work)
+    async def generated(*given: Any, **named: Any) -> Any:
+        steps = work(*given, **named)
+        step = _Steps(name)
+        try:
+            with step:
+                item = await steps.__anext__()
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with step:
+                        await steps.aclose()
+                    raise
+                except BaseException as error:
+                    with step:
+                        item = await steps.athrow(error)
+                else:
+                    with step:
+                        item = await steps.asend(sent)
+        except StopAsyncIteration:
+            step.end()
+        except BaseException as error:
+            step.end(_status_of(error))
+            raise
+
+    return generated
+
+
 def traced(work: _F) -> _F:
     """Decorates a function, or what `classmethod` and `staticmethod` made of one: each call is a span of its name, of an
-    `async def` until it has been awaited."""
+    `async def` until it has been awaited, of a generator from its first step until it ends or is closed; what is done
+    between its steps is not in it."""
     if isinstance(work, (classmethod, staticmethod)):
         return type(work)(traced(work.__func__))
 
     import inspect  # takes longer to load than all else here
 
     name = getattr(work, "__qualname__", None) or type(work).__qualname__  # a partial has none
+    if inspect.isgeneratorfunction(work):
+        return _traced_generator(work, name)  # type: ignore[return-value]
+    if inspect.isasyncgenfunction(work):
+        return _traced_async_generator(work, name)  # type: ignore[return-value]
     if inspect.iscoroutinefunction(work):
 
         @functools.wraps(work)
