@@ -18,8 +18,9 @@ mon_init <- function(source = NULL, tcp_host = NULL, tcp_port = NULL, ...) {
   client <- tryCatch(suppressWarnings({
     options <- c(list(source = source, tcp_host = tcp_host, tcp_port = tcp_port), list(...))
     key <- paste(deparse(options), Sys.getenv("MONITORING_SOURCE"), collapse = " ")
+    .state$clients <- Filter(function(one) !one$closed, .state$clients)
     known <- .state$clients[[key]]
-    if (!is.null(known) && !known$closed) known else .state$clients[[key]] <- configure(options)
+    if (!is.null(known)) known else .state$clients[[key]] <- configure(options)
   }), error = function(e) list(disabled = TRUE, closed = TRUE))
   .state$default <- client
   safely(client, function() if (is.null(client$link$con)) link_connect(client$link))

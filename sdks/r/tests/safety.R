@@ -41,3 +41,15 @@ stopifnot(as.numeric(Sys.time() - started, units = "secs") < 5)
 
 off <- mon_init("off", disabled = TRUE)
 stopifnot(!mon_event("info", "x"), mon_flush(), mon_stats()$accepted == 0)
+
+# A client that was closed is forgotten when another is made, and can be made anew.
+forgotten <- 0
+for (n in 1:10) {
+  one <- mon_init(paste0("job ", n), "127.0.0.1", nowhere$port, quiet = TRUE)
+  reg.finalizer(one, function(...) forgotten <<- forgotten + 1)
+  mon_close(client = one)
+}
+last <- one
+rm(one)
+invisible(gc())
+stopifnot(forgotten == 9, !identical(mon_init("job 10", "127.0.0.1", nowhere$port, quiet = TRUE), last))
