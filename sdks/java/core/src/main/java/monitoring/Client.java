@@ -49,11 +49,12 @@ public final class Client implements AutoCloseable {
     private static final class Open {
         final String id = newId(8);
         final String trace;
-        final Open outer;
+        /** As {@link Client#around}. */
+        final List<String> outer;
         final long startNs = System.nanoTime();
         Map<String, Object> core;
 
-        Open(String trace, Open outer) {
+        Open(String trace, List<String> outer) {
             this.trace = trace;
             this.outer = outer;
         }
@@ -79,7 +80,8 @@ public final class Client implements AutoCloseable {
     private final Bytes buffer = new Bytes();
     /** One flag a thread: whether it is in a call. */
     private final ThreadLocal<boolean[]> busy = ThreadLocal.withInitial(() -> new boolean[1]);
-    private final ThreadLocal<Open> current = new ThreadLocal<>();
+    /** Ids of the spans around what a thread does, the innermost first: nothing of this class, which threads may outlive. */
+    private final ThreadLocal<List<String>> around = ThreadLocal.withInitial(List::of);
     private final Map<String, Open> spans = new LinkedHashMap<>();
     private volatile Map<String, Object> context = new TreeMap<>();
     private volatile String job;
@@ -224,12 +226,14 @@ public final class Client implements AutoCloseable {
     public String startSpan(String name, String parent, String traceparent) {
         return safely(NO_SPAN, () -> {
             Open above;
+            List<String> outer = new ArrayList<>();
             synchronized (lock) {
                 above = parent == null ? null : spans.get(parent);
+                for (String id : around.get()) if (spans.containsKey(id)) outer.add(id);
             }
             String[] found = above == null ? traceparentOf(traceparent) : new String[] {above.trace, above.id};
             String[] place = found == null ? place() : found;
-            Open span = new Open(place[0].isEmpty() ? newId(16) : place[0], current.get());
+            Open span = new Open(place[0].isEmpty() ? newId(16) : place[0], outer);
             Map<String, Object> core = fields("name", name == null ? "" : Values.text(name));
             if (!place[1].isEmpty()) core.put("parent_span_id", place[1]);
             Map<String, Object> start = fields("phase", "start");
@@ -241,7 +245,9 @@ public final class Client implements AutoCloseable {
                 if (spans.size() >= MAX_OPEN_SPANS) spans.remove(spans.keySet().iterator().next());
                 spans.put(span.id, span);
             }
-            current.set(span);
+            List<String> inner = new ArrayList<>(List.of(span.id));
+            inner.addAll(outer);
+            around.set(inner);
             return span.id;
         });
     }
@@ -267,7 +273,8 @@ public final class Client implements AutoCloseable {
             core.put("duration_us", Math.max(0, (System.nanoTime() - span.startNs) / 1000));
             core.put("status", status == null ? "success" : Values.text(status));
             if (message != null) core.put("status_message", Values.text(message));
-            if (current.get() == span) current.set(span.outer);
+            List<String> here = around.get();
+            if (!here.isEmpty() && here.get(0).equals(span.id)) around.set(span.outer);
             return record("span", core, "attributes", attributes, true, ids(job, new String[] {span.trace, span.id}));
         });
     }
@@ -291,14 +298,14 @@ public final class Client implements AutoCloseable {
 
     /** {@code work} with the span that is open here open around it, for another thread. */
     public Runnable wrap(Runnable work) {
-        Open here = current.get();
+        List<String> here = around.get();
         return () -> {
-            Open before = current.get();
-            current.set(here);
+            List<String> before = around.get();
+            around.set(here);
             try {
                 work.run();
             } finally {
-                current.set(before);
+                around.set(before);
             }
         };
     }
@@ -548,11 +555,12 @@ public final class Client implements AutoCloseable {
 
     /** Trace and span: those open in this thread, else of setContext, else what was inherited; "" where there is none. */
     private String[] place() {
-        Open span = current.get();
         synchronized (lock) {
-            while (span != null && !spans.containsKey(span.id)) span = span.outer;
+            for (String id : around.get()) {
+                Open span = spans.get(id);
+                if (span != null) return new String[] {span.trace, span.id};
+            }
         }
-        if (span != null) return new String[] {span.trace, span.id};
         return trace.isEmpty() ? remote : new String[] {trace, ""};
     }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.ref.WeakReference;
+import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.util.ArrayList;
@@ -13,6 +14,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -74,6 +77,25 @@ class ThreadsTest {
     }
 
     @Test
+    void aSpanThatAnotherThreadEndedIsAroundNothingAnyMore() throws Exception {
+        try (Sidecar sidecar = new Sidecar(); Client client = sidecar.client()) {
+            String outer = client.startSpan("outer");
+            String middle = client.startSpan("middle");
+            String inner = client.startSpan("inner");
+            run(List.of(() -> client.endSpan(inner, "success")));
+            assertTrue(client.traceparent().contains(middle));
+            run(List.of(() -> client.endSpan(middle, "success")));
+            assertTrue(client.traceparent().contains(outer));
+            String next = client.startSpan("next");
+            assertTrue(client.traceparent().contains(next));
+            client.endSpan(next, "success");
+            assertTrue(client.traceparent().contains(outer));
+            client.endSpan(outer, "success");
+            assertEquals(null, client.traceparent());
+        }
+    }
+
+    @Test
     void anInterruptedThreadSendsAndStaysInterrupted() throws Exception {
         try (Sidecar sidecar = new Sidecar(); Client client = sidecar.client()) {
             client.logEvent("info", "before");
@@ -100,17 +122,20 @@ class ThreadsTest {
 
     @Test
     void nothingKeepsTheLoaderOfClientsThatAreClosed() throws Exception {
+        ExecutorService pool = Executors.newSingleThreadExecutor();
         try (Sidecar sidecar = new Sidecar()) {
-            WeakReference<ClassLoader> loader = use(sidecar.port());
+            WeakReference<ClassLoader> loader = use(sidecar.port(), pool);
             Sidecar.until(() -> {
                 System.gc();
                 return loader.get() == null;
             }, () -> "it is still there");
+        } finally {
+            pool.shutdown();
         }
     }
 
-    /** A loader, as an application's on a server, whose clients have come and gone. */
-    private static WeakReference<ClassLoader> use(int port) throws Exception {
+    /** A loader, as an application's on a server, whose clients have come and gone; the server's threads stay. */
+    private static WeakReference<ClassLoader> use(int port, ExecutorService pool) throws Exception {
         URL classes = Client.class.getProtectionDomain().getCodeSource().getLocation();
         try (URLClassLoader loader = new URLClassLoader(new URL[] {classes}, ClassLoader.getPlatformClassLoader())) {
             Class<?> type = loader.loadClass("monitoring.Options");
@@ -119,7 +144,9 @@ class ThreadsTest {
                 type.getMethod("tcpPort", int.class).invoke(options, to);
                 type.getMethod("quiet", boolean.class).invoke(options, true);
                 Object client = loader.loadClass("monitoring.Monitoring").getMethod("init", type).invoke(null, options);
-                client.getClass().getMethod("startSpan", String.class).invoke(client, "left open");
+                Method startSpan = client.getClass().getMethod("startSpan", String.class);
+                startSpan.invoke(client, "left open");
+                pool.submit(() -> startSpan.invoke(client, "left open in a thread of the server")).get();
                 client.getClass().getMethod("close").invoke(client);
             }
             return new WeakReference<>(loader);
