@@ -5,6 +5,7 @@ import { asyncScheduler, delay, fromEvent, merge, config as rxjs, share, take } 
 import { EXIT, type Host } from './commands/host.ts';
 import { addDlq } from './commands/program/dlq.ts';
 import { addDoctor, addTap, addTop } from './commands/program/live.ts';
+import { leftByNpx } from './commands/program/npx.ts';
 import { FORMAT_OPTION, TOKEN_OPTION, URL_OPTION } from './commands/program/options.ts';
 import type { Format, Surroundings } from './commands/program/surroundings.ts';
 import { slowCompilers } from './compilers.ts';
@@ -38,7 +39,7 @@ let ownLog: OwnLog | undefined;
 const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
 
 function createHost(format: Format): Host {
-  const stop$ = merge(...STOPS.map((signal) => fromEvent(process, signal))).pipe(share());
+  const stop$ = merge(leftByNpx(process), ...STOPS.map((signal) => fromEvent(process, signal))).pipe(share());
   ownLog = createLog(process.stderr.fd, {
     level: program.opts().logLevel,
     human: isHuman(format),

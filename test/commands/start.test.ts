@@ -1,11 +1,25 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { closeAll, createFolder, freePort, ROOT, start, until } from '../processes.ts';
+import {
+  BINARY,
+  closeAll,
+  createFolder,
+  freePort,
+  inFolder,
+  line,
+  linesOf,
+  ONE_FILE,
+  ROOT,
+  send,
+  start,
+  until,
+  write,
+} from '../processes.ts';
 
 jest.setTimeout(120_000);
 afterEach(closeAll);
@@ -41,6 +55,40 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('what npm start began ends with npm, 
   shell.kill(signal);
   await once(shell, 'exit');
   await until(async () => !(await isOpen(port)), 'the sidecar has ended');
+});
+
+/** Ends what is left of a process group of ours. */
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+test('what npx began ends with npx, at SIGTERM, and loses nothing', async () => {
+  const folder = createFolder();
+  const bin = join(folder, 'node_modules', '.bin');
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(BINARY, join(bin, 'sidecar'));
+  write(join(folder, 'sidecar.yaml'), inFolder(ONE_FILE.replace('20ms', '1h'), folder));
+  const port = await freePort();
+  const settings = ['--set', `tcp.port=${port}`, '--set', 'http.port=0', '--data-dir', createFolder()];
+  const npx = spawn('npx', ['--no', 'sidecar', 'run', '--config', 'sidecar.yaml', ...settings], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  try {
+    await once(npx.stdout, 'data');
+    await send(port, line(1));
+    npx.kill('SIGTERM');
+    await once(npx, 'exit');
+    await until(async () => !(await isOpen(port)), 'the sidecar has ended');
+    await until(() => linesOf(join(folder, 'out', 'all.jsonl')).length === 1, 'the message is delivered');
+  } finally {
+    endGroup(npx.pid!);
+  }
 });
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
