@@ -206,4 +206,28 @@ describe('a reload', () => {
     await swap('..three');
     expect((await load('x')).hash).toBe(second.hash);
   });
+
+  test('the ones that were read, where the link is swapped and their folder goes meanwhile', async () => {
+    // What a file does while it is run happens after it and what it imports were read.
+    const swapping = `
+      import { renameSync, rmSync, symlinkSync } from 'node:fs';
+      symlinkSync('..two', ${JSON.stringify(path('next'))});
+      renameSync(${JSON.stringify(path('next'))}, ${JSON.stringify(path('..data'))});
+      rmSync(${JSON.stringify(path('..one'))}, { recursive: true });
+    `;
+    const file =
+      "import { n } from './lib.ts';\nexport default Object.assign(() => (m: unknown) => m, { n });";
+    await write({
+      '..one/x.ts': `${file}${swapping}`,
+      '..one/lib.ts': 'export const n = 1;',
+      '..two/x.ts': file,
+      '..two/lib.ts': 'export const n = 2;',
+    });
+    await symlink('..one', path('..data'));
+    for (const name of ['x.ts', 'lib.ts']) await symlink(`..data/${name}`, path(name));
+    const first = await load('x');
+    const second = await load('x');
+    expect([first, second].map(extrasOf)).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(second.hash).not.toBe(first.hash);
+  });
 });
