@@ -1,5 +1,4 @@
 import { type Context as Call, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { MAX_FILE_BYTES } from '../config/document.ts';
 import type { Log } from '../context.ts';
 import { type Access, access, isStranger } from './access.ts';
@@ -92,7 +91,6 @@ export function createRoutes(serving: Serving, sources: HttpSources, log: Log): 
   app.use(access(serving.access, serving.isRemote));
   // Before the routes: a browser's `/metrics` is a page.
   app.use(async (call, next) => (isPage(call) ? pages(call) : next()));
-  app.use(PLAN_PATH, bodyLimit({ maxSize: MAX_FILE_BYTES, onError: tooLarge }));
   for (const { method = 'GET', path, answer } of ROUTES)
     app.on(method, path, (call) => answer(call, sources));
   app.notFound(async (call) => {
@@ -138,14 +136,31 @@ function why(call: Call, sources: HttpSources): Response {
   });
 }
 
-const tooLarge = (call: Call) =>
-  refuse(call, 413, { error: 'the configuration is too large', hint: `at most ${MAX_FILE_BYTES} bytes` });
-
 async function plan(call: Call, sources: HttpSources): Promise<Response> {
-  const answer = await sources.plan(await call.req.text());
+  const text = await textOf(call, MAX_FILE_BYTES);
+  if (text === undefined) {
+    return refuse(call, 413, {
+      error: 'the configuration is too large',
+      hint: `at most ${MAX_FILE_BYTES} bytes`,
+    });
+  }
+  const answer = await sources.plan(text);
   if (!('errors' in answer)) return call.json(answer);
   const problem = { error: 'this configuration would be rejected', hint: 'see errors' };
   return call.json({ ...problem, errors: answer.errors }, 422);
+}
+
+/** The body, however its length is told; `undefined`: it has more than `maxBytes`. */
+async function textOf(call: Call, maxBytes: number): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  // What is left of it is for the connection to read: it has to hear the answer.
+  for await (const chunk of call.req.raw.body?.values({ preventCancel: true }) ?? []) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 function config(call: Call, sources: HttpSources): Response {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { asyncScheduler } from 'rxjs';
@@ -277,9 +278,30 @@ describe('/api/v1/plan', () => {
     expect(seen).toEqual(['routing: ü']);
   });
 
+  /** As `curl -T -` does: no length is told. */
+  const stream = (address: string, ...chunks: readonly string[]) =>
+    fetch(`${address}/api/v1/plan`, {
+      method: 'POST',
+      body: Readable.from(chunks, { objectMode: false }),
+      duplex: 'half',
+    });
+
+  test('takes a body of no told length, and none', async () => {
+    const seen: string[] = [];
+    const plan = async (text: string) => {
+      seen.push(text);
+      return { errors: [] };
+    };
+    const { address } = await open(sourcesOf({ plan }));
+    expect((await stream(address, 'routing:', ' ü')).status).toBe(422);
+    expect((await ask(address, '/api/v1/plan', { method: 'POST' })).status).toBe(422);
+    expect(seen).toEqual(['routing: ü', '']);
+  });
+
   test('is bounded', async () => {
     const { address } = await open();
     expect((await post(address, 'x'.repeat(20_000_000))).status).toBe(413);
+    expect((await stream(address, 'x'.repeat(900_000), 'x'.repeat(900_000))).status).toBe(413);
   });
 
   test('is not read, and not posted to by other sites; nothing else is posted to', async () => {
