@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { parseDuration } from '../config/units.ts';
 import { isoTime } from '../message.ts';
+import { MOMENTS, parseMoment } from '../moment.ts';
 import { visible } from '../visible.ts';
 import type { LetterFilter } from './dlq/letters.ts';
 import { ls } from './dlq/ls.ts';
@@ -93,9 +93,7 @@ const isOpen = ({ ids, ...conditions }: LetterFilter) =>
 /** A point in time in the form of `dead_at`. Throws RangeError for what is none. */
 function timeOf(text: string | undefined, nowMs: number): string | undefined {
   if (text === undefined) return undefined;
-  const agoMs = parseDuration(text);
-  const ms = agoMs === undefined ? Date.parse(text) : nowMs - agoMs;
-  if (Number.isNaN(ms))
-    throw new RangeError(`"${text}" is no time; write 30m, 2h, 1d, or 2025-10-20T10:30:00Z`);
+  const ms = parseMoment(text, nowMs);
+  if (ms === undefined) throw new RangeError(`"${text}" is no time; ${MOMENTS}`);
   return isoTime(ms);
 }

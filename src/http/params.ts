@@ -1,6 +1,6 @@
 import type { Context as Call } from 'hono';
-import { parseDuration } from '../config/units.ts';
 import type { LiveFilter } from '../live/filter.ts';
+import { MOMENTS, parseMoment } from '../moment.ts';
 import { severityOf } from '../severity.ts';
 import type { Problem } from './answer.ts';
 
@@ -37,10 +37,8 @@ export function textParam(call: Call, name: string): string | undefined {
 export function timeParam(call: Call, name: string, nowMs: number): number | undefined {
   const text = textParam(call, name);
   if (text === undefined) return undefined;
-  const agoMs = parseDuration(text);
-  const ms = agoMs === undefined ? Date.parse(text) : nowMs - agoMs;
-  if (Number.isNaN(ms))
-    throw new BadQuery(`${name} is no time`, 'write 30m, 2h, 1d, or 2025-10-20T10:30:00Z');
+  const ms = parseMoment(text, nowMs);
+  if (ms === undefined) throw new BadQuery(`${name} is no time`, MOMENTS);
   return ms;
 }
 

@@ -40,7 +40,7 @@ export function parseRfc3339(text: string): Instant | undefined {
 }
 
 /** The years 0000 to 9999: what the canonical form can say. */
-const FIRST_MS = Date.parse('0000-01-01T00:00:00.000Z');
+export const FIRST_MS = Date.parse('0000-01-01T00:00:00.000Z');
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 const daysIn = (year: number, month: number) =>

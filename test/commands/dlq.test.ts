@@ -165,12 +165,15 @@ describe('ls', () => {
     });
   });
 
-  test('a time that is none is wrong usage', async () => {
-    expect(await run('ls', { dataDir: createFolder(), since: 'yesterday' })).toEqual({
-      code: 2,
-      text: '"yesterday" is no time; write 30m, 2h, 1d, or 2025-10-20T10:30:00Z\n',
-    });
-  });
+  test.each(['yesterday', '12', '2025-10-20', '999999999999d'])(
+    '%s is no time: wrong usage',
+    async (since) => {
+      expect(await run('rm', { dataDir: createFolder(), since })).toEqual({
+        code: 2,
+        text: `"${since}" is no time; write 30m, 2h, 1d, or 2025-10-20T10:30:00Z\n`,
+      });
+    },
+  );
 
   test('without a folder and without a sidecar says what to do', async () => {
     const { code, text } = await run('ls', {});

@@ -134,6 +134,18 @@ describe('jobs', () => {
     expect(json(answer.body)).toMatchObject({ hint: expect.stringContaining('queued, running, succeeded') });
   });
 
+  test.each(['12', '2025', 'Oct 20 2025', '2025-10-20T10:30:00', '2025-02-30T00:00:00Z', '999999999999d'])(
+    'refuse since=%s',
+    async (since) => {
+      const { address } = await open();
+      const answer = await ask(address, `/api/v1/jobs?since=${encodeURIComponent(since)}`);
+      expect([answer.status, json(answer.body)]).toEqual([
+        400,
+        { error: 'since is no time', hint: 'write 30m, 2h, 1d, or 2025-10-20T10:30:00Z' },
+      ]);
+    },
+  );
+
   test('one by its id; an unknown one is a 404 that says what to do', async () => {
     const { address } = await open();
     const found = await ask(address, '/api/v1/jobs/job-12345');
