@@ -7,7 +7,7 @@ export interface SdkDrops {
   total(): number;
 }
 
-/** Counts `dropped` of such records: a number, or numbers by reason. */
+/** Counts `dropped` of such records: a number, or numbers by reason; what is no number of messages is left out. */
 export function createSdkDrops(): SdkDrops {
   let total = 0;
   return {
@@ -16,7 +16,7 @@ export function createSdkDrops(): SdkDrops {
       const counts =
         typeof dropped === 'object' && dropped !== null ? Object.values(dropped as JsonObject) : [dropped];
       for (const count of counts)
-        if (typeof count === 'number' && count > 0 && count < Number.MAX_SAFE_INTEGER) total += count;
+        if (typeof count === 'number' && Number.isSafeInteger(count) && count > 0) total += count;
     },
     total: () => total,
   };

@@ -62,7 +62,7 @@ const LINES = [
     },
     { span_id: '00000000000000a2' },
   ),
-  `${JSON.stringify({ source: 'shell', timestamp: at(0), type: 'sdk', data: { dropped: { full: 3, encode: 1 } } })}\n`,
+  `${JSON.stringify({ source: 'shell', timestamp: at(0), type: 'sdk', data: { dropped: { full: 3, encode: 1, odd: 0.5 } } })}\n`,
   '{"source":1}\n',
 ].join('');
 
@@ -111,6 +111,8 @@ describe('what a sidecar answers is as it is described', () => {
     ['/api/v1/config', '/api/v1/config', 200],
     ['/api/v1/metrics/query', '/api/v1/metrics/query', 400],
     ['/api/v1/metrics/query', '/api/v1/metrics/query?name=rows&tag=x', 400],
+    ['/api/v1/metrics/query', '/api/v1/metrics/query?name=rows&from=999999999999d', 400],
+    ['/api/v1/metrics/query', '/api/v1/metrics/query?name=rows&from=0000-01-01T00:00:00Z', 200],
     ['/api/v1/stream', '/api/v1/stream?topics=gossip', 400],
   ])('%s: %s', async (path, asked, status) => {
     const answer = await ask(asked);
