@@ -28,11 +28,14 @@ export type Key = (typeof KEYS)[number][0];
 type Actions = Partial<Record<Key, () => void>>;
 const layers: Actions[] = [];
 
-/** Adds what keys do until the returned function is called; the newest layer goes first. */
+/** Adds what keys do until the returned function is called; the newest layer goes first, a sequence before a key. */
 export function bind(actions: Actions): () => void {
   layers.unshift(actions);
   return () => void layers.splice(layers.indexOf(actions), 1);
 }
+
+const boundTo = (key: string) =>
+  layers.map((layer) => layer[key as Key]).find((found) => found !== undefined);
 
 const SEQUENCE_MS = 1_000;
 let before = { key: '', at: 0 };
@@ -52,9 +55,7 @@ export function press(event: KeyboardEvent): void {
   if ((typing && name !== 'Ctrl+K') || pressing || event.altKey) return;
   const pair = event.timeStamp - before.at < SEQUENCE_MS ? `${before.key} ${name}` : '';
   before = { key: name, at: event.timeStamp };
-  const act = layers
-    .map((layer) => layer[pair as Key] ?? layer[name as Key])
-    .find((found) => found !== undefined);
+  const act = boundTo(pair) ?? boundTo(name);
   if (act === undefined) return;
   event.preventDefault();
   act();

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, jest } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import { closeAll, ONE_FILE, type RunningSidecar, startSidecar, TEST_MS } from '../processes.ts';
+import { launch, originOf, say, sendAll, span, tabAt, there } from './browser.ts';
+
+jest.setTimeout(TEST_MS);
+
+let sidecar: RunningSidecar;
+let browser: Browser | undefined;
+let tab: Page;
+
+beforeAll(async () => {
+  browser = await launch();
+  if (browser === undefined) return;
+  sidecar = await startSidecar({ yaml: ONE_FILE });
+  const spans = [1, 2, 3].map((id) => ({ ...span('fa'.repeat(16), id, id, 100), job_id: 'spans' }));
+  const many = Array.from({ length: 60 }, (_, n) => say('a', `said ${n}`, { job_id: `many-${n}` }));
+  await sendAll(sidecar, [...spans, ...many]);
+  tab = await tabAt(browser, sidecar);
+});
+afterAll(async () => {
+  await browser?.close();
+  await closeAll();
+});
+
+const open = (path: string) => tab.goto(originOf(sidecar) + path);
+const heading = (name: string) => tab.getByRole('heading', { name, exact: true, level: 1 });
+
+there('keys that lead to another page do so on pages that have a use for the second one', async () => {
+  await open('/jobs/spans');
+  await tab.getByRole('row').first().waitFor();
+  await tab.keyboard.press('g');
+  await tab.keyboard.press('j');
+  await heading('Jobs').waitFor();
+  await tab.keyboard.press('g');
+  await tab.keyboard.press('l');
+  await tab.locator('.line').first().waitFor();
+  await tab.keyboard.press('g');
+  await tab.keyboard.press('c');
+  await heading('Configuration').waitFor();
+});
