@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { closeAll, ONE_FILE, type RunningSidecar, startSidecar, TEST_MS } from '../processes.ts';
 import { launch, originOf, say, sendAll, span, tabAt, there } from './browser.ts';
@@ -38,4 +38,14 @@ there('keys that lead to another page do so on pages that have a use for the sec
   await tab.keyboard.press('g');
   await tab.keyboard.press('c');
   await heading('Configuration').waitFor();
+});
+
+there('a filter on a page of older jobs looks among all', async () => {
+  await open('/jobs');
+  await tab.getByRole('link', { name: 'many-59' }).waitFor();
+  await tab.getByRole('button', { name: 'Older' }).click();
+  await tab.getByRole('link', { name: 'many-0', exact: true }).waitFor();
+  await tab.getByRole('searchbox', { name: 'Filter jobs' }).fill('many-59');
+  await tab.getByRole('link', { name: 'many-59' }).waitFor();
+  expect(new URL(tab.url()).search).toBe('?text=many-59');
 });

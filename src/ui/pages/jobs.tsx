@@ -63,6 +63,12 @@ const JobRow = ({ job }: { job: StorySummary }) => (
 
 const STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'stalled', 'abandoned'];
 
+/** Another filter begins at its first page. */
+function filter(name: string, value: string): void {
+  adjust('cursor', '');
+  adjust(name, value);
+}
+
 /** All jobs that are remembered, by filter. */
 export function JobsPage() {
   const [version, setVersion] = useState(0);
@@ -84,12 +90,12 @@ export function JobsPage() {
         aria-label="Filter jobs"
         placeholder="Filter  /"
         value={param('text')}
-        onInput={(event) => adjust('text', event.currentTarget.value)}
+        onInput={(event) => filter('text', event.currentTarget.value)}
       />
       <select
         aria-label="State"
         value={param('state')}
-        onChange={(event) => adjust('state', event.currentTarget.value)}
+        onChange={(event) => filter('state', event.currentTarget.value)}
       >
         <option value="">every state</option>
         {STATES.map((state) => (
