@@ -10,7 +10,7 @@ import { OverviewPage } from './pages/overview.tsx';
 import { StoryPage } from './pages/story.tsx';
 import { Palette } from './palette.tsx';
 import { Page } from './parts.tsx';
-import { follow, go, place } from './router.ts';
+import { follow, go, idOf, place } from './router.ts';
 import './style.css';
 
 const PAGES = [
@@ -26,7 +26,7 @@ function Current() {
   const path = place.value.pathname.replace(/(.)\/$/, '$1');
   const [, kind, id] = /^\/(job|trace)s\/([^/]+)$/.exec(path) ?? [];
   if (kind !== undefined && id !== undefined) {
-    return <StoryPage key={path} kind={kind as 'job' | 'trace'} id={decodeURIComponent(id)} />;
+    return <StoryPage key={path} kind={kind as 'job' | 'trace'} id={idOf(id)} />;
   }
   const [, , , Found] = PAGES.find(([at]) => at === path) ?? [];
   return Found ? <Found /> : <Page title="Not found" error="There is nothing at this address." />;

@@ -2,7 +2,7 @@ import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
 import { State } from './parts.tsx';
 import { useRemote } from './remote.ts';
-import { go } from './router.ts';
+import { go, storyPath } from './router.ts';
 import type { StorySummary } from './shapes.ts';
 import { visible } from './visible.ts';
 
@@ -102,15 +102,17 @@ function useFound(
   const query = new URLSearchParams({ limit: String(MAX_JOBS), ...(text && { text }) });
   const { data } = useRemote<{ jobs: readonly StorySummary[] }>(isOpen ? `/api/v1/jobs?${query}` : undefined);
   const jobs = (data?.jobs ?? []).map(({ job_id: id = '', state }) => ({
-    path: `/jobs/${encodeURIComponent(id)}`,
+    path: storyPath('job', id),
     name: id,
     state,
   }));
   const named = pages.filter(([, name]) => name.toLowerCase().includes(text.toLowerCase()));
-  const trace = /^[0-9a-f]{16,32}$/.test(text) ? [{ path: `/traces/${text}`, name: `trace ${text}` }] : [];
+  const trace = /^[0-9a-f]{16,32}$/.test(text)
+    ? [{ path: storyPath('trace', text), name: `trace ${text}` }]
+    : [];
   const exact = text === '' || jobs.some(({ name }) => name === text) ? [] : [jobOf(text)];
   return [...trace, ...jobs, ...named.map(([path, name]) => ({ path, name })), ...exact];
 }
 
 /** One that the list does not have, but a backend may. */
-const jobOf = (text: string): Found => ({ path: `/jobs/${encodeURIComponent(text)}`, name: `job ${text}` });
+const jobOf = (text: string): Found => ({ path: storyPath('job', text), name: `job ${text}` });

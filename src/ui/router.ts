@@ -29,6 +29,19 @@ export const adjust = (name: string, value: string): void => adjustAll(name, val
 /** A parameter of the URL; empty when it is not there. */
 export const param = (name: string): string => place.value.searchParams.get(name) ?? '';
 
+/** The address of a job or trace; half of a surrogate pair, which no address can have, becomes U+FFFD. */
+export const storyPath = (kind: 'job' | 'trace', id: string): string =>
+  `/${kind}s/${encodeURIComponent(id.replace(/\p{Surrogate}/gu, '\ufffd'))}`;
+
+/** The id in such an address; a broken escape stands as it is. */
+export function idOf(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /** Follows links of our own without loading the page again. */
 export function follow(event: MouseEvent): void {
   const link = event.target instanceof Element ? event.target.closest('a') : null;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, jest } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import { closeAll, ONE_FILE, type RunningSidecar, startSidecar, TEST_MS } from '../processes.ts';
+import { closeAll, ONE_FILE, type RunningSidecar, startSidecar, TEST_MS, until } from '../processes.ts';
 import { launch, originOf, say, sendAll, span, tabAt, there } from './browser.ts';
 
 jest.setTimeout(TEST_MS);
@@ -48,4 +48,15 @@ there('a filter on a page of older jobs looks among all', async () => {
   await tab.getByRole('searchbox', { name: 'Filter jobs' }).fill('many-59');
   await tab.getByRole('link', { name: 'many-59' }).waitFor();
   expect(new URL(tab.url()).search).toBe('?text=many-59');
+});
+
+there('ids that no address can have hide nothing', async () => {
+  const half = { job_id: '\ud800', trace_id: `b${'\udc00'}` };
+  await sendAll(sidecar, [say('a', 'half', half), say('a', 'beside', { ...half, job_id: 'beside' })]);
+  await open('/jobs');
+  await until(async () => (await tab.locator('tbody tr').count()) === 50, 'a page of jobs');
+  await tab.getByRole('link', { name: 'beside' }).click();
+  await tab.getByText('1 message').first().waitFor();
+  await open('/jobs/%zz');
+  await tab.getByRole('alert').filter({ hasText: 'no job "%zz" is known' }).waitFor();
 });

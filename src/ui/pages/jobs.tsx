@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { clock, count, duration } from '../format.ts';
 import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
-import { adjust, go, param } from '../router.ts';
+import { adjust, go, param, storyPath } from '../router.ts';
 import type { Provenance, StorySummary } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
@@ -33,7 +33,7 @@ export function JobTable({ jobs, none }: { jobs: readonly StorySummary[]; none: 
 const JobRow = ({ job }: { job: StorySummary }) => (
   <tr>
     <th scope="row">
-      <a data-row href={`/jobs/${encodeURIComponent(job.job_id ?? '')}`}>
+      <a data-row href={storyPath('job', job.job_id ?? '')}>
         {visible(job.job_id ?? '')}
       </a>
     </th>

@@ -3,7 +3,7 @@ import { count } from '../format.ts';
 import { bind } from '../keys.ts';
 import { Page, ServiceName, State } from '../parts.tsx';
 import { useRemote } from '../remote.ts';
-import { adjust, adjustAll, param, place } from '../router.ts';
+import { adjust, adjustAll, param, place, storyPath } from '../router.ts';
 import type { LiveMessage } from '../shapes.ts';
 import { useTail } from '../tail.ts';
 import { visible } from '../visible.ts';
@@ -106,7 +106,7 @@ function Drawer({ message, onClose }: { message: LiveMessage; onClose: () => voi
         </button>
       </h2>
       {message.job_id !== undefined && (
-        <a href={`/jobs/${encodeURIComponent(message.job_id)}`}>job {visible(message.job_id)}</a>
+        <a href={storyPath('job', message.job_id)}>job {visible(message.job_id)}</a>
       )}
       <h3>Delivery</h3>
       {error !== undefined && <p class="dim">{visible(error)}</p>}

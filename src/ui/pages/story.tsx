@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { clock, count, counted, duration, hueOf } from '../format.ts';
 import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
-import { adjust, param } from '../router.ts';
+import { adjust, param, storyPath } from '../router.ts';
 import type { Entry, Story } from '../shapes.ts';
 import { visible } from '../visible.ts';
 import { Waterfall } from './waterfall.tsx';
@@ -47,7 +47,7 @@ function Header({ story }: { story: Story }) {
       </p>
       <p>
         {story.trace_ids?.map((trace) => (
-          <a key={trace} class="mono" href={`/traces/${encodeURIComponent(trace)}`}>
+          <a key={trace} class="mono" href={storyPath('trace', trace)}>
             {visible(trace)}
           </a>
         ))}
