@@ -12,9 +12,16 @@ export interface Answer<T> {
 
 /** Asks once. */
 export async function read<T>(path: string, signalled: AbortSignal): Promise<Answer<T>> {
-  const response = await fetch(path, { signal: signalled, headers: { Accept: 'application/json' } });
-  const body = await response.json();
-  return response.ok ? { data: body as T } : { error: `${body.error}: ${body.hint}` };
+  const response = await ask(path, signalled);
+  return response.ok ? { data: (await response.json()) as T } : { error: await problemOf(response) };
+}
+
+const ask = (path: string, signalled: AbortSignal) =>
+  fetch(path, { signal: signalled, headers: { Accept: 'application/json' } });
+
+async function problemOf(response: Response): Promise<string> {
+  const { error, hint } = await response.json();
+  return `${error}: ${hint}`;
 }
 
 const RETRY_MS = 2_000;
@@ -58,28 +65,59 @@ export function useRemote<T>(
 
 /**
  * Listens to the stream while its component is there; `hello` comes first, whenever it is connected. `undefined`
- * listens to nothing.
+ * listens to nothing. Returns why the stream is refused, while it is.
  */
-export function useStream(query: string | undefined, hear: (event: string, data: never) => void): void {
+export function useStream(
+  query: string | undefined,
+  hear: (event: string, data: never) => void,
+): string | undefined {
+  const [refused, refuse] = useState<{ query: string; problem: string }>();
   useEffect(() => {
     if (query === undefined) return;
-    const stream = new EventSource(`/api/v1/stream?${query}`);
-    for (const name of ['hello', 'overview', 'health', 'config', 'jobs', 'job', 'trace', 'tail', 'gap']) {
-      stream.addEventListener(name, (event) => hear(name, JSON.parse(event.data) as never));
-    }
-    stream.addEventListener('hello', () => {
-      online.value = true;
-    });
-    stream.addEventListener('error', () => {
-      online.value = false;
-    });
-    // The newest tabs have the streams; this one asks every few seconds instead.
-    stream.addEventListener('evicted', () => {
+    const path = `/api/v1/stream?${query}`;
+    const ended = new AbortController();
+    let stream: EventSource;
+    let timer = 0;
+    const open = () => {
+      stream = new EventSource(path);
+      for (const name of ['hello', 'overview', 'health', 'config', 'jobs', 'job', 'trace', 'tail', 'gap']) {
+        stream.addEventListener(name, (event) => hear(name, JSON.parse(event.data) as never));
+      }
+      stream.addEventListener('hello', () => {
+        online.value = true;
+        refuse(undefined);
+      });
+      stream.addEventListener('error', () => {
+        // An answer that is no stream ends it; whatever else happens, it tries again by itself.
+        if (stream.readyState === EventSource.CLOSED) void explain();
+        else online.value = false;
+      });
+      // The newest tabs have the streams; this one asks every few seconds instead.
+      stream.addEventListener('evicted', () => {
+        stream.close();
+        hear('evicted', undefined as never);
+      });
+    };
+    const explain = async () => {
+      try {
+        const response = await ask(path, ended.signal);
+        online.value = true;
+        if (response.ok) await response.body?.cancel();
+        else refuse({ query, problem: await problemOf(response) });
+      } catch {
+        if (ended.signal.aborted) return;
+        online.value = false;
+      }
+      timer = setTimeout(open, RETRY_MS);
+    };
+    open();
+    return () => {
+      ended.abort();
+      clearTimeout(timer);
       stream.close();
-      hear('evicted', undefined as never);
-    });
-    return () => stream.close();
+    };
   }, [query]);
+  return refused?.query === query ? refused?.problem : undefined;
 }
 
 /** The latest of what is read every `everyMs` and what the stream says meanwhile of `topic`. */

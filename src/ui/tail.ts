@@ -23,6 +23,8 @@ export interface TailState {
   readonly waiting: number;
   readonly paused: boolean;
   readonly note: string;
+  /** Why there is no stream. */
+  readonly error: string | undefined;
   toggle(): void;
   clear(): void;
 }
@@ -74,7 +76,7 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
     setNote('');
     setEvicted(false);
   }, [query]);
-  useStream(query, (event, data) => {
+  const error = useStream(query, (event, data) => {
     if (event === 'hello') setListening(query);
     if (event === 'evicted') {
       setEvicted(true);
@@ -107,6 +109,7 @@ export function useTail(filter: URLSearchParams, at: string): TailState {
     waiting: freshOf(kept.messages, held).length,
     paused,
     note,
+    error,
     toggle: () => {
       if (paused) keep((before) => merged(before, held, false));
       hold([]);

@@ -55,7 +55,7 @@ export function LivePage() {
     </div>
   );
   return (
-    <Page title="Live" tools={tools}>
+    <Page title="Live" error={tail.error} tools={tools}>
       {tail.note !== '' && (
         <p class="banner" role="status">
           {tail.note}
