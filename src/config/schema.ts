@@ -203,7 +203,11 @@ const shape = {
     'What happened to the last messages. Up to 2,000 messages a second all are remembered; above, the first ones of each second, and those that were shed or became dead letters.',
   ),
   shutdown: section({
-    deadline: duration().prefault('10s').describe('What is not delivered by then is counted as lost.'),
+    deadline: duration()
+      .prefault('8s')
+      .describe(
+        'What is not delivered by then waits on disk for the next start, or is counted as lost where nothing may be kept. To be less than whoever stops it waits before a kill: Docker 10 s, Kubernetes 30 s.',
+      ),
   }).describe('The end.'),
   reload: section({
     debounce: duration({ max: '1m' })

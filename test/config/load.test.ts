@@ -84,7 +84,7 @@ describe('defaults', () => {
         max_bytes: 33_554_432,
         warm_start: { enabled: true, max_age: 3_600_000, max_bytes: 16_777_216 },
       },
-      shutdown: { deadline: 10_000 },
+      shutdown: { deadline: 8_000 },
       reload: { debounce: 100, drain: 10_000, poll: 10_000 },
     });
     expect(routing.default?.[0]).toMatchObject({
