@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { filter, from, mergeMap, Observable, of, Subject, throwError } from 'rxjs';
+import { BehaviorSubject, delay, filter, from, mergeMap, Observable, of, Subject, throwError } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import type { Batch } from '../src/batch.ts';
+import { drainingSwitchMap } from '../src/flow/draining-switch-map.ts';
 import type { Operator } from '../src/route/operator.ts';
 import type { Plan } from '../src/route/plan.ts';
 import { planOf, routing, showRouted } from '../test/route/planned.ts';
@@ -29,7 +30,8 @@ const never: Operator = (_, context) => () => {
   context.holding(() => 1);
   return new Observable();
 };
-const operators = { once, hold, never };
+const later: Operator = (_, context) => delay(5, context.scheduler);
+const operators = { once, hold, never, later };
 
 const scheduler = () => new TestScheduler(() => {});
 const ruleOf = (use: string, more: object = {}) => ({ backend: 'a', operators: [use], ...more });
@@ -91,6 +93,26 @@ describe('a newer plan', () => {
     old$.complete();
     expect(seen).toEqual(['a u ab', '|']);
     expect(first.held()).toEqual(new Map([['a', 0]]));
+  });
+
+  test.each([
+    ['hold', 'at once comes first', ['a t ab', 'a t cd']],
+    ['later', 'later comes behind what the new rule sends meanwhile', ['a t cd', 'a t a', 'a t b']],
+  ])('what %s gives back %s', (use, _, delivered) => {
+    const { context, plan } = stage();
+    const first = plan({ s: [ruleOf(use)] });
+    const plan$ = new BehaviorSubject(first);
+    const batch$ = new Subject<Batch>();
+    const options = { drainMs: () => 1000, scheduler: context.scheduler };
+    const seen: string[] = [];
+    batch$.pipe(drainingSwitchMap(plan$, (each, input$) => each.run(input$), options)).subscribe((routed) => {
+      if (routed.kind === 'delivery') seen.push(showRouted(routed));
+    });
+    batch$.next(letters('ab'));
+    plan$.next(plan({ s: [{ backend: 'a' }] }, first));
+    batch$.next(letters('cd'));
+    (context.scheduler as TestScheduler).flush();
+    expect(seen).toEqual(delivered);
   });
 
   test('starts a chain anew whose options, operator or place changed', () => {
