@@ -1,14 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { z } from 'zod';
-import { isLoopback } from '../loopback.ts';
+import { clash, isLoopback } from '../hosts.ts';
 import type { Draft } from './draft.ts';
 import { reasonOf } from './file.ts';
 import type { configSchema } from './schema.ts';
 
 type Base = z.output<typeof configSchema>;
-
-const ANY = /^(0\.0\.0\.0|::)$/;
 
 /** Checks where the sidecar listens: something to listen on, no address twice, nothing open by accident. */
 export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): void {
@@ -24,13 +22,7 @@ export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): vo
       message: `must be token: http.host "${http.host}" can be reached by others than the users of this machine`,
     });
   }
-  if (
-    http.enabled &&
-    tcp.port !== false &&
-    tcp.port > 0 &&
-    tcp.port === http.port &&
-    overlap(tcp.host, http.host)
-  ) {
+  if (http.enabled && tcp.port !== false && clash({ host: tcp.host, port: tcp.port }, http)) {
     draft.errors.push({
       path: ['http', 'port'],
       message: `tcp.port is ${http.port} too; they need two ports`,
@@ -50,10 +42,6 @@ export function checkListeners({ tcp, tls, http, auth }: Base, draft: Draft): vo
     draft.errors.push({ path: ['auth', 'required'], message: `tcp.host ${open}; ${remedy}` });
   else draft.warnings.push({ path: ['tcp', 'host'], message: `${open}; ${remedy}` });
 }
-
-const overlap = (a: string, b: string): boolean => ANY.test(a) || ANY.test(b) || bare(a) === bare(b);
-
-const bare = (host: string): string => host.toLowerCase().replace('localhost', '127.0.0.1');
 
 type Tls = NonNullable<Base['tls']>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isToken } from '../http/token-text.ts';
+import { isToken } from '../token-text.ts';
 import { backendName, backendSchema, type laneShape } from './backend.ts';
 import { LEVELS, matchSchema, routingSchema, type ruleSchema } from './rule.ts';
 import { duration, size } from './units.ts';

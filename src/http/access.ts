@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context as Call, MiddlewareHandler } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
-import { isLoopback } from '../loopback.ts';
+import { isLoopback } from '../hosts.ts';
 import { refuse } from './answer.ts';
 import { isPage, signIn } from './pages.ts';
 

@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { timer } from 'rxjs';
 import type { Context } from '../context.ts';
-import { isLoopback } from '../loopback.ts';
+import { isLoopback } from '../hosts.ts';
 import type { Access } from './access.ts';
 import { SAFE_HEADERS } from './answer.ts';
 import { createRoutes } from './routes.ts';

@@ -13,7 +13,7 @@ import {
   timer,
 } from 'rxjs';
 import type { Context } from '../context.ts';
-import { isLoopback } from '../loopback.ts';
+import { isLoopback } from '../hosts.ts';
 import { acceptClients, type Clients, countRefused } from './accept.ts';
 import { type Address, BACKLOG, bind } from './address.ts';
 import type { Connection } from './connection.ts';

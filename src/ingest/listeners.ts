@@ -1,5 +1,7 @@
 import { merge, mergeAll, type Observable, Subject } from 'rxjs';
 import type { Context } from '../context.ts';
+import { clash } from '../hosts.ts';
+import type { Address } from './address.ts';
 import type { Connection } from './connection.ts';
 import { type Listener, type ListenOptions, openListener } from './listen.ts';
 
@@ -65,8 +67,10 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
   const apply = async (wanted: readonly ListenOptions[]): Promise<void> => {
     const missing = wanted.filter((options) => !current.some(({ key }) => key === keyOf(options)));
     const left = current.filter(({ key }) => !wanted.some((options) => keyOf(options) === key));
-    // A listener whose address stays cannot open beside the old one: the old one's port goes first.
-    const inTheWay = left.filter(({ options }) => missing.some((one) => isSameAddress(one, options)));
+    // One whose port stays cannot open beside the old one, which goes first.
+    const inTheWay = left.filter(({ options }) =>
+      missing.some((one) => exclude(one.address, options.address)),
+    );
     await Promise.all(inTheWay.map(stop));
     const opened = await openAll(missing).catch(async (error: unknown) => {
       const reopened = await openAll(inTheWay.map(({ options }) => options));
@@ -103,5 +107,9 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
 }
 
 const keyOf = (options: ListenOptions) => JSON.stringify(options);
-const isSameAddress = (a: ListenOptions, b: ListenOptions) =>
-  JSON.stringify(a.address) === JSON.stringify(b.address);
+
+/** Whether only one of two listeners can be open. */
+function exclude(a: Address, b: Address): boolean {
+  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
+  return clash(a, b);
+}

@@ -143,13 +143,19 @@ export async function startSidecar(
   watchGauges(metrics, engine, spools, listeners);
   const flow = startFlow(engine, spools, listeners, [metrics.outcome, losses.note], context);
 
-  const open = async ({ config }: Draft) => {
+  /** Opens what is to listen, or leaves it as it was `before`. */
+  const open = async ({ config }: Draft, before = config) => {
     await listeners.apply(listenOptions(config));
-    await web.apply(webAddress(config));
+    try {
+      await web.apply(webAddress(config));
+    } catch (error) {
+      await listeners.apply(listenOptions(before));
+      throw error;
+    }
   };
   const apply = async (next: Draft) => {
     dryRun(next, options.sinks, dataDir, context);
-    await open(next);
+    await open(next, state.get().draft.config);
     engine.apply(next);
     boundsOf = (backend) => letterBounds(next.config, backend);
     journal.setLimits(journalLimits(next.config));

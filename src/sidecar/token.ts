@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../context.ts';
 import { errorText } from '../deliver/retry.ts';
 import { makeFolders } from '../folders.ts';
-import { isToken } from '../http/token-text.ts';
+import { isToken } from '../token-text.ts';
 
 /** What readers of the page and the API show. */
 export interface Token {

@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts';
+import { clash } from '../hosts.ts';
 import type { Access } from '../http/access.ts';
 import { type HttpServer, openHttp } from '../http/open.ts';
 import type { HttpSources } from '../http/sources.ts';
@@ -17,7 +18,10 @@ export type WebAddress =
 
 /** The HTTP side, moved while it runs. */
 export interface Web {
-  /** Opens the new address, then closes the old one. Rejects, with nothing changed, if it cannot be opened. */
+  /**
+   * Opens the new address, then closes the old one; on the same port the other way round. Rejects, with nothing
+   * changed, if it cannot be opened.
+   */
   apply(address: WebAddress): Promise<void>;
   /** `http://host:port` as it really listens; `undefined` while it is off. */
   address(): string | undefined;
@@ -28,7 +32,7 @@ export interface Web {
 
 /** Serves nothing until `apply`. @param pages folder of the built page. @param dataDir has the token. */
 export function createWeb(sources: HttpSources, dataDir: string, pages: string, context: Context): Web {
-  let key = '';
+  let current: WebAddress;
   let isOpen = false;
   let token: Token | undefined;
   let server: HttpServer | undefined;
@@ -40,22 +44,30 @@ export function createWeb(sources: HttpSources, dataDir: string, pages: string, 
     token !== undefined && (wanted ?? token.token) === token.token
       ? token
       : openToken(dataDir, context.log, wanted);
+  const open = async (address: WebAddress) =>
+    address && openHttp({ host: address.host, port: address.port, access, pages }, sources, context);
+  const move = async (address: WebAddress) => {
+    if (address === undefined || current === undefined || !clash(address, current)) return open(address);
+    // Its port is free as soon as it begins to close.
+    void server?.close();
+    try {
+      return await open(address);
+    } catch (error) {
+      server = await open(current);
+      throw error;
+    }
+  };
   return {
     async apply(address) {
       // There is none before somebody is asked for it.
       const shown = address?.auth === 'token' ? await tokenFor(address.token) : token;
-      const next = address === undefined ? '' : JSON.stringify([address.host, address.port]);
       const old = server;
-      if (next !== key) {
-        server =
-          address &&
-          (await openHttp({ host: address.host, port: address.port, access, pages }, sources, context));
-      }
+      const isElsewhere = address?.host !== current?.host || address?.port !== current?.port;
+      if (isElsewhere) server = await move(address);
       token = shown;
       isOpen = address?.auth === 'none';
-      if (next === key) return;
-      key = next;
-      await old?.close();
+      current = address;
+      if (isElsewhere) await old?.close();
     },
     address: () => server?.address,
     link: () => {

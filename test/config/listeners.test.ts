@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { ParseOptions } from '../../src/config/load.ts';
 import { redact } from '../../src/config/redact.ts';
-import { isLoopback } from '../../src/loopback.ts';
+import { isLoopback } from '../../src/hosts.ts';
 import { type Certificates, createCertificates } from '../certificates.ts';
 import { accepted, configOf, errorsOf, lines, minimal, withFiles } from './support.ts';
 

@@ -23,6 +23,8 @@ const CORE = [
   'src/folders.ts',
   'src/members.ts',
   'src/system-text.ts',
+  'src/hosts.ts',
+  'src/token-text.ts',
   'src/visible.ts',
 ];
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import {
@@ -217,6 +219,34 @@ test('the HTTP port moves live, and a browser on the wrong port is told of it', 
     'the old one is closed',
   );
   expect(await sidecar.stop()).toBe(0);
+});
+
+test('both listeners move live to all addresses of the machine and back, on the ports that they have', async () => {
+  const [tcp, http] = [await freePort(), await freePort()];
+  const at = (host: string) =>
+    `${ONE_FILE}\ntcp: { host: ${host}, port: ${tcp} }\nhttp: { host: ${host}, port: ${http} }\n`;
+  const sidecar = await startSidecar({ yaml: at('127.0.0.1'), set: [] });
+  const old = await startSender(tcp, { source: 'old', pauseMs: 1 });
+  const addresses = async () => (await sidecar.get('/api/v1/config')).listening;
+  for (const [nth, host] of ['0.0.0.0', '127.0.0.1'].entries()) {
+    writeFileSync(sidecar.path, inFolder(at(host), sidecar.folder));
+    await until(() => applied(sidecar)() === nth + 1, `${host} is applied`, sidecar.stderr);
+    expect(await addresses()).toEqual([`${host}:${tcp}`]);
+    await send(tcp, line(nth));
+  }
+  // Where one of them is somebody else's, both stay where they are.
+  const other = createServer().listen(http, '127.0.0.2');
+  await once(other, 'listening');
+  writeFileSync(sidecar.path, inFolder(at('0.0.0.0'), sidecar.folder));
+  await until(() => sidecar.hasLogged('error', 'configuration rejected'), 'it is refused', sidecar.stderr);
+  expect(await addresses()).toEqual([`127.0.0.1:${tcp}`]);
+  other.close();
+  await send(tcp, line(2));
+  const count = await old.stop();
+  expect(old.isCut()).toBe(false);
+  expect(await sidecar.stop()).toBe(0);
+  expect(faultsOf(numbersOf(linesBelow(out(sidecar)), 'old'), count)).toEqual(NO_FAULTS);
+  expect(numbersOf(linesBelow(out(sidecar)))).toEqual([0, 1, 2]);
 });
 
 test('an operator edited in pipelines/ takes effect, and a broken one does not', async () => {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { isToken, MAX_TOKEN_BYTES } from '../../http/token-text.ts';
+import { isToken, MAX_TOKEN_BYTES } from '../../token-text.ts';
 
 /** What to do where the token was not found. */
 export const NEEDS_TOKEN =
