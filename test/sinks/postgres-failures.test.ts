@@ -245,6 +245,22 @@ describe('a server that', () => {
     );
   });
 
+  test('lets a session only read gets the rows by the next one that may write', async () => {
+    const db = await server.createDatabase();
+    await server.query(`ALTER DATABASE ${db} SET default_transaction_read_only = on`);
+    const sink = openPostgres({ connection_string: server.url(db), create_table: false, pool_size: 1 });
+    await server.query(
+      `BEGIN READ WRITE; CREATE TABLE monitoring_events (id text, time timestamptz, source text, data jsonb); COMMIT`,
+      [],
+      db,
+    );
+    const waiting = batch();
+    await expect(send(sink, waiting)).rejects.toThrow('SQLSTATE 25006');
+    await server.query(`ALTER DATABASE ${db} RESET default_transaction_read_only`);
+    await send(sink, waiting);
+    expect(await idsOf(db)).toEqual(ids(waiting));
+  });
+
   test('is killed and started again under load gets every row once', async () => {
     const db = await server.createDatabase();
     const sink = openPostgres({ connection_string: server.url(db), connect_timeout: '1s' });

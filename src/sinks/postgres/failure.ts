@@ -40,6 +40,7 @@ const UNDEFINED_TABLE = '42P01';
 const UNDEFINED_COLUMN = '42703';
 const UNIQUE_VIOLATION = '23505';
 const NOT_SUPPORTED = '0A000';
+const READ_ONLY = '25006';
 /** Raises `42501` for a row that a policy of row-level security forbids. */
 const ROW_SECURITY = 'ExecWithCheckOptions';
 
@@ -73,8 +74,14 @@ export function isForInsert(error: unknown): boolean {
   return code === UNIQUE_VIOLATION || code === NOT_SUPPORTED;
 }
 
-/** Whether the server itself said so: the connection is as good as before. */
-export const isServerError = (error: unknown): boolean => serverErrorOf(error) !== undefined;
+/**
+ * Whether a connection is as good as before: the server itself said what is wrong, and not that this session may only
+ * read. That it may do for ever, where another one reaches the server that took over, or is under other settings.
+ */
+export function keepsConnection(error: unknown): boolean {
+  const state = serverErrorOf(error);
+  return state !== undefined && state.code !== READ_ONLY;
+}
 
 /** What went wrong, with its SQLSTATE; passwords in URLs are masked. */
 export function errorTextOf(error: unknown): string {

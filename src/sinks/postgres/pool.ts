@@ -2,7 +2,7 @@ import type { IDatabase } from 'pg-promise';
 import { turns } from '../tasks/turns.ts';
 import { copyIn } from './copy-in.ts';
 import type { Connection } from './database.ts';
-import { isServerError } from './failure.ts';
+import { keepsConnection } from './failure.ts';
 import type { Ssl } from './tls.ts';
 
 /** How to reach the server, durations in milliseconds. */
@@ -95,8 +95,8 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     try {
       return await task(connectionOf(connection));
     } catch (error) {
-      // After anything but an answer of the server nobody knows what the connection is good for.
-      release(!isServerError(error));
+      // After anything but an answer of the server nobody knows what it is good for.
+      release(!keepsConnection(error));
       throw error;
     } finally {
       signal.removeEventListener('abort', abort);
