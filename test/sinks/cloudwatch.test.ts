@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { firstValueFrom, lastValueFrom, ReplaySubject } from 'rxjs';
 import { Partly, Permanent, Throttled } from '../../src/deliver/sink.ts';
@@ -6,7 +8,7 @@ import { REASONS } from '../../src/sinks/cloudwatch/events.ts';
 import { sourcesBelow } from '../guards/sources.ts';
 import { at, batchOf, fakeService, openSink, outcomeOf, sized, textsIn } from './cloudwatch-support.ts';
 import { startFakeStore } from './fake-store.ts';
-import { close, eventually, sinkContext } from './support.ts';
+import { afterwards, close, eventually, sinkContext, tempDir } from './support.ts';
 
 const now = Date.now();
 const three = () => batchOf([at(now - 2), at(now - 1), at(now)]);
@@ -224,6 +226,27 @@ describe('failures', () => {
     const outcome = await outcomeOf(openSink(fake, { request_timeout: '200ms' }), three());
     expect(outcome).toMatchObject({ name: 'TimeoutError' });
     held.next(undefined);
+  });
+
+  test('credentials of a profile that expire are read again', async () => {
+    const path = join(await tempDir(), 'credentials');
+    const renew = (id: string) =>
+      writeFile(path, `[logs]\naws_access_key_id = ${id}\naws_secret_access_key = s\n`);
+    const before = process.env.AWS_SHARED_CREDENTIALS_FILE;
+    afterwards(() => {
+      if (before === undefined) delete process.env.AWS_SHARED_CREDENTIALS_FILE;
+      else process.env.AWS_SHARED_CREDENTIALS_FILE = before;
+    });
+    process.env.AWS_SHARED_CREDENTIALS_FILE = path;
+    const fake = await fakeService();
+    fake.fault = ({ authorization }) =>
+      authorization.includes('Credential=OLD/') ? { type: 'ExpiredTokenException' } : undefined;
+    const sink = openSink(fake, { credentials: undefined, profile: 'logs' });
+    await renew('OLD');
+    expect(await outcomeOf(sink, three())).toMatchObject({ name: 'ExpiredTokenException' });
+    await renew('NEW');
+    expect(await outcomeOf(sink, three())).toMatchObject({ name: 'ExpiredTokenException' });
+    expect(await outcomeOf(sink, three())).toBe('accepted');
   });
 
   test('of several calls what was accepted is not sent again', async () => {

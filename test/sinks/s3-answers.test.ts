@@ -6,7 +6,7 @@ import { lastValueFrom, tap } from 'rxjs';
 import { mergeBatches } from '../../src/batch.ts';
 import { Permanent, Throttled } from '../../src/deliver/sink.ts';
 import s3 from '../../src/sinks/s3.ts';
-import { type Answer, refusal, startFakeStore } from './fake-store.ts';
+import { type Answer, type Asked, refusal, startFakeStore } from './fake-store.ts';
 import { localOptions, openS3 } from './stores.ts';
 import { afterwards, batch, close, send, sinkContext, tempDir } from './support.ts';
 
@@ -39,6 +39,7 @@ describe('what can be put right is tried again', () => {
     ['InvalidAccessKeyId', refusal(403, 'InvalidAccessKeyId')],
     ['SignatureDoesNotMatch', refusal(403, 'SignatureDoesNotMatch')],
     ['ExpiredToken', refusal(400, 'ExpiredToken')],
+    ['TokenRefreshRequired', refusal(400, 'TokenRefreshRequired')],
     ['RequestTimeTooSkewed', refusal(403, 'RequestTimeTooSkewed')],
     ['NoSuchBucket', refusal(404, 'NoSuchBucket')],
     ['AuthorizationHeaderMalformed', refusal(400, 'AuthorizationHeaderMalformed')],
@@ -209,6 +210,29 @@ describe('credentials', () => {
     set('AWS_SHARED_CREDENTIALS_FILE', path);
     set('AWS_CONFIG_FILE', path);
     expect(await signedBy({ profile: 'other' })).toEqual({ id: 'PROFILE' });
+  });
+
+  test('of a profile that expire are read again, as whoever renews them has written them meanwhile', async () => {
+    const path = join(await tempDir(), 'credentials');
+    const renew = (id: string) =>
+      writeFile(
+        path,
+        `[other]\naws_access_key_id = ${id}\naws_secret_access_key = s\naws_session_token = t\n`,
+      );
+    set('AWS_SHARED_CREDENTIALS_FILE', path);
+    set('AWS_CONFIG_FILE', path);
+    const isOld = ({ headers }: Asked) => headers.authorization?.includes('Credential=OLD/') === true;
+    const store = await startFakeStore((asked) =>
+      isOld(asked) ? refusal(400, 'ExpiredToken') : { status: 200 },
+    );
+    const sink = openS3(store.endpoint, { credentials: undefined, profile: 'other' });
+    await renew('OLD');
+    await expect(send(sink, batch(1))).rejects.toThrow('ExpiredToken');
+    await expect(send(sink, batch(1))).rejects.toThrow('ExpiredToken');
+    await renew('NEW');
+    await expect(send(sink, batch(1))).rejects.toThrow('ExpiredToken');
+    await send(sink, batch(1));
+    expect(store.asked.map(isOld)).toEqual([true, true, true, false]);
   });
 
   test('none at all: tried again, not lost', async () => {

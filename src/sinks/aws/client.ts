@@ -1,3 +1,4 @@
+import { awsErrorOf } from './failure.ts';
 import type { AwsOptions } from './options.ts';
 
 /**
@@ -19,6 +20,8 @@ export async function clientSettings(options: AwsOptions) {
         ...(credentials.session_token !== undefined && { sessionToken: credentials.session_token }),
       },
     }),
+    // Of the shared files, which the SDK would read once for all; see `renewing`.
+    ignoreCache: true,
     maxAttempts: 1,
     requestHandler: new NodeHttpHandler({
       httpAgent: agent,
@@ -29,4 +32,37 @@ export async function clientSettings(options: AwsOptions) {
       throwOnRequestTimeout: true,
     }),
   };
+}
+
+/** Codes that say that the service takes no request signed with these credentials. */
+const REFUSED: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidAccessKeyId',
+  'InvalidClientTokenId',
+  'InvalidSignatureException',
+  'InvalidToken',
+  'SignatureDoesNotMatch',
+  'TokenRefreshRequired',
+  'UnrecognizedClientException',
+]);
+
+/** The part of a client that signs. */
+interface Signing {
+  readonly config: {
+    readonly credentials: (properties: { readonly forceRefresh: boolean }) => Promise<unknown>;
+  };
+}
+
+/**
+ * Settles as `call` does. If it failed for its credentials, they are looked for anew first, for the next one: those of a
+ * file have no end that the SDK knows of, and whoever renews them there does not start the sidecar again.
+ */
+export async function renewing<T>({ config }: Signing, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (REFUSED.has(awsErrorOf(error).code)) await config.credentials({ forceRefresh: true }).catch(() => {});
+    throw error;
+  }
 }

@@ -40,6 +40,7 @@ const HEALING: ReadonlySet<string> = new Set([
   'RequestTimeout',
   'RequestTimeoutException',
   'ResourceNotFoundException',
+  'TokenRefreshRequired',
   'UnrecognizedClientException',
 ]);
 

@@ -3,7 +3,7 @@ import type {
   PutLogEventsCommandInput,
   RejectedLogEventsInfo,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { clientSettings } from '../aws/client.ts';
+import { clientSettings, renewing } from '../aws/client.ts';
 import type { AwsOptions } from '../aws/options.ts';
 
 /** What the sink asks of CloudWatch Logs; calls reject with the client's own errors. */
@@ -25,14 +25,15 @@ export async function loadApi(options: AwsOptions): Promise<LogsApi> {
   const client = new sdk.CloudWatchLogsClient(settings);
   return {
     putEvents: async (input, abortSignal) => {
-      const answer = await client.send(new sdk.PutLogEventsCommand(input), { abortSignal });
+      const sending = client.send(new sdk.PutLogEventsCommand(input), { abortSignal });
+      const answer = await renewing(client, sending);
       return answer.rejectedLogEventsInfo ?? {};
     },
-    createGroup: (input) => client.send(new sdk.CreateLogGroupCommand(input)),
+    createGroup: (input) => renewing(client, client.send(new sdk.CreateLogGroupCommand(input))),
     createStream: (logGroupName, logStreamName) =>
-      client.send(new sdk.CreateLogStreamCommand({ logGroupName, logStreamName })),
+      renewing(client, client.send(new sdk.CreateLogStreamCommand({ logGroupName, logStreamName }))),
     putRetention: (logGroupName, retentionInDays) =>
-      client.send(new sdk.PutRetentionPolicyCommand({ logGroupName, retentionInDays })),
+      renewing(client, client.send(new sdk.PutRetentionPolicyCommand({ logGroupName, retentionInDays }))),
     destroy: () => client.destroy(),
   };
 }

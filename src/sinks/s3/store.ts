@@ -1,5 +1,5 @@
 import type { S3Client, S3ClientConfig, StorageClass } from '@aws-sdk/client-s3';
-import { clientSettings } from '../aws/client.ts';
+import { clientSettings, renewing } from '../aws/client.ts';
 import type { AwsOptions } from '../aws/options.ts';
 import { failure } from './failure.ts';
 import type { Place } from './place.ts';
@@ -48,7 +48,8 @@ export function openStore(options: StoreOptions): Store {
   const put: Store['put'] = async (item, signal, onProgress) => {
     try {
       const client = await connected();
-      await upload(client, objectOf(options, item), options.part_size, signal, onProgress);
+      const object = objectOf(options, item);
+      await renewing(client, upload(client, object, options.part_size, signal, onProgress));
     } catch (error) {
       throw failure(error, `s3://${item.place.bucket}/${item.key}`);
     }
