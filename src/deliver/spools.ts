@@ -54,6 +54,8 @@ export interface SpoolGauge {
   readonly recovered: number;
   /** Whether its disk refuses. */
   readonly isFailing: boolean;
+  /** Whether its disk does not answer. */
+  readonly isHanging: boolean;
 }
 
 /** Every backend's spool, for as long as the process runs: lanes come and go, one at a time takes from it. */
@@ -242,9 +244,9 @@ function enter(shared: Shared, use: SpoolUse): LaneSpool {
 }
 
 function gaugeOf(backend: string, { spool, returned, recovered }: Shared): SpoolGauge {
-  const { unread, pending, bytes, pendingBytes, isFailing } = spool.stats();
+  const { unread, pending, bytes, pendingBytes, isFailing, isHanging } = spool.stats();
   const messages = unread + pending + messagesOf(returned);
-  return { backend, messages, bytes, pendingBytes, recovered, isFailing };
+  return { backend, messages, bytes, pendingBytes, recovered, isFailing, isHanging };
 }
 
 const messagesOf = (items: readonly Item[]): number =>

@@ -55,6 +55,9 @@ export function readiness(
         .filter(({ isFailing }) => isFailing)
         .map(({ backend }) => `backend ${backend}: its spool cannot be used`),
       ...spools
+        .filter(({ isHanging }) => isHanging)
+        .map(({ backend }) => `backend ${backend}: the disk of its spool does not answer`),
+      ...spools
         .filter(({ messages }) => messages > 0)
         .map(({ backend, messages }) => `backend ${backend}: ${messages} messages wait on disk`),
       ...(lastReload?.result === 'rejected' ? ['the configuration on disk was rejected'] : []),

@@ -99,6 +99,7 @@ describe('a spool that lanes use one after the other', () => {
         pendingBytes: 100,
         recovered: 0,
         isFailing: false,
+        isHanging: false,
       },
     ]);
     expect(await spools.close(1000)).toBe(0);

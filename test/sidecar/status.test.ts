@@ -92,7 +92,15 @@ describe('a sidecar', () => {
   });
 
   test('tells of what waits on disk', () => {
-    const spool = { backend: 'a', messages: 7, bytes: 1, pendingBytes: 0, recovered: 0, isFailing: false };
+    const spool = {
+      backend: 'a',
+      messages: 7,
+      bytes: 1,
+      pendingBytes: 0,
+      recovered: 0,
+      isFailing: false,
+      isHanging: false,
+    };
     const spools = [spool, { ...spool, backend: 'b', messages: 0 }];
     expect(readiness(state(), lanes('closed'), [], spools)).toMatchObject({
       ready: true,
@@ -100,8 +108,24 @@ describe('a sidecar', () => {
     });
   });
 
+  test('warns of a spool’s disk that does not answer', () => {
+    const spool = { backend: 'a', messages: 0, bytes: 1, pendingBytes: 9, recovered: 0, isFailing: false };
+    const spools = [{ ...spool, isHanging: true }];
+    expect(readiness(state(), lanes('open', 'closed'), [], spools).warnings.at(-1)).toBe(
+      'backend a: the disk of its spool does not answer',
+    );
+  });
+
   test('warns of losses and of a spool’s disk, whether or not its backend answers', () => {
-    const spool = { backend: 'a', messages: 0, bytes: 1, pendingBytes: 0, recovered: 0, isFailing: true };
+    const spool = {
+      backend: 'a',
+      messages: 0,
+      bytes: 1,
+      pendingBytes: 0,
+      recovered: 0,
+      isFailing: true,
+      isHanging: false,
+    };
     const losses = [{ backend: 'a', reason: 'spool_failed', messages: 3 }];
     const expected = [
       'backend a: 3 messages were given up in the last minute, as its queue is full and the disk of its spool refuses',

@@ -19,6 +19,7 @@ import {
   withDefaults,
 } from './state.ts';
 import { takeBack } from './take-back.ts';
+import { hangs } from './trouble.ts';
 import { seal, work } from './writer.ts';
 
 export type { Aside, Taken } from './reader.ts';
@@ -72,6 +73,8 @@ export interface SpoolStats {
   readonly isInMemory: boolean;
   /** Whether the disk refuses. */
   readonly isFailing: boolean;
+  /** Whether it does not answer. */
+  readonly isHanging: boolean;
 }
 
 /** Where a spool lives. */
@@ -93,6 +96,7 @@ export function openSpool(
   const lock = createLock(dir, disk, context.scheduler, processes);
   const state = createSpoolState({ dir, disk, context, events, lock }, options, {
     retry: () => void work(state),
+    hang: () => hangs(state),
     cursor: () => void saveCursor(state),
     losses: () => sayLost(state),
   });
@@ -188,9 +192,10 @@ export function openSpool(
 const none: Aside = { has: () => false };
 
 function stop(state: SpoolState): void {
-  const { retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm } = state;
+  const { retryAlarm, hangAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm } = state;
   sayLost(state);
-  for (const alarm of [retryAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm]) alarm.clear();
+  for (const alarm of [retryAlarm, hangAlarm, readAlarm, cursorAlarm, tidyAlarm, expiryAlarm, lossAlarm])
+    alarm.clear();
 }
 
 function statsOf(state: SpoolState): SpoolStats {
@@ -206,6 +211,7 @@ function statsOf(state: SpoolState): SpoolStats {
     isOpen: state.phase === 'open',
     isInMemory: isInMemory(state),
     isFailing: state.failing,
+    isHanging: state.hanging,
   };
 }
 

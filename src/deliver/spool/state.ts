@@ -98,6 +98,8 @@ export interface SpoolState {
   removing: Promise<unknown>;
   /** The disk refuses; `retryAlarm` is set. */
   failing: boolean;
+  /** The disk has neither written nor refused for long. */
+  hanging: boolean;
   /** At its bound, and nothing may be dropped. */
   blocked: boolean;
   /** Somebody waits until all is written. */
@@ -108,6 +110,8 @@ export interface SpoolState {
   /** Messages that were given up since the log said so, by reason. */
   readonly unsaid: Map<LossReason, number>;
   readonly retryAlarm: Alarm;
+  /** Set while the disk is at work. */
+  readonly hangAlarm: Alarm;
   /** Set while a read that failed waits to be repeated. */
   readonly readAlarm: Alarm;
   readonly cursorAlarm: Alarm;
@@ -152,7 +156,7 @@ export const hasWork = ({ front, pending }: SpoolState): boolean => front.length
 export function createSpoolState(
   fixed: Pick<SpoolState, 'dir' | 'disk' | 'context' | 'events' | 'lock'>,
   options: SpoolOptions,
-  on: { readonly retry: () => void; readonly cursor: () => void; readonly losses: () => void },
+  on: Readonly<Record<'retry' | 'hang' | 'cursor' | 'losses', () => void>>,
 ): SpoolState {
   const { scheduler } = fixed.context;
   return {
@@ -177,12 +181,14 @@ export function createSpoolState(
     working: undefined,
     removing: Promise.resolve(),
     failing: false,
+    hanging: false,
     blocked: false,
     flushing: false,
     savingCursor: undefined,
     cursorBytes: 0,
     unsaid: new Map(),
     retryAlarm: createAlarm(scheduler, on.retry),
+    hangAlarm: createAlarm(scheduler, on.hang),
     readAlarm: createAlarm(scheduler, fixed.events.changed),
     cursorAlarm: createAlarm(scheduler, on.cursor),
     tidyAlarm: createAlarm(scheduler, on.retry),

@@ -1,4 +1,3 @@
-import { errorText } from '../retry.ts';
 import { readCursor } from './cursor.ts';
 import { codeOf, type SpoolFile } from './disk.ts';
 import { type FrameFacts, frameOf } from './frame.ts';
@@ -14,10 +13,10 @@ import {
   waitingIn,
 } from './segment.ts';
 import { countPending, groupMsOf, hasWork, type Pending, type SpoolState, usedBytes } from './state.ts';
+import { begins, failed, worked } from './trouble.ts';
 
 /** One write and one sync carry about so much. */
 const GROUP_BYTES = 2 ** 20;
-const RETRY_MS = 1000;
 const MIN_EXPIRY_MS = 1000;
 
 /** The folder belongs to another process. */
@@ -26,7 +25,9 @@ const HELD = 'another process uses this folder';
 /** Brings everything to disk that waits for it; resolves, never rejects, when that is done or the disk refuses. */
 export function work(state: SpoolState): Promise<void> {
   if (state.working !== undefined) return state.working;
+  begins(state);
   const working = run(state).finally(() => {
+    state.hangAlarm.clear();
     state.working = undefined;
     // What came after the last look.
     if (hasWork(state) && !state.failing && !state.blocked && state.phase !== 'closed') void work(state);
@@ -52,27 +53,11 @@ async function run(state: SpoolState): Promise<void> {
       }
       worked(state);
     }
-    if (state.failing) worked(state);
+    if (state.failing || state.hanging) worked(state);
     setExpiry(state);
   } catch (error) {
     failed(state, error);
   }
-}
-
-function worked(state: SpoolState): void {
-  if (state.failing) state.context.log.info({ spool: state.dir }, 'The spool is written again');
-  state.failing = false;
-  state.events.changed();
-}
-
-function failed(state: SpoolState, error: unknown): void {
-  if (!state.failing) {
-    const text = errorText(error);
-    state.context.log.error({ spool: state.dir, error: text }, 'The spool cannot be used; trying again');
-  }
-  state.failing = true;
-  state.retryAlarm.set(RETRY_MS);
-  state.events.changed();
 }
 
 async function recover(state: SpoolState): Promise<void> {

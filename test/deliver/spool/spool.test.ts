@@ -296,6 +296,41 @@ describe('faults', () => {
     },
   );
 
+  test('a disk that does not answer is told of once, and goes on where it was', async () => {
+    const disk = memoryDisk();
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const hanging = {
+      ...disk,
+      create: async (path: string) => {
+        const file = await disk.create(path);
+        return {
+          ...file,
+          write: (...args: Parameters<typeof file.write>) => answered.then(() => file.write(...args)),
+        };
+      },
+    };
+    const { spool, drain, time, log } = rig(hanging);
+    for (const n of [1, 2]) spool.append(item([n]));
+    for (let s = 0; s < 30; s++) {
+      await turns();
+      time.advance(1000);
+    }
+    expect(spool.stats()).toMatchObject({ isFailing: false, isHanging: true, pending: 2 });
+    answer();
+    await turns();
+    expect(spool.stats()).toMatchObject({ isFailing: false, isHanging: false });
+    time.advance(60_000);
+    await turns();
+    expect(await drain()).toEqual([1, 2]);
+    expect(log.lines.map(({ level, text }) => `${level} ${text}`)).toEqual([
+      'error The disk of the spool does not answer; once the queue is full, clients wait for it',
+      'info The spool is written again',
+    ]);
+  });
+
   test('while the disk refuses, pending items can be given up', async () => {
     const disk = memoryDisk();
     const { spool, drain } = rig(disk);
