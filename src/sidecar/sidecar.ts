@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { lastValueFrom, map, type Observable, reduce, tap } from 'rxjs';
+import { firstValueFrom, from, lastValueFrom, map, type Observable, race, reduce, tap, timer } from 'rxjs';
 import { formatIssue } from '../config/issue.ts';
 import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -164,14 +164,16 @@ export async function startSidecar(
   };
   const stop = async (withinMs: number) => {
     const lost = await flow.end(withinMs);
-    await sessions.close();
+    await tidied(sessions.close());
     views.end();
     await web.close();
     deadLetters.close().subscribe();
     metrics.close();
-    await giveBack();
+    await tidied(giveBack());
     return lost;
   };
+  const tidied = (done: Promise<void>) =>
+    firstValueFrom(race(from(done), timer(MAX_TIDY_MS, scheduler)), { defaultValue: undefined });
 
   try {
     await open(first);
@@ -212,6 +214,8 @@ export async function startSidecar(
 /** The lanes' share of the time that a shutdown has, and what saving to disk gets at least. */
 const LANES_SHARE = 0.8;
 const MIN_SAVE_MS = 1000;
+/** Of a disk that hangs no more is waited for: marks that are not saved cost records that come twice, with their ids. */
+const MAX_TIDY_MS = 1000;
 
 function watchGauges(
   metrics: Metrics,

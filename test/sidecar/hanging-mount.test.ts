@@ -15,6 +15,7 @@ import {
   until,
   write,
 } from '../processes.ts';
+import { control, openTalker, record } from '../session-client.ts';
 
 jest.setTimeout(TEST_MS);
 afterEach(closeAll);
@@ -160,4 +161,18 @@ whereMountsHang.each([
   mount.heal();
   expect(await sidecar.stop()).toBe(0);
   expect(received()).toEqual([0, 1]);
+});
+
+whereMountsHang('a stop does not wait for the marks of sessions on a disk that hangs', async () => {
+  const folder = createFolder();
+  const mount = hangingMount(folder, join(folder, 'data', 'sessions'));
+  const yaml = ONE_FILE.replace('deadline: 60s', 'deadline: 2s');
+  const sidecar = await startSidecar({ yaml, folder, env: mount.env });
+  const client = await openTalker(sidecar.port);
+  client.write(control('hello', { v: 1, session: 'a'.repeat(32), ack: 'memory' }));
+  client.write(record(1));
+  await until(() => client.last('ack')?.seq === 1, 'the record is acknowledged');
+  mount.hang();
+  expect(await sidecar.stop()).toBe('SIGTERM');
+  expect(sidecar.hasLogged('info', 'nothing was lost')).toBe(true);
 });
