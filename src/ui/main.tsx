@@ -79,12 +79,14 @@ function App() {
             {name}
           </a>
         ))}
-        <button type="button" onClick={switchTheme}>
-          Theme
-        </button>
-        <button type="button" aria-label="Keys" onClick={() => help.current?.showModal()}>
-          ?
-        </button>
+        <span class="end">
+          <button type="button" onClick={switchTheme}>
+            Theme
+          </button>
+          <button type="button" aria-label="Keys" onClick={() => help.current?.showModal()}>
+            ?
+          </button>
+        </span>
       </nav>
       <Current />
       <dialog ref={help} aria-labelledby="keys">

@@ -131,7 +131,7 @@ const Entries = ({ entries }: { entries: readonly Entry[] }) =>
   entries.length === 0 ? (
     <p class="dim">None.</p>
   ) : (
-    <table>
+    <table class="entries">
       <caption class="sr">{count(entries.length)} messages</caption>
       <tbody>
         {entries.map((entry) => (

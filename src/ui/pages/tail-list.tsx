@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { clock } from '../format.ts';
 import { ServiceName, State } from '../parts.tsx';
 import type { LiveMessage } from '../shapes.ts';
@@ -6,6 +6,19 @@ import { windowOf } from '../spans.ts';
 import { visible } from '../visible.ts';
 
 const ROW_PX = 24;
+/** Of a line whose text is below the rest of it. */
+const NARROW_ROW_PX = 44;
+const NARROW = matchMedia('(max-width: 700px)');
+
+function useRowPx(): number {
+  const [isNarrow, setNarrow] = useState(NARROW.matches);
+  useEffect(() => {
+    const change = () => setNarrow(NARROW.matches);
+    NARROW.addEventListener('change', change);
+    return () => NARROW.removeEventListener('change', change);
+  }, []);
+  return isNarrow ? NARROW_ROW_PX : ROW_PX;
+}
 
 interface Props {
   /** The oldest first. */
@@ -20,25 +33,26 @@ interface Props {
 /** Messages, the newest first, of which only those in sight are drawn. */
 export function TailList({ messages, added, marked, onOpen }: Props) {
   const box = useRef<HTMLDivElement>(null);
+  const rowPx = useRowPx();
   const [above, setAbove] = useState(0);
   const before = useRef(added);
   useLayoutEffect(() => {
     const moved = added - before.current;
     before.current = added;
     // Who reads further down keeps the place.
-    if (box.current && box.current.scrollTop > 0 && moved > 0) box.current.scrollTop += moved * ROW_PX;
+    if (box.current && box.current.scrollTop > 0 && moved > 0) box.current.scrollTop += moved * rowPx;
   }, [added]);
   const total = messages.length;
-  const [first, last] = windowOf(total, ROW_PX, above * ROW_PX, box.current?.clientHeight ?? 600);
+  const [first, last] = windowOf(total, rowPx, above * rowPx, box.current?.clientHeight ?? 600);
   const shown = messages.slice(total - last, total - first).reverse();
   return (
     <section
       ref={box}
       class="tail"
       aria-label="Messages, the newest first"
-      onScroll={(event) => setAbove(Math.floor(event.currentTarget.scrollTop / ROW_PX))}
+      onScroll={(event) => setAbove(Math.floor(event.currentTarget.scrollTop / rowPx))}
     >
-      <ol style={{ paddingTop: `${first * ROW_PX}px`, paddingBottom: `${(total - last) * ROW_PX}px` }}>
+      <ol style={{ paddingTop: `${first * rowPx}px`, paddingBottom: `${(total - last) * rowPx}px` }}>
         {shown.map((message, index) => (
           <li
             key={`${message.id} ${message.backend ?? ''} ${message.outcome ?? ''}`}
