@@ -13,14 +13,20 @@ function kinOf(story: Story, store: TraceStore): readonly Story[] {
 export function parentOf(story: Story, parts: readonly Part[], store: TraceStore): string {
   const named = parts.find(({ parentJob }) => parentJob !== '' && parentJob !== story.id);
   if (named !== undefined) return named.parentJob;
-  const kin = kinOf(story, store);
-  if (kin.length === 0) return '';
-  const own = new Set(parts.flatMap(({ spansById }) => [...spansById.keys()]));
-  const wanted = new Set(
-    parts.flatMap(({ spansById }) => [...spansById.values()].map(({ parent }) => parent)),
-  );
-  return kin.find((other) => spanIdsOf(other).some((id) => wanted.has(id) && !own.has(id)))?.id ?? '';
+  const foreign = foreignParentsOf(parts);
+  return foreign.size === 0 ? '' : (kinOf(story, store).find((other) => hasAny(other, foreign))?.id ?? '');
 }
+
+/** The ids of parents that are no spans of the story itself. */
+function foreignParentsOf(parts: readonly Part[]): ReadonlySet<string> {
+  const parents = parts.flatMap(({ spansById }) => [...spansById.values()].map(({ parent }) => parent));
+  return new Set(parents.filter((id) => id !== '' && !parts.some(({ spansById }) => spansById.has(id))));
+}
+
+/** Whether one of these spans is a story's. A page of jobs asks it of all that share a trace: nothing is summed up for it. */
+const hasAny = ({ parts, messages }: Story, ids: ReadonlySet<string>): boolean =>
+  parts.some(({ spansById }) => [...ids].some((id) => spansById.has(id))) ||
+  messages.some(({ type, spanId }) => type === 'span' && ids.has(spanId));
 
 /** Jobs that are asked whether they name another: the most recently active. */
 const MAX_ASKED = 1000;
@@ -30,6 +36,3 @@ export const childrenOf = (story: Story, store: TraceStore): readonly string[] =
   [...new Set([...kinOf(story, store), ...store.jobs().slice(-MAX_ASKED)])]
     .filter((other) => other !== story && parentOf(other, partsOf(other), store) === story.id)
     .map(({ id }) => id);
-
-const spanIdsOf = (story: Story): readonly string[] =>
-  partsOf(story).flatMap(({ spansById }) => [...spansById.keys()]);

@@ -5,13 +5,10 @@ import { createTraces } from '../../src/correlate/traces.ts';
 import type { JobPage } from '../../src/correlate/view.ts';
 import { record, START_MS } from './records.ts';
 
+const LIMITS = { maxTraces: 100, maxMessages: 1000, maxMessagesPerTrace: 100, maxBytes: 1e9 };
+
 function open() {
-  const store = createTraceStore({
-    maxTraces: 100,
-    maxMessages: 1000,
-    maxMessagesPerTrace: 100,
-    maxBytes: 1e9,
-  });
+  const store = createTraceStore(LIMITS);
   for (let n = 0; n < 10; n++) {
     const status = n % 2 === 0 ? 'completed' : 'failed';
     store.add(record(n, 's', 'progress', { status }, { jobId: `j${n}`, traceId: `t${n % 3}` }));
@@ -96,4 +93,29 @@ test('a job and a trace, each with the other', () => {
   expect(view.trace('t1')).toMatchObject({ trace_id: 't1', job_ids: ['j1', 'j4', 'j7'], messages: 3 });
   expect(view.trace('t1')?.timeline).toHaveLength(3);
   expect([view.job('gone'), view.trace('gone')]).toEqual([undefined, undefined]);
+});
+
+test('jobs that share a trace are summed up once each, not once for every other', () => {
+  let looks = 0;
+  const store = createTraceStore(LIMITS);
+  const messages = Array.from({ length: 100 }, (_, n) => {
+    const jobId = `j${n % 10}`;
+    const parent_span_id = n < 10 ? 'elsewhere' : jobId;
+    const ids = { jobId, traceId: 'shared', spanId: n < 10 ? jobId : `${n}` };
+    return record(n, 'worker', 'span', { phase: 'start', parent_span_id }, ids);
+  });
+  for (const message of messages) store.add(message);
+  const get = () => {
+    looks++;
+    return 'worker';
+  };
+  for (const { messages: kept } of store.jobs())
+    for (const message of kept) Object.defineProperty(message, 'source', { get });
+  const view = createTraces(store, { now: () => START_MS + 100 });
+  for (const ask of [() => view.jobs(10), () => view.job('j1')]) {
+    looks = 0;
+    ask();
+    expect(looks).toBeGreaterThanOrEqual(messages.length);
+    expect(looks).toBeLessThanOrEqual(3 * messages.length);
+  }
 });
