@@ -348,12 +348,13 @@ describe('streams', () => {
     });
   });
 
-  test('share what is read of a state, and read nothing once they are gone', () => {
+  test('share what is read of a state, at their beginning too, and read nothing once they are gone', () => {
     live(({ open, reads }, later) => {
-      const both = [open({ topics: [{ name: 'health' }] }), open({ topics: [{ name: 'health' }] })];
+      const all = Array.from({ length: 50 }, () => open({ topics: [{ name: 'health' }] }));
+      expect(all.map((stream) => read(stream)[1]?.data).at(-1)).toEqual({ reads: 1 });
       later(1050, () => {
-        expect(reads()).toBe(3);
-        for (const stream of both) stream.leave();
+        expect(reads()).toBe(2);
+        for (const stream of all) stream.leave();
       });
       later(40_000, () => {
         const atRest = reads();

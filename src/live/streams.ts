@@ -93,15 +93,19 @@ export function createStreams(
     if (oldest !== undefined) finish(oldest, 'evicted', `${MAX_STREAMS} newer streams are open`);
   };
 
-  /** What was read in this look, for all streams. */
+  /** What was read since `freshMs`, for all streams. */
   const known = new Map<string, unknown>();
+  let freshMs = 0;
+  const refresh = () => {
+    known.clear();
+    freshMs = scheduler.now();
+  };
   const read = <T>(key: string, ask: () => T): T => {
     if (!known.has(key)) known.set(key, ask());
     return known.get(key) as T;
   };
 
   const lookAt = (streams: readonly Open[]) => {
-    known.clear();
     for (const { states: followed, outbox } of streams) {
       for (const changes of followed) {
         const event = changes();
@@ -124,7 +128,10 @@ export function createStreams(
       if (stream.reader === undefined && nowMs - stream.goneMs >= RETURN_MS) remove(stream);
     }
     for (const stream of all) flush(stream);
-    if (ticks % (STATE_MS / FLUSH_MS) === 0) lookAt(all);
+    if (ticks % (STATE_MS / FLUSH_MS) === 0) {
+      refresh();
+      lookAt(all);
+    }
     for (const stream of all) {
       if (nowMs - stream.spokeMs >= HEARTBEAT_MS) {
         stream.spokeMs = nowMs;
@@ -204,6 +211,8 @@ export function createStreams(
         const data = JSON.stringify({ topic: '*', reason });
         stream.outbox.push({ event: 'gap', data, topic: 'gap', count: 1, isState: true });
       }
+      // Many that come at once are shown the same.
+      if (scheduler.now() - freshMs >= STATE_MS) refresh();
       lookAt([stream]);
       if (all.length === 0) alarm.set(FLUSH_MS);
       all = [...all, stream];
