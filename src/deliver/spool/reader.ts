@@ -36,21 +36,20 @@ interface Found {
 }
 
 /** The next item in order; `undefined` if there is none or it has to be read first. What is aside is passed by. */
-export function takeNext(state: SpoolState, aside: Aside, resume: () => void): Taken | undefined {
+export function takeNext(state: SpoolState, aside: Aside): Taken | undefined {
   if (state.phase === 'closed') return undefined;
   for (;;) {
     const segment = state.segments.find(({ readOffset, size }) => readOffset < size);
     if (segment === undefined) return takePending(state, aside);
     const found = nextFresh(state, segment, aside) ?? nextLoaded(state, segment, aside);
     if (found === 'unread') {
-      load(state, segment, segment.readOffset, segment.size, resume, (loaded) => {
+      load(state, segment, segment.readOffset, segment.size, (loaded) => {
         state.loaded = loaded;
       });
       return undefined;
     }
     if (found === 'exhausted') {
       giveUp(state, segment, 'spool_corrupt');
-      resume();
       continue;
     }
     const { item, ...rest } = found;
@@ -204,7 +203,6 @@ export function load(
   segment: Segment,
   from: number,
   to: number,
-  resume: () => void,
   keep: (loaded: Loaded) => void,
 ): void {
   if (state.loading !== undefined || state.readAlarm.isSet()) return;
@@ -223,7 +221,6 @@ export function load(
   };
   state.loading = read().finally(() => {
     state.loading = undefined;
-    resume();
     state.events.changed();
   });
 }

@@ -139,10 +139,10 @@ export function openSpool(
       start();
     },
     take: (aside = none) => {
-      const back = takeBack(state, aside, resume);
-      if (back === 'unread') return undefined;
-      const taken = back ?? takeNext(state, aside, resume);
-      if (state.blocked && state.segments.every((one) => waitingIn(one) === 0 || !one.blocking)) resume();
+      const back = takeBack(state, aside);
+      const taken = back === 'unread' ? undefined : (back ?? takeNext(state, aside));
+      // There may be room now.
+      resume();
       return taken;
     },
     dropPending: (bytes) => {

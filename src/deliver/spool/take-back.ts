@@ -11,14 +11,14 @@ const PIECE_BYTES = 2 ** 20;
 const GAP_BYTES = 2 ** 16;
 
 /** The first item that was put back and whose target is not aside; `unread` if it has to be read first. */
-export function takeBack(state: SpoolState, aside: Aside, resume: () => void): Taken | 'unread' | undefined {
+export function takeBack(state: SpoolState, aside: Aside): Taken | 'unread' | undefined {
   for (const [target, list] of state.back) {
     if (aside.has(target)) continue;
     for (let link = list.first; link !== undefined; link = list.first) {
       const frame = link.value;
       const { segment, messages } = frame;
       if (!isReloaded(state, frame)) {
-        load(state, segment, frame.at, endOfPiece(link), resume, (loaded) => {
+        load(state, segment, frame.at, endOfPiece(link), (loaded) => {
           state.reloaded = loaded;
         });
         return 'unread';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Taken } from '../../../src/deliver/spool/spool.ts';
 import { jsonOf } from '../../../src/message.ts';
 import { numberOf } from '../fixtures.ts';
-import { DIR, item, type Rig, rig, turns } from './fixtures.ts';
+import { DIR, item, type Rig, rig, SPOOL, turns } from './fixtures.ts';
 import { memoryDisk } from './memory-disk.ts';
 
 const segments = (disk: ReturnType<typeof memoryDisk>) =>
@@ -39,6 +39,10 @@ describe('first in, first out', () => {
     await first.spool.flush();
     expect(await first.drain((n) => n !== 3)).toEqual([1, 2, 3, 4, 5]);
     expect(await first.spool.close()).toEqual([]);
+    // One that takes nothing changes nothing.
+    const idle = rig(disk);
+    await idle.spool.flush();
+    await idle.spool.close();
     const second = rig(disk);
     expect(await second.spool.flush()).toBe(true);
     expect(second.recovered).toEqual([1]);
@@ -55,6 +59,8 @@ describe('first in, first out', () => {
     for (const n of [3, 4]) first.spool.append(item([n]));
     await first.spool.flush();
     first.spool.prepend([item([1]), item([2])]);
+    await first.spool.flush();
+    expect(first.spool.stats().pending).toBe(0);
     first.spool.append(item([5]));
     await first.spool.close();
     const second = rig(disk);
@@ -86,16 +92,16 @@ describe('first in, first out', () => {
 
   test('an empty spool leaves no segment behind', async () => {
     const disk = memoryDisk();
-    const { spool, drain, time } = rig(disk);
-    spool.append(item([1]));
-    await spool.flush();
-    await drain();
-    time.advance(1000);
-    await turns();
+    const { spool, drain, time, log } = rig(disk);
+    for (const pauseMs of [0, 1000, 1000]) {
+      spool.append(item([1]));
+      await spool.flush();
+      expect(await drain()).toEqual([1]);
+      time.advance(pauseMs);
+      await turns();
+    }
     expect(segments(disk)).toEqual([]);
-    spool.append(item([2]));
-    await spool.flush();
-    expect(await drain()).toEqual([2]);
+    expect(log.lines).toEqual([]);
   });
 
   test('nothing is touched on disk before the first item', async () => {
@@ -142,16 +148,39 @@ describe('bounds', () => {
     ]);
   });
 
-  test('what must not be dropped waits in memory until there is room', async () => {
-    const { spool, drain, lost } = rig(memoryDisk(), { maxBytes: 2000, segmentBytes: 500 });
-    for (let n = 0; n < 22; n++) {
-      spool.append(item([n], { whenFull: 'block' }));
-      await spool.flush();
-    }
-    expect(await spool.flush()).toBe(false);
-    expect(spool.stats().pending).toBeGreaterThan(0);
-    expect(await drain()).toEqual(Array.from({ length: 22 }, (_, n) => n));
-    expect(lost).toEqual([]);
+  describe('what must not be dropped waits in memory', () => {
+    const overfill = async (beyond: number) => {
+      const full = rig(memoryDisk(), { maxBytes: 2000, segmentBytes: 500 });
+      let count = 0;
+      while (full.spool.stats().pending < beyond) {
+        full.spool.append(item([count++], { whenFull: 'block' }));
+        await full.spool.flush();
+      }
+      expect(await full.spool.flush()).toBe(false);
+      return { ...full, count };
+    };
+
+    test('until there is room', async () => {
+      const { drain, lost, count } = await overfill(16);
+      expect(await drain()).toEqual(Array.from({ length: count }, (_, n) => n));
+      expect(lost).toEqual([]);
+    });
+
+    test('and no longer, though there is more before it', async () => {
+      const { spool } = await overfill(1);
+      while (spool.stats().pending > 0) {
+        expect(spool.take()).toBeDefined();
+        await turns();
+      }
+      expect(spool.stats().unread).toBeGreaterThan(1);
+    });
+
+    test('and no longer, if it may have more', async () => {
+      const { spool } = await overfill(1);
+      spool.configure({ ...SPOOL, maxBytes: 1_000_000 });
+      await turns();
+      expect(spool.stats().pending).toBe(0);
+    });
   });
 
   test('what is too old goes, counted', async () => {
@@ -341,6 +370,35 @@ describe('faults', () => {
     expect(spool.dropPending(150).length).toBe(2);
     await spool.flush();
     expect(await drain()).toEqual([3]);
+    disk.fail('write', 1, 'EIO');
+    spool.append(item([4]));
+    await spool.flush();
+    expect(spool.dropPending(1_000_000).length).toBe(1);
+    expect(spool.stats().pending).toBe(0);
+  });
+
+  test('while the disk refuses, what need not be on it first is taken from memory, and once', async () => {
+    const disk = memoryDisk();
+    const duringWrites: unknown[] = [];
+    const create = async (path: string) => {
+      const file = await disk.create(path);
+      const write: typeof file.write = (buffers, position) => {
+        if (path.endsWith('.segment')) duringWrites.push(spool.take()?.item.batch.id);
+        return file.write(buffers, position);
+      };
+      return { ...file, write };
+    };
+    const { spool, drain, time } = rig({ ...disk, create }, { durable: false });
+    disk.fail('write', 1, 'EIO');
+    for (const n of [1, 2, 3]) spool.append(item([n]));
+    await spool.flush();
+    expect(spool.take()).toMatchObject({ onDisk: false, item: { batch: { messages: { length: 1 } } } });
+    expect(spool.stats().pending).toBe(2);
+    time.advance(1000);
+    await turns();
+    expect(duringWrites).toEqual([undefined, undefined]);
+    expect(await drain()).toEqual([2, 3]);
+    expect(spool.stats()).toMatchObject({ pending: 0, pendingBytes: 0 });
   });
 
   test('a frame that is damaged while the spool runs is passed over and counted', async () => {
@@ -377,6 +435,21 @@ describe('faults', () => {
     expect(await drain()).toEqual([]);
     time.advance(1000);
     expect(await drain()).toEqual([1]);
+  });
+
+  test('what comes while a segment cannot be read comes behind it', async () => {
+    const disk = memoryDisk();
+    for (const n of [1, 2, 3]) {
+      if (n > 1) disk.fail('read', n + 9, 'EIO');
+      const { spool } = rig(disk);
+      spool.append(item([n]));
+      await spool.flush();
+      await spool.close();
+      disk.fail('read', 0, 'EIO');
+    }
+    const { spool, drain } = rig(disk);
+    await spool.flush();
+    expect(await drain()).toEqual([1, 2, 3]);
   });
 
   test('empty and unknown files are survived', async () => {
