@@ -219,6 +219,8 @@ describe('closing while the backend is dead', () => {
       ({ lane, at }) => {
         lane.offer(delivery([1]));
         at(10, () => lane.close(1000));
+        // No second try for that.
+        at(20, () => lane.close(900));
       },
     );
     expect(outcomes).toEqual(['310 delivered ok 1']);
@@ -244,9 +246,9 @@ describe('closing the sink', () => {
 
   test('a sink that does not close is left behind: after the deadline, but not before a second', () => {
     const left = (deadlineMs: number) =>
-      play({ answers: [], close: () => NEVER }, ({ lane }) => lane.close(deadlineMs));
-    expect(left(0).ended).toEqual([1000]);
-    expect(left(5000).ended).toEqual([5000]);
+      play({ answers: [], close: () => NEVER }, ({ lane, at }) => at(100, () => lane.close(deadlineMs)));
+    expect(left(0).ended).toEqual([1100]);
+    expect(left(5000).ended).toEqual([5100]);
     expect(left(0).stage.context.log.lines[0]?.text).toBe('The backend did not close cleanly');
   });
 

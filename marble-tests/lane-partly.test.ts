@@ -121,6 +121,14 @@ describe('a part of a batch', () => {
     expect(sends).toEqual(['0 t 1,2', '10 t 1,2']);
   });
 
+  test('nothing of it, with a permanent cause, is halved', () => {
+    const cause = new Permanent('one of these');
+    const { sends } = play({ answers: inTurn((sent) => partly(sent, {}, [1, 2], cause)) }, ({ lane }) =>
+      lane.offer(delivery([1, 2])),
+    );
+    expect(sends).toEqual(['0 t 1,2', '0 t 1', '0 t 2']);
+  });
+
   test('is progress: the breaker stays closed', () => {
     const failing = (sent: Batch) => partly(sent, {}, numbersOf(sent.messages).slice(1), new Error('cut'));
     const { outcomes, stage } = play(

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { EMPTY, throwError } from 'rxjs';
 import type { TestScheduler } from 'rxjs/testing';
 import { jobOf } from '../src/deliver/job.ts';
-import { Permanent } from '../src/deliver/sink.ts';
+import { Partly, Permanent } from '../src/deliver/sink.ts';
 import { type DeliveryFields, delivery, message, OPTIONS } from '../test/deliver/fixtures.ts';
 import { type MemorySpool, memorySpool } from '../test/deliver/memory-spool.ts';
 import { play, type Scene, type Stage } from '../test/deliver/stage.ts';
@@ -110,6 +111,18 @@ describe('memory first', () => {
     expect(numbersOf(outcomes)).toEqual(count(1, 25));
   });
 
+  test('a slow one that spills sheds nothing beside that: the input waits', () => {
+    const { outcomes, full } = playWith({ answers: ['-'.repeat(15).concat('|')], options }, (stage) => {
+      offerEach(stage, 1, 12);
+      stage.at(50, () => {
+        for (let n = 20; n < 40; n++) stage.lane.offer(delivery([n]));
+      });
+    });
+    expect(outcomes.filter((line) => !line.includes('delivered'))).toEqual([]);
+    expect(outcomes).toHaveLength(32);
+    expect(full).toContain('50 true');
+  });
+
   test('a slow one with nothing that may be spilled makes the input wait', () => {
     const { spool, outcomes, full } = playWith({ answers: ['----------|'], options }, (stage) =>
       offerEach(stage, 1, 14, { whenFull: 'block' }),
@@ -141,6 +154,19 @@ describe('memory first', () => {
       },
     );
     expect(firstSends(sends)).toEqual(count(1, 40));
+  });
+
+  test('what came from the disk is still there: it is not written again', () => {
+    const { sends, spool } = playWith(
+      { answers: ['#', '|', '#', '|'], options: { ...options, breaker: { failures: 1, resetAfterMs: 10 } } },
+      (stage) => {
+        offerEach(stage, 1, 6);
+        stage.at(12, () => offerEach(stage, 7, 8));
+      },
+    );
+    expect(spool.seen).toEqual(count(1, 8));
+    expect(firstSends(sends)).toEqual(count(1, 8));
+    expect(spool.kept()).toEqual([]);
   });
 
   test('rules that say shed and block do so beside it', () => {
@@ -282,6 +308,27 @@ describe('closing', () => {
     expect(ended).toEqual([5]);
   });
 
+  test('keeps what was on its way when hope was given up before what waited behind it', () => {
+    const { outcomes, spool, stage } = playWith(
+      {
+        answers: (_batch, { key }, _nth, cold) => cold(key === 'slow' ? '----------#' : '#'),
+        options: { ...dead, concurrency: 2 },
+      },
+      ({ lane, at }) => {
+        for (const n of [1, 2]) lane.offer(spill(n, { target: 'slow' }));
+        lane.offer(spill(3));
+        at(5, () => lane.close(1000));
+      },
+    );
+    expect(outcomes).toEqual([]);
+    expect(spool.kept()).toEqual([1, 2, 3]);
+    expect(stage.context.log.lines.at(-1)).toMatchObject({
+      level: 'info',
+      fields: { messages: 3 },
+      text: 'Closed; what is not delivered is left to its spool',
+    });
+  });
+
   test('with a backend that hangs keeps everything at the deadline', () => {
     const { outcomes, spool, ended } = playWith({ answers: ['-'.repeat(500)], options }, (stage) => {
       offerEach(stage, 1, 4);
@@ -391,6 +438,24 @@ describe('a target that takes nothing', () => {
     expect(
       outcomes.filter((line) => line.includes('dead_lettered')).map((line) => numbersOf([line])),
     ).toEqual([[1]]);
+  });
+
+  test('that takes a part and then nothing gets the rest, once', () => {
+    const { outcomes, spool } = playWith(
+      {
+        answers: ({ messages }, _target, nth) =>
+          nth > 1
+            ? EMPTY
+            : throwError(
+                () => new Partly('', { unsent: new Set(messages.slice(1)), cause: new Error('cut') }),
+              ),
+        options: { ...options, durability: 'disk', breaker: { failures: 1, resetAfterMs: 10 } },
+        merge: { maxMessages: 10, maxBytes: 10_000 },
+      },
+      (stage) => offerEach(stage, 1, 3),
+    );
+    expect(outcomes.map((line) => line.replace(/^\d+ /, ''))).toEqual(['delivered ok 1', 'delivered ok 2,3']);
+    expect(spool.kept()).toEqual([]);
   });
 
   test('is passed by with `durability: disk`, too', () => {

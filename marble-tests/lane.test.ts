@@ -288,10 +288,13 @@ describe('throttling', () => {
     expect(outcomes).toEqual(['20 delivered ok 1']);
   });
 
-  test('of two pauses the longer one holds', () => {
+  test.each([
+    [50, 10, 51],
+    [10, 50, 52],
+  ])('of two pauses the longer one holds (%d ms, then %d ms)', (first, second, endMs) => {
     const { sends } = play(
       {
-        answers: [['-#', new Throttled('', 50)], ['--#', new Throttled('', 10)], '|'],
+        answers: [['-#', new Throttled('', first)], ['--#', new Throttled('', second)], '|'],
         options: { concurrency: 2 },
       },
       ({ lane }) => {
@@ -299,7 +302,7 @@ describe('throttling', () => {
         lane.offer(delivery([2], { target: 'u' }));
       },
     );
-    expect(sends).toEqual(['0 t 1', '0 u 2', '51 t 1', '51 u 2']);
+    expect(sends).toEqual(['0 t 1', '0 u 2', `${endMs} t 1`, `${endMs} u 2`]);
   });
 
   test('a sink that throttles for no time at all does not spin', () => {
@@ -458,6 +461,8 @@ describe('breaker', () => {
     );
     // One shows that the backend lives, and what failed waits for its time.
     expect(sends).toContain('100 good 5 5');
+    const badAt = sends.flatMap((line) => (line.includes('bad') ? Number.parseInt(line, 10) : []));
+    expect(badAt.filter((ms) => ms < 1000)).toEqual([0, 0, 0, 0]);
     expect(outcomes.slice(0, 3)).toEqual([5, 6, 7].map((n) => `100 delivered ok ${n}`));
   });
 

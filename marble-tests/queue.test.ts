@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Job } from '../src/deliver/job.ts';
+import { type Job, jobOf } from '../src/deliver/job.ts';
 import { createQueue, type Queue, type QueueOptions } from '../src/deliver/queue.ts';
 import { BUSY_BYTES } from '../src/deliver/sink.ts';
 import type { Messages } from '../src/message.ts';
@@ -80,6 +80,25 @@ describe('order of sending', () => {
     queue.add(delivery([2], { whenFull: 'block' }), 0);
     queue.add(delivery([3]), 0);
     expect(drain(queue)).toEqual([[1], [2], [3]]);
+  });
+
+  test('what is synced to disk is not merged with what is not', () => {
+    const queue = queueOf();
+    for (const [at, stored] of [true, true, undefined].entries()) {
+      queue.restore({ ...jobOf(delivery([at + 1]), 0, 0), stored }, 0);
+    }
+    expect(drain(queue)).toEqual([[1, 2], [3]]);
+  });
+
+  test('however many targets there are, each keeps its order', () => {
+    const queue = queueOf(alone);
+    const targets = Array.from({ length: 200 }, (_, n) => n);
+    for (const n of [0, 200])
+      for (const at of targets) queue.add(delivery([n + at], { target: `t${at}` }), 0);
+    expect(queue.take(0)?.target.key).toBe('t0');
+    for (const at of targets) queue.add(delivery([400 + at], { target: `t${at}` }), 0);
+    const numbers = drain(queue).flat();
+    expect(numbers).toEqual(Array.from({ length: 599 }, (_, n) => n + 1).filter((n) => n % 200 !== 0));
   });
 
   test('a merged job counts from its oldest part', () => {
@@ -199,6 +218,13 @@ describe('waiting for company', () => {
     expect(queue.take(0)).toBeUndefined();
     queue.add(delivery([3, 4]), 0);
     expect(drain(queue, 0)).toEqual([[1, 2, 3, 4]]);
+    queue.add(delivery([5, 6, 7]), 0);
+    const job = queue.take(100)!;
+    queue.putBack([resent(job)], 0, 100);
+    queue.release(queue.take(100)!, 100);
+    // A send that was repeated leaves no trace.
+    queue.add(delivery([8, 9, 10, 11]), 100);
+    expect(drain(queue, 100)).toEqual([[8, 9, 10, 11]]);
   });
 
   test('behind a large send it waits longer, until there was a small one', () => {
@@ -372,12 +398,21 @@ describe('shedding', () => {
   });
 });
 
+test('takes out what matches, oldest first, and nothing else', () => {
+  const queue = queueOf();
+  for (const [n, target] of ['t', 'u', 't', 'v', 'u'].entries()) queue.add(delivery([n], { target }), 0);
+  const out = queue.takeOut(({ target: { key } }) => key !== 'v', 0);
+  expect(out.flatMap(({ batch }) => numbersOf(batch.messages))).toEqual([0, 1, 2, 4]);
+  expect(shedAll(queue, 1e6)).toEqual([3]);
+});
+
 test('clear takes out everything, due or not, taken targets too', () => {
   const queue = queueOf({ ...alone, maxAgeMs: 100 });
   for (const n of [1, 2]) queue.add(delivery([n]), 0);
   queue.add(delivery([3], { target: 'u' }), 0);
   const job = queue.take(0)!;
   expect(queue.clear().flatMap(({ batch }) => numbersOf(batch.messages))).toEqual([2, 3]);
+  expect(shedAll(queue, 1e6)).toEqual([]);
   queue.putBack([resent(job)], 50, 0);
   expect(drain(queue, 50)).toEqual([[1]]);
   expect(gaugesOf(queue)).toEqual({ messages: 0, bytes: 0, blockingBytes: 0, oldestMs: undefined });

@@ -32,7 +32,7 @@ export function reviewBound(lane: LaneState, nowMs: number): void {
   lane.fullSinceMs ??= nowMs;
   const slowMs = slowInMs(lane, nowMs);
   const stuck = isStuck(lane, nowMs);
-  if (slowMs <= 0 || stuck) spill(lane, nowMs);
+  if (slowMs <= 0) spill(lane, nowMs);
   if (stuck) {
     dropUnwritten(lane, heldBytes(lane) - lane.options.queueMaxBytes * RELIEF);
     shed(lane, nowMs);

@@ -81,7 +81,7 @@ export function createBreaker(
     failed: (of, error) => {
       if (of !== ticket) return;
       failuresInRow++;
-      if (state === 'half-open' || failuresInRow >= failures) change('open', error);
+      if (failuresInRow >= failures) change('open', error);
     },
     probeNow: () => {
       if (state === 'open') change('half-open');

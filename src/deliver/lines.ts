@@ -36,7 +36,7 @@ export interface Lines {
   take(nowMs: number): Entry[];
   /** The same for a probe: those of the line that failed least, whatever their priority, and retries before their time. */
   takeProbe(nowMs: number): Entry[];
-  /** Takes out everything, oldest first. */
+  /** Takes out everything, in no order. */
   clear(): Entry[];
   /** Gives back one taking of a key. */
   release(key: string, nowMs: number): void;
@@ -145,6 +145,16 @@ export function createLines({
     return run;
   };
 
+  const entries = () => {
+    const all: Entry[] = [];
+    for (const level of levels.values()) {
+      for (const line of level.values()) {
+        for (let at = line.entries.first; at !== undefined; at = at.after) all.push(at.value);
+      }
+    }
+    return all;
+  };
+
   const mayProbe = (line: Line, nowMs: number) => {
     const head = line.entries.first?.value;
     if (head === undefined || isBusy(line.key)) return false;
@@ -204,15 +214,10 @@ export function createLines({
       return least === undefined ? [] : takeFrom(least, nowMs);
     },
     clear: () => {
-      const entries: Entry[] = [];
-      for (const level of levels.values()) {
-        for (const line of level.values()) {
-          leave(line);
-          for (let at = line.entries.first; at !== undefined; at = at.after) entries.push(at.value);
-        }
-      }
+      const all = entries();
+      for (const level of levels.values()) for (const line of level.values()) leave(line);
       levels.clear();
-      return entries.sort((a, b) => a.job.order - b.job.order);
+      return all;
     },
     release: (key, nowMs) => {
       const left = (out.get(key) ?? 1) - 1;
@@ -230,15 +235,7 @@ export function createLines({
       for (const line of later.items()) place(line, nowMs);
     },
     retryNow,
-    entries: () => {
-      const entries: Entry[] = [];
-      for (const level of levels.values()) {
-        for (const line of level.values()) {
-          for (let at = line.entries.first; at !== undefined; at = at.after) entries.push(at.value);
-        }
-      }
-      return entries;
-    },
+    entries,
     headsOf: (key) =>
       Array.from(levels.values(), (level) => level.get(key)?.entries.first?.value ?? []).flat(),
     heads: function* () {

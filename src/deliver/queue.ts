@@ -57,7 +57,7 @@ export interface Queue {
   shed(bytes: number, nowMs: number, onShed: (job: Job, messages: Messages) => void): void;
   /** The same of critical messages, which `shed` leaves alone. */
   shedCritical(bytes: number, nowMs: number, onShed: (job: Job, messages: Messages) => void): void;
-  /** Takes out everything, due or not, oldest first. */
+  /** Takes out everything, due or not; what waits for one target at one priority in its order. */
   clear(): Job[];
   /** Takes out what matches, oldest first. */
   takeOut(matches: (job: Job) => boolean, nowMs: number): Job[];
