@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { concatMap, EMPTY, last, map, Observable, range, take } from 'rxjs';
+import { concat, concatMap, EMPTY, last, map, Observable, range, take } from 'rxjs';
 import type { Message } from '../src/message.ts';
 import type { Operator } from '../src/route/operator.ts';
 import { collect, dropB, hold, pass, run, throwing, throwOnX } from '../test/route/chain-trial.ts';
@@ -134,7 +134,9 @@ describe('a throw costs one message', () => {
         });
         return message$.pipe(map(throwing)).subscribe(subscriber);
       });
-    expect(run({ clinging }, 'n|').results).toEqual(['0 abc', '0 dead_lettered operator_failed xx', '1 |']);
+    const { results, context } = run({ clinging }, 'n|');
+    expect(results).toEqual(['0 abc', '0 dead_lettered operator_failed xx', '1 |']);
+    expect(context.failures).toHaveLength(2);
   });
 
   test('of whatever kind', () => {
@@ -225,6 +227,15 @@ describe('nonsense costs one message', () => {
     expect(context.added).toBe(10_001);
     expect(context.logged).toEqual([expect.stringContaining('failed: made over 10000 messages of one')]);
   });
+});
+
+test('an operator that makes many messages of none, as of what it counted, does not fail', () => {
+  const counting: Operator = () => (message$) =>
+    concat(message$, range(0, 10_001).pipe(map(() => messageOf('o'))));
+  const { results, context } = run({ counting }, 'a|');
+  expect(results).toEqual(['0 a', `1 ${'o'.repeat(10_001)}`, '1 |']);
+  expect(context.added).toBe(10_001);
+  expect(context.failures).toEqual([]);
 });
 
 describe('an operator that completes', () => {

@@ -71,7 +71,6 @@ export function createLink(
   const close = () => {
     state = 'closed';
     stop();
-    account.settle(0);
     events.done();
   };
 
@@ -89,7 +88,6 @@ export function createLink(
     state = 'ended';
     end();
     stop();
-    account.settle(0);
   };
 
   const forward = (message: Message) => {
@@ -149,7 +147,6 @@ export function createLink(
       run.complete();
     },
     shed() {
-      if (state === 'closed') return;
       state = 'closed';
       stop();
       account.abandon((message) => events.ended('shed', 'drain_deadline', message));
