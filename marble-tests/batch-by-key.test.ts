@@ -18,6 +18,7 @@ import {
 } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { type BatchLimits, batchByKey, type Keyed } from '../src/flow/batch-by-key.ts';
+import { collectGarbage } from '../test/deliver/garbage.ts';
 
 const LIMITS: BatchLimits<string> = {
   maxCount: 3,
@@ -211,6 +212,21 @@ describe('batchByKey', () => {
     expect(seen.at(-1)).toBe('openopen 20 count');
   });
 
+  test('keeps no more idle keys than that in memory', async () => {
+    const source$ = new Subject<object>();
+    const limits$ = new BehaviorSubject({ ...LIMITS, maxCount: 1, isUrgent: () => false });
+    const scheduler = new VirtualTimeScheduler();
+    source$.pipe(batchByKey({ key: (item) => item, bytes: () => 1, limits$, scheduler })).subscribe();
+    const keys = Array.from({ length: 25_000 }, () => {
+      const key = {};
+      source$.next(key);
+      return new WeakRef(key);
+    });
+    const kept = () => keys.filter((key) => key.deref() !== undefined).length;
+    await collectGarbage(() => kept() <= 10_000);
+    expect(kept()).toBeLessThanOrEqual(10_000);
+  });
+
   test('an item sent back from inside a batch starts the next', () => {
     let sent = 0;
     const { source$, seen } = stage({ maxCount: 1 }, (made) => {
@@ -363,7 +379,7 @@ describe('batchByKey on random input', () => {
 test('a key that is hurried is sent at once, others wait', () => {
   run(({ hot, expectObservable }, scheduler) => {
     const limits$ = merge(of(LIMITS), NEVER);
-    const hurry$ = hot('--x---x-|');
+    const hurry$ = hot('--x-u-x-|');
     const source$ = hot('aA----------|');
     const out$ = source$.pipe(batchByKey({ ...options(scheduler, limits$), hurry$ }), map(show));
     expectObservable(out$).toBe('--a---b-----|', { a: 'a 10 flush', b: 'A 10 age' });

@@ -63,7 +63,6 @@ export function drainingSwitchMap<T, P, R>(
       const start = (plan: P) => {
         const next = new Subject<T>();
         const inner = new Subscription(() => {
-          all.remove(inner);
           running--;
           completeIfDone();
         });

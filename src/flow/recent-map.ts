@@ -21,7 +21,7 @@ export interface RecentMap<V extends Aged> {
   setMax(max: number): void;
 }
 
-/** Of a value that is in no map. */
+/** Of a value that was in no map yet. */
 export const UNUSED = -1;
 
 /**
@@ -43,9 +43,7 @@ export function createRecentMap<V extends Aged>(
 
   const forgetOlder = () => {
     for (const value of old.values()) {
-      if (value.usedIn === generation) continue;
-      value.usedIn = UNUSED;
-      onForget(value);
+      if (value.usedIn !== generation) onForget(value);
     }
     old = young;
     young = new Map();

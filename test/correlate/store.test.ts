@@ -75,6 +75,10 @@ describe('the store', () => {
       store.add(of(`j${n}`, '', n));
       store.add(of('busy', '', n));
       expect(store.stats().jobs).toBeLessThanOrEqual(11);
+      // With the busy one that is half of what it may keep.
+      for (let recent = Math.max(0, n - 3); recent <= n; recent++) {
+        expect(store.job(`j${recent}`)).toBeDefined();
+      }
     }
     expect(store.job('old')).toBeUndefined();
     expect(store.job('busy')?.messages).toHaveLength(100);
@@ -95,7 +99,9 @@ describe('the store', () => {
   test('counts exactly what it holds, whatever it forgets', () => {
     const store = storeOf({ maxMessages: 60, maxMessagesPerTrace: 7, maxTraces: 6 });
     for (let n = 0; n < 5000; n++) {
-      store.add(of(n % 3 === 0 ? '' : `j${(n * 7) % 31}`, n % 5 === 0 ? '' : `t${(n * 5) % 23}`, n));
+      // Some are used again and again, others are forgotten in between.
+      const job = n % 4 === 0 ? 0 : (n * 7) % 31;
+      store.add(of(n % 3 === 0 ? '' : `j${job}`, n % 5 === 0 ? '' : `t${(n * 5) % 23}`, n));
       if (n % 50 > 0) continue;
       const { messages, bytes, jobs } = store.stats();
       const ids = Array.from({ length: 31 }, (_, id) => id);
