@@ -16,6 +16,10 @@ test('a source is absent once its last connection ended without a bye', () => {
   expect(script(['came', 'a'], ['gone', 'a'])).toBe(7);
   expect(script(['came', 'a'], ['bye', 'a'])).toBeUndefined();
   expect(script(['came', 'a'], ['came', 'a'], ['gone', 'a'])).toBeUndefined();
+  expect(script(['came', 'a'], ['came', 'a'], ['came', 'a'], ['bye', 'a'], ['gone', 'a'])).toBeUndefined();
+  expect(
+    script(['came', 'a'], ['came', 'a'], ['came', 'a'], ['bye', 'a'], ['gone', 'a'], ['gone', 'a']),
+  ).toBe(7);
   expect(script(['came', 'b'], ['gone', 'b'])).toBeUndefined();
 });
 

@@ -92,11 +92,23 @@ describe('acknowledgements', () => {
     safe(messages.slice(0, 256));
     await turns();
     expect(acks).toEqual(['a256']);
+    safe(messages.slice(256, 260));
+    await turns();
+    expect(acks).toEqual(['a256']);
     sessions.hurry(session, 'src');
     await turns();
-    safe(messages.slice(256, 290));
+    safe(messages.slice(260, 290));
     await turns();
-    expect([acks, hurried]).toEqual([['a256', 'a256', 'a290'], ['src']]);
+    expect([acks, hurried]).toEqual([['a256', 'a260', 'a290'], ['src']]);
+  });
+
+  test('come before the end of a stop', async () => {
+    const { sessions, enter, take, routed, safe, acks, saved } = await open();
+    const messages = take(enter(A).session, 1, 2);
+    routed(messages, 1);
+    safe(messages);
+    await sessions.close();
+    expect([acks, saved]).toEqual([['a2'], ['a2']]);
   });
 
   test('are cumulative: nothing behind a record that is not taken', async () => {
@@ -119,8 +131,12 @@ describe('acknowledgements', () => {
     const ofMemory = take(enter(B, 'memory').session, 1, 2);
     const all = [plain, ...ofDisk, ...ofMemory];
     routed(all, 3);
-    for (const _ of [1, 2, 3]) admitted(all);
+    for (const _ of [1, 2]) admitted(all);
     for (const _ of [1, 2]) safe(all);
+    time.advance(200);
+    await turns();
+    expect(acks).toEqual([]);
+    admitted(all);
     time.advance(200);
     await turns();
     expect(acks).toEqual(['b2']);
@@ -150,6 +166,36 @@ describe('acknowledgements', () => {
     expect(acks).toEqual(['a replaced', 'a2']);
     expect(enter(A, 'memory').session.level).toBe('memory');
   });
+
+  test('go to nobody once that has left, whenever the one before it leaves', async () => {
+    const { sessions, enter, take, routed, safe, time, acks } = await open();
+    const first = enter(A);
+    const second = enter(A);
+    const messages = take(second.session, 1, 2);
+    routed(messages, 1);
+    for (const { session, peer } of [first, second]) {
+      sessions.leave(session, peer);
+      safe(messages.splice(0, 1));
+      time.advance(200);
+      await turns();
+    }
+    expect(acks).toEqual(['a replaced', 'a1']);
+  });
+
+  test('are awaited of records that count once they are on disk, until then', async () => {
+    const { enter, take, routed, safe, isAwaited } = await open();
+    const ofMemory = take(enter(B, 'memory').session, 1, 1);
+    const ofDisk = take(enter(A, 'disk').session, 1, 2);
+    routed(ofDisk, 1);
+    expect([[plain], ofMemory, ofDisk, [plain, ...ofDisk]].map(isAwaited)).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    safe(ofDisk.slice(0, 1));
+    expect(ofDisk.map((message) => isAwaited([message]))).toEqual([false, true]);
+  });
 });
 
 describe('a session', () => {
@@ -165,6 +211,8 @@ describe('a session', () => {
     time.advance(200);
     await turns();
     expect(sessions.admit(session, 2)).toBe('duplicate');
+    await turns();
+    expect(acks).toEqual(['a2']);
     time.advance(200);
     await turns();
     expect(acks).toEqual(['a2', 'a2']);
