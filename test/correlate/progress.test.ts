@@ -23,6 +23,13 @@ test('three reports at a pace tell when the job will end', () => {
   expect(found?.progress.map(({ percent }) => percent)).toEqual([0, 10, 20]);
 });
 
+test('a report without a number is no part of the pace', () => {
+  const wordless = record(1500, 'loader', 'progress', { status: 'running' });
+  const found = job([progress(0, 0), progress(1000, 10), wordless, progress(2000, 20)], 3000);
+  expect(found?.eta_ms).toBe(7000);
+  expect(found?.progress.map(({ percent }) => percent)).toEqual([0, 10, 20]);
+});
+
 test.each([
   ['two reports', [progress(0, 0), progress(1000, 10)]],
   ['no growth', [progress(0, 10), progress(1000, 10), progress(2000, 10)]],
@@ -58,7 +65,11 @@ test('a span that starts before its parent is flagged, its times left alone', ()
 
 test('a span is running until it ends, and abandoned when its job is', () => {
   const start = record(0, 'loader', 'span', { phase: 'start', name: 'load' }, { spanId: 'aaaaaaaaaaaaaaaa' });
-  expect(job([start], 10)?.spans[0]).toMatchObject({ name: 'load', state: 'running' });
+  expect(job([start], 10)?.spans[0]).toMatchObject({
+    name: 'load',
+    state: 'running',
+    started: '2025-10-20T10:30:45.000Z',
+  });
   expect(job([start], 61_000, new Set(['loader']))?.spans[0]?.state).toBe('abandoned');
 });
 

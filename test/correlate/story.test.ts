@@ -39,7 +39,11 @@ describe('folding', () => {
 
   test('remembers 16,384 spans of all services together, and goes on to count', () => {
     const one = span(0, 'b', 1, { id: 'one' });
-    const part = partOf(one, ...Array.from({ length: 16_400 }, (_, n) => span(n, 'a', 1, { id: `${n}` })));
+    const part = partOf(
+      one,
+      one,
+      ...Array.from({ length: 16_400 }, (_, n) => span(n, 'a', 1, { id: `${n}` })),
+    );
     expect([part.spansById.size, part.spans]).toEqual([16_383, 16_400]);
   });
 
