@@ -345,4 +345,14 @@ describe('looks that come faster than doubts end', () => {
       s.expectObservable(reading$).toBe('a 852ms (b|)', { a: news('a'), b: news('b?') });
     });
   });
+
+  test('one that is still being written is not', () => {
+    scene((s, start) => {
+      const reading$ = start({
+        disk: { 0: file('a'), 50: file('b?'), 500: file('bc?'), 1000: file('bcd') },
+        change$: interval(100, s),
+      }).pipe(take(2));
+      s.expectObservable(reading$).toBe('a 1002ms (b|)', { a: news('a'), b: news('bcd') });
+    });
+  });
 });
