@@ -25,6 +25,12 @@ export const count = (value: number): string => value.toLocaleString('en', { max
 /** The time of day of an RFC 3339 time in UTC, with milliseconds. */
 export const clock = (time: string): string => time.slice(11, 23);
 
+/** The same, but for what was not today: its day, and the time to the second. */
+export const moment = (time: string): string =>
+  time.slice(0, 10) === new Date().toISOString().slice(0, 10)
+    ? clock(time)
+    : `${time.slice(0, 10)} ${time.slice(11, 19)}`;
+
 /** `1 error`, `2 errors`. */
 export const counted = (value: number, noun: string): string =>
   `${count(value)} ${noun}${value === 1 ? '' : 's'}`;

@@ -17,6 +17,7 @@ export const KEYS = [
   ['e', 'next error'],
   ['Space', 'pause or resume'],
   ['c', 'clear'],
+  ['Escape', 'close the message'],
   ['y', 'copy the link'],
   ['t', 'theme'],
   ['?', 'this help'],

@@ -60,3 +60,27 @@ there('ids that no address can have hide nothing', async () => {
   await open('/jobs/%zz');
   await tab.getByRole('alert').filter({ hasText: 'no job "%zz" is known' }).waitFor();
 });
+
+there('a job of another day says which', async () => {
+  const at = (time: string) => say('a', 'then', { job_id: 'old', timestamp: time });
+  await sendAll(sidecar, [at('2024-02-29T23:59:58.123Z'), at('2024-02-29T23:59:59.456Z')]);
+  await open('/jobs?text=old');
+  const row = tab.getByRole('row').filter({ has: tab.getByRole('link', { name: 'old', exact: true }) });
+  await row.getByText('2024-02-29 23:59:58', { exact: true }).waitFor();
+  await open('/jobs?text=many-5');
+  await tab.getByRole('link', { name: 'many-5', exact: true }).waitFor();
+  expect(await tab.getByText(/\d{4}-\d\d-\d\d/).count()).toBe(0);
+});
+
+there('a message that is opened has the focus, and Escape gives it back', async () => {
+  await open('/live');
+  const line = tab.locator('.line').first();
+  await tab.getByRole('button', { name: 'Pause' }).click();
+  await line.focus();
+  await tab.keyboard.press('Enter');
+  const close = tab.locator('button', { hasText: 'Close' });
+  await close.and(tab.locator(':focus')).waitFor();
+  await tab.keyboard.press('Escape');
+  await close.waitFor({ state: 'detached' });
+  await line.and(tab.locator(':focus')).waitFor();
+});

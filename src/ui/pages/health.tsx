@@ -1,4 +1,4 @@
-import { clock, count, counted, duration, size } from '../format.ts';
+import { count, counted, duration, moment, size } from '../format.ts';
 import { Page, State } from '../parts.tsx';
 import { useLatest, useNow } from '../remote.ts';
 import type { BackendHealth, Health } from '../shapes.ts';
@@ -59,7 +59,7 @@ function Backend({ of }: { of: BackendHealth }) {
       </dl>
       {of.last_error_at !== undefined && (
         <p class={of.circuit === 'closed' ? 'dim' : 'bad'}>
-          Last error at {clock(of.last_error_at)}: {visible(of.last_error)}
+          Last error at {moment(of.last_error_at)}: {visible(of.last_error)}
         </p>
       )}
     </section>

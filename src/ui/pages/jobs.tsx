@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { clock, count, duration } from '../format.ts';
+import { count, duration, moment } from '../format.ts';
 import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
 import { adjust, go, param, storyPath } from '../router.ts';
@@ -55,7 +55,7 @@ const JobRow = ({ job }: { job: StorySummary }) => (
       {job.eta_ms !== undefined && <span class="dim"> ≈ {duration(job.eta_ms)} left</span>}
     </td>
     <td>
-      <time dateTime={job.started}>{clock(job.started)}</time>
+      <time dateTime={job.started}>{moment(job.started)}</time>
     </td>
     <td class={job.errors > 0 ? 'num bad' : 'num'}>{count(job.errors)}</td>
   </tr>

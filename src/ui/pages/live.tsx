@@ -1,4 +1,4 @@
-import { useLayoutEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../format.ts';
 import { bind } from '../keys.ts';
 import { Page, ServiceName, State } from '../parts.tsx';
@@ -97,11 +97,19 @@ interface Why {
 
 function Drawer({ message, onClose }: { message: LiveMessage; onClose: () => void }) {
   const { data, error } = useRemote<Why>(`/api/v1/why/${encodeURIComponent(message.id)}`, 0, 2_000);
+  const close = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => bind({ Escape: onClose }));
+  // Who reads by keys is in it, and afterwards where they came from.
+  useLayoutEffect(() => {
+    const from = document.activeElement;
+    close.current?.focus();
+    return () => from instanceof HTMLElement && from.focus();
+  }, []);
   return (
     <aside class="detail" aria-label="The message">
       <h2>
         {visible(message.source)}{' '}
-        <button type="button" onClick={onClose}>
+        <button type="button" ref={close} onClick={onClose}>
           Close
         </button>
       </h2>

@@ -1,4 +1,4 @@
-import { clock, count } from '../format.ts';
+import { count, moment } from '../format.ts';
 import { Empty, Page, State } from '../parts.tsx';
 import { useLatest } from '../remote.ts';
 import type { Overview } from '../shapes.ts';
@@ -46,7 +46,7 @@ function Board({ now }: { now: Overview }) {
           <a href="/config">configuration</a>{' '}
           {now.last_reload ? (
             <>
-              <State state={now.last_reload.result} /> {clock(now.last_reload.time)}
+              <State state={now.last_reload.result} /> {moment(now.last_reload.time)}
             </>
           ) : (
             'as started'
