@@ -78,7 +78,7 @@ there('a message that is opened has the focus, and Escape gives it back', async 
   await tab.getByRole('button', { name: 'Pause' }).click();
   await line.focus();
   await tab.keyboard.press('Enter');
-  const close = tab.locator('button', { hasText: 'Close' });
+  const close = tab.locator('.detail button');
   await close.and(tab.locator(':focus')).waitFor();
   await tab.keyboard.press('Escape');
   await close.waitFor({ state: 'detached' });
