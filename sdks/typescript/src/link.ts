@@ -216,7 +216,7 @@ export class Link {
   }
 
   #maySend(): boolean {
-    if (!this.up || this.#writing !== undefined) return false;
+    if (!this.up || this.#writing !== undefined || this.#standing.isOver) return false;
     // Whoever has no hello to say cannot be welcomed, only let in.
     if (this.#standing.isRefused && this.#options.hello !== undefined) return false;
     const socket = this.#socket;

@@ -4,11 +4,14 @@ export class Standing {
   #unsure = 0;
   /** Whether the sidecar refused this client, and has not welcomed it since. */
   isRefused = false;
+  /** Whether it did so on this connection, which it reads no more. */
+  isOver = false;
 
   /** A new connection. */
   begin(): void {
     this.#isWelcome = false;
     this.#unsure = 0;
+    this.isOver = false;
   }
 
   /** A record was sent. */
@@ -25,6 +28,7 @@ export class Standing {
   refuse(): number {
     const unsure = this.#unsure;
     this.isRefused = true;
+    this.isOver = true;
     this.#unsure = 0;
     return unsure;
   }

@@ -350,6 +350,29 @@ describe('delivery', () => {
     await fake.close();
   });
 
+  test('what is logged while a connection that was refused is still open goes to the next one', async () => {
+    const refusal = '{"type":"error","data":{"code":"auth","message":"say hello"}}\n';
+    const fake = await startFake({
+      answer: (socket) => {
+        socket.write(refusal);
+        setTimeout(() => socket.end(), 200);
+      },
+    });
+    const client = new Client({ source: 'none', tcpPort: fake.port, quiet: true });
+    const refused = async (count) => {
+      const endMs = Date.now() + 10_000;
+      while (client.stats().dropped.refused < count && Date.now() < endMs) await pause(5);
+      return [client.stats().dropped.refused, client.stats().sent];
+    };
+    client.logEvent('info', 'first');
+    assert.deepEqual(await refused(1), [1, 0]);
+    client.logEvent('info', 'second');
+    assert.equal(client.stats().queued, 1);
+    assert.deepEqual(await refused(2), [2, 0]);
+    await client.close();
+    await fake.close();
+  });
+
   test('a client that has no token where one is asked for counts what is refused, and says so once', async () => {
     const fake = await startFake({ answer: (socket) => socket.end('{"type":"error","data":{"code":"auth","message":"say hello"}}\n') });
     const program = `import { Client } from ${JSON.stringify(ESM)}; const m = new Client({ source: 'none', tcpPort: ${fake.port} });
