@@ -50,7 +50,7 @@ export function access({ token, tokenFile }: Access, isRemote: boolean): Middlew
   };
 }
 
-/** Whether a call that was let through may be told details. */
+/** Whether a call that was let through is to be told no details. */
 export const isStranger = (call: Call): boolean => call.get(STRANGER) === true;
 
 /** Whether a program of this machine asks: others have no use for the name of a file. */
