@@ -2,7 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { build, install, ROOT } from './prepare.js';
 
 /** Where Python's programs are installed; the tests look there too. */
@@ -145,6 +146,31 @@ function endOnceWritten(jest, outputFile) {
   }, 1_000);
 }
 
+/** What failed, by file and name, with the first lines of why: after a long run what jest printed of it is far above. */
+function failuresOf({ testResults }) {
+  return testResults
+    .filter(({ status }) => status === 'failed')
+    .flatMap(({ name, message, assertionResults }) => {
+      const file = relative(ROOT, name);
+      const failed = assertionResults.filter(({ status }) => status === 'failed');
+      if (failed.length === 0) return [`${file}\n${beginning(message)}`];
+      return failed.map(
+        ({ fullName, failureMessages }) => `${file} › ${fullName}\n${beginning(failureMessages.join('\n'))}`,
+      );
+    });
+}
+
+/** How many lines of a failure are told again. */
+const LINES_AGAIN = 12;
+
+const beginning = (text) =>
+  stripVTControlCharacters(text)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/node_modules|node:internal/.test(line))
+    .slice(0, LINES_AGAIN)
+    .map((line) => `  ${line}`)
+    .join('\n');
+
 /** What jest found; undefined while it is not all written. */
 function resultOf(outputFile) {
   try {
@@ -170,6 +196,7 @@ if (absent.length > 0 && process.env.CI === 'true') {
 if (result !== undefined) {
   const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = result;
   const skipped = numPendingTests > 0 ? `, ${numPendingTests} skipped` : '';
+  for (const failure of failuresOf(result)) console.log(`failed: ${failure}`);
   // A file that could not be run at all is a failure too.
   console.log(`${numPassedTests} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed${skipped}`);
 }

@@ -83,14 +83,14 @@ static inline void sidecar_answer(sidecar_seen *seen, int fd, const char *lines)
     }
 }
 
-/* Takes over the first `size` bytes of what a connection has sent. */
+/* Takes over the first `size` bytes of what a connection has sent; what is acknowledged is seen before. */
 static inline void sidecar_keep(sidecar_seen *seen, char *part, size_t *have, size_t size, int fd) {
     char *to = seen->text + seen->bytes;
     CHECK(size < SIDECAR_BYTES - seen->bytes);
     memcpy(to, part, size);
     memmove(part, part + size, *have -= size);
-    if (seen->acks) sidecar_answer(seen, fd, to);
     seen->bytes += size;
+    if (seen->acks) sidecar_answer(seen, fd, to);
 }
 
 /* Whole lines only, as those of several connections come in turn. Ends with its parent. */
