@@ -123,3 +123,21 @@ test('a start that is given up reads no further', async () => {
   const reading = readRecent(base, { fromMs: 0, toMs: NOW_MS, maxBytes: 1000 }, AbortSignal.abort());
   await expect(reading).rejects.toThrow(/abort/i);
 });
+
+test('a search that is given up at any moment ends, and takes nothing else with it', async () => {
+  for (const name of ['a.jsonl', 'b.jsonl', 'c.jsonl']) await put(name, linesOf(9, 0));
+  await put(ROTATED, gzipSync(linesOf(9, 5)));
+  let ended = 0;
+  for (let turns = 0; ended === 0 && turns < 1000; turns++) {
+    const controller = new AbortController();
+    const query = { fromMs: 0, toMs: NOW_MS + 1000, maxBytes: 2 ** 20 };
+    const search = readRecent(base, query, controller.signal).then(
+      () => ended++,
+      (error) => expect(error).toHaveProperty('name', 'AbortError'),
+    );
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+    controller.abort();
+    await search;
+  }
+  expect(ended).toBe(1);
+});

@@ -42,7 +42,7 @@ export async function readRecent(
     leftBytes -= bytes;
     const end =
       inflated === undefined
-        ? createReadStream(path, { start: size - bytes, end: size - 1, signal })
+        ? createReadStream(path, { start: size - bytes, end: size - 1 })
         : Readable.from([inflated]);
     for (const message of await messagesIn(end, signal)) {
       if (message.receivedMs >= fromMs && message.receivedMs < toMs) messages.push(message);
@@ -98,7 +98,7 @@ async function filesBelow(base: string, fromMs: number, signal: AbortSignal): Pr
 async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message[]> {
   const messages: Message[] = [];
   const rows = ndjson.parse({ strict: false });
-  const lines = Readable.from(withoutNulls(bytes)).on('error', (error) => rows.destroy(error));
+  const lines = Readable.from(withoutNulls(bytes, signal)).on('error', (error) => rows.destroy(error));
   try {
     for await (const row of lines.pipe(rows)) {
       const message = typeof row === 'object' && row !== null ? restored(row as JsonObject) : undefined;
@@ -114,11 +114,15 @@ async function messagesIn(bytes: Readable, signal: AbortSignal): Promise<Message
 
 const NULL_LINE = /null(?<=(?:^|\n)[ \t\r]*null)(?=[ \t\r]*(?:\n|$))/g;
 
-/** Empties lines that are `null`: a stream of rows would end with one. */
-async function* withoutNulls(chunk$: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/**
+ * Empties lines that are `null`: a stream of rows would end with one. The signal is asked here, as a stream that is given
+ * it fails at once, before anybody listens, and that would end the process.
+ */
+async function* withoutNulls(chunk$: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
   const emptied = (lines: string) => Buffer.from(lines.replace(NULL_LINE, ''), 'latin1');
   let rest = '';
   for await (const chunk of chunk$) {
+    signal.throwIfAborted();
     const text = rest + chunk.toString('latin1');
     const end = text.lastIndexOf('\n') + 1;
     rest = text.slice(end);
