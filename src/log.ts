@@ -19,7 +19,7 @@ const MAX_WAITING_BYTES = 1_048_576;
 export interface OwnLog extends Log {
   /** Resolves once all that was logged is written; never, where nobody reads. */
   written(): Promise<void>;
-  /** Drops what nobody has read yet, without which the process could not end. Nothing may be logged after it. */
+  /** Drops what nobody has read yet, without which the process could not end, and all that is logged from now on. */
   abandon(): void;
 }
 
@@ -31,10 +31,18 @@ export function createLog(fd: number, { level, human, colour }: LogOptions): Own
   out.on('error', () => {});
   const base = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const formatters = { level: (label: string) => ({ level: label }) };
-  const abandon = () => out.destroy();
+  let isAbandoned = false;
+  const abandon = () => {
+    isAbandoned = true;
+    out.destroy();
+  };
   const written = () => new Promise<void>((done) => out.flush(() => done()));
   const textOfEntry = human ? (entry: string) => `${lineOf(entry, colour)}\n` : (entry: string) => entry;
-  const lines: DestinationStream = { write: (entry) => out.write(systemText(textOfEntry(entry))) };
+  const lines: DestinationStream = {
+    write: (entry) => {
+      if (!isAbandoned) out.write(systemText(textOfEntry(entry)));
+    },
+  };
   return Object.assign(pino({ ...base, formatters }, lines), { written, abandon });
 }
 

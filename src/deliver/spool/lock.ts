@@ -22,6 +22,8 @@ export interface Processes {
 const BEAT_MS = 5000;
 /** An owner elsewhere that does not touch its lock for so long is taken for dead. */
 const SILENCE_MS = 15_000;
+/** An owner is named within an instant; a file without a name is that of one who was killed just then. */
+const NAMELESS_MS = 500;
 const FILE = 'owner';
 
 /**
@@ -51,34 +53,38 @@ export function createLock(
     isSilent = true;
   });
 
+  const owner = async () => (await disk.read(path, 0, 1000)).toString();
+  const isOwner = async (self: string) => (await owner()) === self;
+
   const create = async (self: string): Promise<boolean> => {
     try {
       const file = await disk.create(path);
       try {
         await file.write([Buffer.from(self)], 0);
       } catch (error) {
-        // A file that names nobody would be taken for that of an owner elsewhere.
+        // A file that names nobody holds up whoever asks next.
         await disk.remove(path).catch(() => {});
         throw error;
       } finally {
         await file.close();
       }
-      return true;
+      // The name may have come so late that somebody took the folder over.
+      return await isOwner(self);
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return false;
       throw error;
     }
   };
 
-  const isAbandoned = async (owner: string, self: string): Promise<boolean> => {
-    if (owner === self) return true;
-    const alive = await processes.isAlive(owner);
+  const isAbandoned = async (name: string, self: string): Promise<boolean> => {
+    if (name === self) return true;
+    const alive = await processes.isAlive(name);
     if (alive !== undefined) return !alive;
     const nowTouchedMs = await disk.touchedMs(path);
     if (nowTouchedMs !== touchedMs) {
       touchedMs = nowTouchedMs;
       isSilent = false;
-      silence.set(SILENCE_MS);
+      silence.set(name === '' ? NAMELESS_MS : SILENCE_MS);
     }
     return isSilent;
   };
@@ -89,11 +95,10 @@ export function createLock(
       const self = await processes.self();
       await disk.makeDir(dir);
       if (!(await create(self))) {
-        const owner = (await disk.read(path, 0, 1000)).toString();
-        if (!(await isAbandoned(owner, self))) return false;
+        if (!(await isAbandoned(await owner(), self))) return false;
         await disk.replace(path, Buffer.from(self));
         // Of several who took it over at once, the last one has it.
-        if ((await disk.read(path, 0, 1000)).toString() !== self) return false;
+        if (!(await isOwner(self))) return false;
       }
       held = true;
       silence.clear();

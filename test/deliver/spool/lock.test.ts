@@ -80,6 +80,47 @@ describe('a folder belongs to one process at a time', () => {
     expect(await near.acquire()).toBe(true);
   });
 
+  test('one that was killed before it had said its name is succeeded after a second', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    await disk.create('/d/owner');
+    const next = createLock('/d', disk, time, among('next', {}));
+    expect(await next.acquire()).toBe(false);
+    time.advance(1000);
+    expect(await next.acquire()).toBe(true);
+  });
+
+  test('one that says its name too late does not have the folder', async () => {
+    const disk = memoryDisk();
+    const time = manualTime();
+    let say = () => {};
+    const late = {
+      ...disk,
+      create: async (path: string) => {
+        const file = await disk.create(path);
+        const said = new Promise<void>((resolve) => {
+          say = resolve;
+        });
+        return {
+          ...file,
+          write: async (...args: Parameters<typeof file.write>) => {
+            await said;
+            await file.write(...args);
+          },
+        };
+      },
+    };
+    const slow = createLock('/d', late, time, among('slow', { next: true })).acquire();
+    await turns();
+    const next = createLock('/d', disk, time, among('next', { slow: true }));
+    expect(await next.acquire()).toBe(false);
+    time.advance(1000);
+    expect(await next.acquire()).toBe(true);
+    say();
+    expect(await slow).toBe(false);
+    expect(disk.files.get('/d/owner')?.bytes.toString()).toBe('next');
+  });
+
   test('a full disk leaves no lock of nobody', async () => {
     const disk = memoryDisk();
     const lock = createLock('/d', disk, manualTime(), among('a', {}));
