@@ -59,6 +59,14 @@ describe('what can be put right is tried again', () => {
   });
 
   test.each([
+    [301, 'PermanentRedirect'],
+    [400, 'AuthorizationHeaderMalformed'],
+  ])('a bucket of another region: %d %s tells which', async (status, code) => {
+    const { error } = await failureBy(refusal(status, code, { 'x-amz-bucket-region': 'eu-central-1' }));
+    expect(error.message).toMatch(/: because \(set `region: eu-central-1`\)$/);
+  });
+
+  test.each([
     [400, 'Client sent an HTTP request to an HTTPS server.'],
     [403, '<html>not from here</html>'],
     [405, '<html>no uploads</html>'],

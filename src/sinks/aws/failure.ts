@@ -60,6 +60,8 @@ export interface AwsError {
   readonly message: string;
   readonly status: number;
   readonly retryAfterMs: number | undefined;
+  /** Where S3 says that the bucket is; '' where it says nothing. */
+  readonly bucketRegion: string;
   /** It is no answer of the service. */
   readonly isForeign: boolean;
 }
@@ -75,7 +77,8 @@ interface SdkError {
 /** Reads an error, whatever was thrown. */
 export function awsErrorOf(error: unknown): AwsError {
   const { name, code, message, $metadata, $response } = (error ?? {}) as SdkError;
-  const seconds = Number($response?.headers?.['retry-after']);
+  const headers = $response?.headers ?? {};
+  const seconds = Number(headers['retry-after']);
   // Of a connection that failed at several addresses only the code says anything.
   const given = typeof name === 'string' && !/^(Aggregate)?Error$/.test(name) ? name : code;
   const said = typeof given === 'string' ? given : 'Error';
@@ -87,6 +90,7 @@ export function awsErrorOf(error: unknown): AwsError {
     message: isForeign ? FOREIGN_ANSWER : text,
     status,
     retryAfterMs: seconds > 0 ? seconds * 1000 : undefined,
+    bucketRegion: headers['x-amz-bucket-region'] ?? '',
     isForeign,
   };
 }
