@@ -17,6 +17,7 @@ export {
   withData,
   withRecord,
 } from './message.ts';
+export { countHeld } from './route/count-held.ts';
 export { type Field, field } from './route/field.ts';
 export { type FieldPlace, fieldGlobs } from './route/field-globs.ts';
 export { fractionOf } from './route/filter.ts';

@@ -76,8 +76,8 @@ const UNDER: Readonly<
   valgrind: {
     flags: [],
     before: [
-      ...['valgrind', '--quiet', '--error-exitcode=9', '--exit-on-first-error=yes', '--leak-check=full'],
-      ...['--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'],
+      ...['valgrind', '--quiet', '--vgdb=no', '--error-exitcode=9', '--exit-on-first-error=yes'],
+      ...['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'],
     ],
     env: {},
   },
@@ -116,7 +116,7 @@ async function buildR(folder: string): Promise<Command> {
   const sources = join(folder, 'monitoring');
   cpSync(join(SDKS, 'r'), sources, { recursive: true });
   await build('R', 'CMD', 'INSTALL', `--library=${library}`, sources);
-  return { argv: ['Rscript', join(ADAPTERS, 'adapter.R')], env: { R_LIBS: library } };
+  return { argv: ['Rscript', join(ADAPTERS, 'adapter.R')], env: { R_LIBS: library, TMPDIR: folder } };
 }
 
 async function buildJava(folder: string): Promise<Command> {

@@ -15,20 +15,41 @@ export interface Account {
   held(): number;
 }
 
+/** Of so many messages that were dropped last it is noticed when they come out after all. */
+const REMEMBERED = 1024;
+
+/** What an account says of messages. */
+export interface AccountEvents {
+  /** The operator has dropped it. */
+  readonly dropped: (message: Message) => void;
+  /** So many came out that had not gone in. */
+  readonly added: (count: number) => void;
+  /** One that had been taken for dropped in its own turn came out; said once. */
+  readonly late: () => void;
+}
+
 /**
  * Tells by ids what became of messages. In a message's own turn that is certain. Of messages held for later only
  * the number is known, so that the oldest stand for those dropped; should one of them come out after all, it
  * is set off against another that was dropped in its place.
  */
-export function createAccount(drop: (message: Message) => void, added: (count: number) => void): Account {
+export function createAccount({ dropped, added, late }: AccountEvents): Account {
   /** By id; a second message of one id has a key of its own. */
   let pending = createKeyedQueue<unknown, Message>();
   let current: Message | undefined;
   let strangers = 0;
+  /** Ids of messages that were dropped in their own turns, in a ring. */
+  const droppedIds: string[] = [];
+  let droppedCount = 0;
+  let isLate = false;
 
+  const dropCurrent = (message: Message) => {
+    droppedIds[droppedCount++ % REMEMBERED] = message.id;
+    dropped(message);
+  };
   const settleCurrent = (message: Message, held: number) => {
     current = undefined;
-    if (pending.size >= held) return drop(message);
+    if (pending.size >= held) return dropCurrent(message);
     // It may be held for long, and its batch's other messages need not be.
     detachMessage(message);
     pending.set(pending.has(message.id) ? {} : message.id, message);
@@ -39,7 +60,7 @@ export function createAccount(drop: (message: Message) => void, added: (count: n
       if (pending.size <= held) return;
       pending.delete(key);
       if (strangers > 0) strangers--;
-      else drop(message);
+      else dropped(message);
     }
   };
 
@@ -50,7 +71,13 @@ export function createAccount(drop: (message: Message) => void, added: (count: n
     },
     emitted(message) {
       if (current !== undefined && message.id === current.id) current = undefined;
-      else if (pending.size === 0 || !pending.delete(message.id)) strangers++;
+      else if (pending.size === 0 || !pending.delete(message.id)) {
+        strangers++;
+        if (!isLate && droppedIds.includes(message.id)) {
+          isLate = true;
+          late();
+        }
+      }
       return strangers;
     },
     settle(held) {

@@ -48,7 +48,7 @@ export function createLink(
   events: LinkEvents,
 ): Link {
   const { name, file } = loaded;
-  const { failure, end } = createReports(loaded, context);
+  const { failure, end, late } = createReports(loaded, context);
   let state: 'open' | 'ended' | 'flushing' | 'closed' = 'open';
   let run: OperatorRun | undefined;
   let isStarted = false;
@@ -56,11 +56,12 @@ export function createLink(
   /** What went wrong since `settle`. */
   let fault: string | undefined;
 
-  const account = createAccount((message) => {
+  const dropped = (message: Message) => {
     if (state === 'ended') events.ended('filtered', `operator_ended:${name}`, message);
     else if (fault !== undefined) events.ended('dead_lettered', 'operator_failed', message, fault);
     else events.ended('filtered', `operator:${name}`, message);
-  }, events.added);
+  };
+  const account = createAccount({ dropped, added: events.added, late });
 
   const stop = () => {
     const stopped = run;
@@ -165,6 +166,10 @@ function createReports({ name, file }: LoadedOperator, { log, counters, schedule
       const isNews = Math.abs(nowMs - failedMs) >= QUIET_MS;
       failedMs = nowMs;
       if (isNews) log.error({ operator: name, file }, `operator ${file} ${what}`);
+    },
+    late() {
+      const what = 'gives back messages that had counted as filtered: they have to be registered';
+      log.warn({ operator: name, file }, `operator ${file} ${what}, with context.holding or countHeld`);
     },
     end() {
       counters.operatorFailed(file);

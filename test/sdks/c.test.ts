@@ -43,7 +43,7 @@ testWith('cmake').each(['thread', 'address,undefined'])('its tests pass with -fs
 
 testWith('cmake', 'valgrind')('valgrind finds no error and no leak', async () => {
   const folder = await build('-DCMAKE_BUILD_TYPE=Debug');
-  const errors = ['--quiet', '--error-exitcode=9'];
+  const errors = ['--quiet', '--vgdb=no', '--error-exitcode=9'];
   const leaks = ['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=definite'];
   for (const name of ['wire', 'context', 'ack', 'log']) {
     await runs('valgrind', [...errors, ...leaks, join(folder, `test_${name}`)], { MON_SHADOW: '1' });

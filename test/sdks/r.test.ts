@@ -1,10 +1,10 @@
 // The R SDK: R's own check of the package, and programs with a real sidecar.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { closeAll, linesOf, ONE_FILE, ROOT, startSidecar, until } from '../processes.ts';
 
 const SDK = join(ROOT, 'sdks', 'r');
@@ -16,6 +16,7 @@ const library = join(folder, 'library');
 
 jest.setTimeout(600_000);
 afterEach(closeAll);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a program to its end; rejects with what it said unless it exits with `expected`. */
 async function runs(
@@ -24,7 +25,10 @@ async function runs(
   env: Readonly<Record<string, string>> = {},
   expected = 0,
 ) {
-  const child = spawn(program, args, { cwd: folder, env: { ...process.env, LC_ALL: 'C.UTF-8', ...env } });
+  const child = spawn(program, args, {
+    cwd: folder,
+    env: { ...process.env, LC_ALL: 'C.UTF-8', TMPDIR: folder, ...env },
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
