@@ -7,6 +7,8 @@ export const scanned = {
   /** Where its ids are in the scan's tables: the same id is most often in the same slot. Of an absent one, any number. */
   traceSlot: 0,
   jobSlot: 0,
+  /** Whether its `data.status` or `data.percent` may say that a job is over; false: they do not. */
+  mayEnd: false,
   /** Whether its numbers were read. */
   isMeasured: false,
   /**

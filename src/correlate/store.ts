@@ -118,6 +118,8 @@ export interface StoreRates {
 /** In a flood, the spans and reports of progress of a job, or a trace, that are looked at in a second. */
 const LOOKS = 4;
 /** Of reports of progress, those that say that a job is over are looked at beyond that. */
+const isEnd = (message: Message) =>
+  (message.ticket !== scanned.ticket || scanned.mayEnd) && sentHas(message, END);
 const END =
   /"status"\s*:\s*"(?:complete|succe|done|finished|ok|fail|error|abort|cancel)|"percent"\s*:\s*100\b|\\u/i;
 
@@ -219,7 +221,7 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
   const isLookedAt = (message: Message, story: Story) => {
     const { type } = message;
     if (type === 'progress') {
-      if (ends < rates.folded && sentHas(message, END)) {
+      if (ends < rates.folded && isEnd(message)) {
         ends++;
         return true;
       }

@@ -52,6 +52,7 @@ const SPAN = 5;
 const FLAGS = 6;
 const LIFTED = 1;
 const HAS_HOST = 2;
+const MAY_END = 4;
 const ENTRY_HEADER = 16;
 const SPAN_ID_LENGTH = 16;
 const MINUTE_LENGTH = 16;
@@ -156,6 +157,7 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   const ticket = () => {
     scanned.traceSlot = slotOf(TRACE);
     scanned.jobSlot = slotOf(JOB);
+    scanned.mayEnd = ((results[FLAGS] as number) & MAY_END) !== 0;
     const count = measured[2] as number;
     scanned.isMeasured = count >= 0;
     if (count >= 0) {

@@ -30,7 +30,7 @@ function storedOf(lines: readonly string[], isLast: boolean, maxTraces: number) 
   if (!isLast) messages.forEach(store.add);
   const jobs = store.jobs().map(({ id, links, linked, folded, parts, messages }) => ({
     ...{ id, links, linked: linked?.id, folded, messages: messages.length },
-    parts: parts.map(({ source, messages }) => [source, messages]),
+    parts: parts.map(({ source, messages, progress }) => [source, messages, progress]),
   }));
   const linked = messages.map(({ jobId, traceId, ...message }) => [
     ...[jobId, traceId],
@@ -51,6 +51,49 @@ test('messages are filed the same whether or not they are the ones that were sca
       expect(storedOf(lines, true, maxTraces)).toEqual(storedOf(lines, false, maxTraces));
     }),
     { numRuns: 200 },
+  );
+});
+
+/** Of an object whose status is that, with its first letter or that of the key written as an escape. */
+function escaped([isKey, status]: readonly [boolean, string]): string {
+  const hex = (text: string) => `\\u00${text.charCodeAt(0).toString(16)}${text.slice(1)}`;
+  return isKey ? `{"${hex('status')}":"${status}"}` : `{"status":"${hex(status)}"}`;
+}
+
+test('in a flood the end of a job is seen whether or not its record is the one that was scanned last', () => {
+  const words = [
+    'complete',
+    'Succeeded',
+    'done',
+    'finished',
+    'ok',
+    'FAILED',
+    'error',
+    'aborted',
+    'cancelled',
+  ];
+  const word = fc.constantFrom(...words);
+  const status = fc.oneof(
+    word,
+    fc.constantFrom('loading', 'processing', '', 100, null),
+    fc.string({ maxLength: 8 }),
+  );
+  const percent = fc.oneof(fc.constantFrom(100, 10, 1, 99.5, 100.5, '100', null), fc.integer());
+  const data = fc.oneof(fc.record({ status }), fc.record({ percent }), fc.record({ status, percent }));
+  const text = fc.oneof(
+    data.map((each) => JSON.stringify(each)),
+    fc.tuple(fc.boolean(), word).map(escaped),
+  );
+  const lineOf = (job: number, data: string) =>
+    `{"source":"s","timestamp":"${TIME}","type":"progress","job_id":"j${job}","data":${data}}`;
+  const noise = Array.from({ length: 50 }, () => lineOf(0, '{}'));
+  const reports = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), text), { minLength: 40, maxLength: 60 });
+  fc.assert(
+    fc.property(reports, (each) => {
+      const lines = [...noise, ...each.map(([job, data]) => lineOf(job, data))];
+      expect(storedOf(lines, true, 1000)).toEqual(storedOf(lines, false, 1000));
+    }),
+    { numRuns: 100 },
   );
 });
 

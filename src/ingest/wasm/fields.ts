@@ -34,6 +34,8 @@ export const HOST: i32 = 12;
 export const CONTEXT: i32 = 13;
 /** Field `data.tags`. */
 export const TAGS: i32 = 14;
+/** Fields `data.status` and `data.percent`, each of which may say that a job is over. */
+export const PROGRESS: i32 = 16;
 /** A member that only the slow path can handle. */
 export const UNUSUAL: i32 = 15;
 /** A member of another name. */
@@ -80,6 +82,7 @@ function dataField(at: i32, length: i32): i32 {
   const key = word(at, length);
   if (key === 0x6c6576656c) return LEVEL;
   if (key === 0x64695f626f6a) return DATA_JOB_ID;
+  if (key === 0x737574617473 || key === 0x746e6563726570) return PROGRESS; // status, percent
   if (key === 0x747865746e6f63) return CONTEXT;
   return key === 0x73676174 ? TAGS : UNKNOWN;
 }

@@ -13,6 +13,7 @@ import {
   JOB_ID,
   LEVEL,
   PLACES,
+  PROGRESS,
   RECORD,
   SEQ,
   SOURCE,
@@ -40,7 +41,7 @@ const TO: i32 = 0x140;
 /**
  * What was read, as i32: for source, type, trace id, job id and level the slot of the value, or, if it was not there
  * yet, the complement of the slot that it now has; the position of the span id; a bit for a job id from `data`, one
- * for a host. Absent: `NONE`.
+ * for a host, one for progress that may be the end of a job. Absent: `NONE`.
  */
 export const RESULT: i32 = 0x180;
 /** What is absent. */
@@ -49,6 +50,7 @@ const RESULT_SPAN_ID: i32 = RESULT + 20;
 const RESULT_FLAGS: i32 = RESULT + 24;
 const LIFTED: i32 = 1;
 const HAS_HOST: i32 = 2;
+const MAY_END: i32 = 4;
 /** As i64, and how many numbers `MEMBERS` has, as i32: -1 where they were not read. */
 export const HASH: i32 = 0x280;
 /** @see HASH */
@@ -83,6 +85,8 @@ const LEVEL_SLOTS: i32 = 512;
 
 /** Bits of the fields that the record has. */
 let present: i32 = 0;
+/** Whether its progress may say that its job is over. */
+let mayEnd: bool = false;
 /** Where the members of its `data` start. */
 let dataAt: i32 = 0;
 /** Whether numbers are wanted, what hashes start with, and whether those of this record are read. */
@@ -161,6 +165,19 @@ function placeSeq(at: i32): i32 {
   return end;
 }
 
+/** The letters that words for an end begin with: a, c, d, e, f, o, s. */
+const ENDS: i32 = 0x4403d;
+
+/** After `data.status` or `data.percent`; notes a word with such a letter, or an escape, and a number from 100 on. */
+function progress(at: i32, depth: i32): i32 {
+  const c: i32 = load<u8>(at + 1);
+  if (load<u8>(at) === 34) {
+    const letter = (c | 32) - 97;
+    mayEnd = mayEnd || c === 92 || (letter >= 0 && letter < 26 && (ENDS & (1 << letter)) !== 0);
+  } else if (load<u8>(at) === 49 && load<u16>(at + 1) === 0x3030) mayEnd = true;
+  return skipValue(at, depth);
+}
+
 /** Of a repeated object the last one counts. */
 function nested(kind: i32, jobId: i32, at: i32): i32 {
   present &= ~(1 << jobId);
@@ -171,6 +188,7 @@ function nested(kind: i32, jobId: i32, at: i32): i32 {
 function member(field: i32, at: i32, depth: i32): i32 {
   if (depth === 1 && has(field)) return UNSURE;
   if (field < PLACES) return place(field, at);
+  if (field === PROGRESS) return progress(at, depth);
   if (field === CONTEXT) return nested(IN_CONTEXT, CONTEXT_JOB_ID, at);
   if (field === TAGS) return nested(IN_TAGS, TAGS_JOB_ID, at);
   present |= 1 << field;
@@ -247,6 +265,7 @@ function isEnd(at: i32, to: i32): bool {
 export function read(start: i32, to: i32): i32 {
   present = 0;
   isReading = false;
+  mayEnd = false;
   store<f64>(NUMBERS + 8, 0);
   const at = INPUT + start;
   if (load<u8>(at) !== 123) return UNSURE;
@@ -266,7 +285,7 @@ export function read(start: i32, to: i32): i32 {
   store<i32>(RESULT + 16, NONE);
   if (has(LEVEL) && fits(LEVEL, LEVEL_WIDTH)) resolve(LEVEL, 4, LEVELS, LEVEL_SLOTS, LEVEL_WIDTH);
   store<i32>(RESULT_SPAN_ID, has(SPAN_ID) ? from(SPAN_ID) - INPUT : NONE);
-  store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0));
+  store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0) | (mayEnd ? MAY_END : 0));
   finishReading();
   return end - INPUT;
 }
