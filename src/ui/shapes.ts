@@ -135,10 +135,20 @@ export interface Health {
   readonly process: { readonly rss_bytes: number; readonly event_loop_lag_ms: { readonly p99: number } };
 }
 
+/** A rule of the configuration in force. */
+export interface Rule {
+  readonly backend: string;
+  readonly enabled: boolean;
+  readonly filter?: Readonly<Record<string, unknown>>;
+  readonly operators: readonly { readonly use: string }[];
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
 export interface ConfigAnswer {
   readonly file: string;
   readonly hash: string;
   readonly loaded: string;
+  readonly config: { readonly routing: Readonly<Record<string, readonly Rule[]>> };
   readonly rejected_on_disk: boolean;
   readonly history: readonly (Reload & { readonly hash: string; readonly diff: string })[];
 }

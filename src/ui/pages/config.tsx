@@ -1,13 +1,27 @@
 import { Page, State } from '../parts.tsx';
 import { useLatest } from '../remote.ts';
+import { adjust, param } from '../router.ts';
 import type { ConfigAnswer } from '../shapes.ts';
 import { visible } from '../visible.ts';
+import { Rules } from './rules.tsx';
 
-/** What became of edits of the configuration. */
+/** The rules in force, and what became of edits of them. */
 export function ConfigPage() {
   const { data: now, error } = useLatest<ConfigAnswer>('/api/v1/config', 'config', 10_000);
+  const tools = (
+    <div class="tools">
+      <input
+        data-filter
+        type="search"
+        aria-label="Filter rules"
+        placeholder="Filter  /"
+        value={param('text')}
+        onInput={(event) => adjust('text', event.currentTarget.value)}
+      />
+    </div>
+  );
   return (
-    <Page title="Configuration" error={error}>
+    <Page title="Configuration" error={error} tools={tools}>
       {now && (
         <>
           {now.rejected_on_disk && (
@@ -19,6 +33,7 @@ export function ConfigPage() {
             <code>{visible(now.file)}</code> <code>{now.hash.slice(0, 12)}</code> in force since{' '}
             <time dateTime={now.loaded}>{now.loaded}</time>
           </p>
+          <Rules routing={now.config.routing} wanted={param('text')} />
           <h2>Reloads</h2>
           {now.history.length === 0 && <p class="dim">None yet. Save the file to change the rules.</p>}
           <ol class="reloads">

@@ -6,6 +6,8 @@ import { adjust, go, param, storyPath } from '../router.ts';
 import type { Provenance, StorySummary } from '../shapes.ts';
 import { visible } from '../visible.ts';
 
+const NUMBERS: ReadonlySet<string> = new Set(['Duration', 'Errors']);
+
 export function JobTable({ jobs, none }: { jobs: readonly StorySummary[]; none: string }) {
   if (jobs.length === 0) return <p class="dim">{none}</p>;
   return (
@@ -14,7 +16,7 @@ export function JobTable({ jobs, none }: { jobs: readonly StorySummary[]; none: 
         <thead>
           <tr>
             {['Job', 'Status', 'Progress', 'Service', 'Duration', 'Started', 'Errors'].map((name) => (
-              <th key={name} scope="col">
+              <th key={name} scope="col" class={NUMBERS.has(name) ? 'num' : ''}>
                 {name}
               </th>
             ))}
