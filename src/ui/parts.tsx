@@ -1,7 +1,8 @@
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { hueOf } from './format.ts';
 import { online } from './remote.ts';
+import { param } from './router.ts';
 import type { Provenance } from './shapes.ts';
 import { visible } from './visible.ts';
 
@@ -35,6 +36,25 @@ export function Page(props: {
     </main>
   );
 }
+
+/** Narrows what the page shows to the URL's `text`; the key `/` goes there. */
+export const FilterBox = (props: {
+  of: string;
+  onInput?: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
+  onChange?: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
+}) => {
+  const { of, ...handlers } = props;
+  return (
+    <input
+      data-filter
+      type="search"
+      aria-label={`Filter ${of}`}
+      placeholder="Filter  /"
+      value={param('text')}
+      {...handlers}
+    />
+  );
+};
 
 /** Says where an answer came from, unless it is all from memory, and what is missing of it. */
 export const From = ({ from, note }: Provenance) =>

@@ -51,8 +51,7 @@ there('the rules in force are shown, and found by what is typed', async () => {
   await tab.getByText('No rule has “loader” in it. A source without rules of its own').waitFor();
   await tab.getByRole('searchbox').fill('');
   write(sidecar.path, RULES.replace('backend: files', 'backend: other') + backends(out));
-  await tab.getByText('web').nth(1).waitFor();
-  await tab.waitForFunction(() => document.querySelector('tbody td')?.textContent?.includes('other'));
+  await tab.locator('tbody tr').first().getByRole('link', { name: 'other' }).waitFor();
   expect((await rows())[0]).toContain('web other types: metric');
 });
 

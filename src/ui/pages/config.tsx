@@ -1,4 +1,4 @@
-import { Page, State } from '../parts.tsx';
+import { FilterBox, Page, State } from '../parts.tsx';
 import { useLatest } from '../remote.ts';
 import { adjust, param } from '../router.ts';
 import type { ConfigAnswer } from '../shapes.ts';
@@ -8,18 +8,7 @@ import { Rules } from './rules.tsx';
 /** The rules in force, and what became of edits of them. */
 export function ConfigPage() {
   const { data: now, error } = useLatest<ConfigAnswer>('/api/v1/config', 'config', 10_000);
-  const tools = (
-    <div class="tools">
-      <input
-        data-filter
-        type="search"
-        aria-label="Filter rules"
-        placeholder="Filter  /"
-        value={param('text')}
-        onInput={(event) => adjust('text', event.currentTarget.value)}
-      />
-    </div>
-  );
+  const tools = <FilterBox of="rules" onInput={(event) => adjust('text', event.currentTarget.value)} />;
   return (
     <Page title="Configuration" error={error} tools={tools}>
       {now && (

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { count, duration, moment } from '../format.ts';
-import { From, Page, Progress, ServiceName, State } from '../parts.tsx';
+import { FilterBox, From, Page, Progress, ServiceName, State } from '../parts.tsx';
 import { useRemote, useStream } from '../remote.ts';
 import { adjust, go, param, storyPath } from '../router.ts';
 import type { Provenance, StorySummary } from '../shapes.ts';
@@ -86,14 +86,7 @@ export function JobsPage() {
     go(`/jobs?${new URLSearchParams({ ...Object.fromEntries(query), cursor: data?.next ?? '' })}`);
   const tools = (
     <form class="tools" onSubmit={(event) => event.preventDefault()}>
-      <input
-        data-filter
-        type="search"
-        aria-label="Filter jobs"
-        placeholder="Filter  /"
-        value={param('text')}
-        onInput={(event) => filter('text', event.currentTarget.value)}
-      />
+      <FilterBox of="jobs" onInput={(event) => filter('text', event.currentTarget.value)} />
       <select
         aria-label="State"
         value={param('state')}

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count } from '../format.ts';
 import { bind } from '../keys.ts';
-import { Page, ServiceName, State } from '../parts.tsx';
+import { FilterBox, Page, ServiceName, State } from '../parts.tsx';
 import { useRemote } from '../remote.ts';
 import { adjust, adjustAll, param, place, storyPath } from '../router.ts';
 import type { LiveMessage } from '../shapes.ts';
@@ -36,14 +36,7 @@ export function LivePage() {
   );
   const tools = (
     <div class="tools">
-      <input
-        data-filter
-        type="search"
-        aria-label="Filter messages"
-        placeholder="Filter  /"
-        value={param('text')}
-        onChange={(event) => adjust('text', event.currentTarget.value)}
-      />
+      <FilterBox of="messages" onChange={(event) => adjust('text', event.currentTarget.value)} />
       {choose('level', ['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Level')}
       {choose('at', ['ingest', 'route', 'backend'], 'Tap')}
       <button type="button" aria-pressed={tail.paused} onClick={tail.toggle}>

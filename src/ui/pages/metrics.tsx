@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { clock, count, figure, huesOf } from '../format.ts';
-import { Page, ServiceName } from '../parts.tsx';
+import { FilterBox, Page, ServiceName } from '../parts.tsx';
 import { useRemote } from '../remote.ts';
 import { adjust, param } from '../router.ts';
 import { visible } from '../visible.ts';
@@ -53,14 +53,7 @@ export function MetricsPage() {
   );
   const tools = (
     <div class="tools">
-      <input
-        data-filter
-        type="search"
-        aria-label="Filter metrics"
-        placeholder="Filter  /"
-        value={param('text')}
-        onInput={(event) => adjust('text', event.currentTarget.value)}
-      />
+      <FilterBox of="metrics" onInput={(event) => adjust('text', event.currentTarget.value)} />
       {choose('tag', 'Tag', '', [...new Set(['', param('tag'), ...tagsOf(data?.series ?? [])])])}
       {choose('stat', 'Statistic', 'last', STATISTICS)}
       {choose('from', 'Time span', USUAL_SPAN, SPANS)}
