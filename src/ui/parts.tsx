@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from 'preact';
+import type { ComponentChildren, TargetedEvent } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { hueOf } from './format.ts';
 import { online } from './remote.ts';
@@ -40,8 +40,8 @@ export function Page(props: {
 /** Narrows what the page shows to the URL's `text`; the key `/` goes there. */
 export const FilterBox = (props: {
   of: string;
-  onInput?: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
-  onChange?: (event: JSX.TargetedEvent<HTMLInputElement>) => void;
+  onInput?: (event: TargetedEvent<HTMLInputElement>) => void;
+  onChange?: (event: TargetedEvent<HTMLInputElement>) => void;
 }) => {
   const { of, ...handlers } = props;
   return (
