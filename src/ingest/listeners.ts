@@ -1,4 +1,4 @@
-import { merge, mergeAll, type Observable, Subject } from 'rxjs';
+import { lastValueFrom, merge, mergeAll, type Observable, Subject } from 'rxjs';
 import type { Context } from '../context.ts';
 import { clash } from '../hosts.ts';
 import type { Address } from './address.ts';
@@ -11,7 +11,7 @@ export interface Listeners {
   readonly connection$: Observable<Connection>;
   /**
    * Opens what is missing, then closes the ports that are not wanted any more; their connections stay. Rejects,
-   * with nothing changed, if something cannot be opened.
+   * with nothing changed, if something cannot be opened, or if it drains before all is open.
    */
   apply(wanted: readonly ListenOptions[]): Promise<void>;
   /** What is really bound: `host:port` or a socket's path, in the order wanted. */
@@ -41,12 +41,17 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
   /** Replaced listeners that still have connections. */
   let retired: readonly Listener[] = [];
   let bytesOfGone = 0;
+  let isDraining = false;
 
   const open = async (options: ListenOptions): Promise<Open> => {
     const listener = await openListener(options, pause$, context);
     return { key: keyOf(options), options, listener };
   };
   const stop = ({ listener }: Open) => listener.stopAccepting();
+
+  const refuseWhenDraining = () => {
+    if (isDraining) throw new Error('the sidecar is stopping');
+  };
 
   const announce = (opened: readonly Open[]) => {
     for (const { listener } of opened) opened$.next(listener.connection$);
@@ -56,10 +61,14 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
   const openAll = async (wanted: readonly ListenOptions[]): Promise<Open[]> => {
     const opened: Open[] = [];
     try {
-      for (const options of wanted) opened.push(await open(options));
+      for (const options of wanted) {
+        refuseWhenDraining();
+        opened.push(await open(options));
+      }
+      refuseWhenDraining();
       return opened;
     } catch (error) {
-      await Promise.all(opened.map(stop));
+      await Promise.all(opened.map(({ listener }) => lastValueFrom(listener.drain(0), { defaultValue: 0 })));
       throw error;
     }
   };
@@ -79,12 +88,13 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
       throw error;
     });
     announce(opened);
-    await Promise.all(left.map(stop));
-    const before = [...retired, ...left.map(({ listener }) => listener)];
-    retired = before.filter((one) => one.connections() > 0);
-    for (const one of before) if (one.connections() === 0) bytesOfGone += one.bytesRead();
     const kept = [...current, ...opened];
+    // At once: a drain that begins now has to reach all of them.
     current = wanted.flatMap((options) => kept.find(({ key }) => key === keyOf(options)) ?? []);
+    retired = [...retired, ...left.map(({ listener }) => listener)];
+    await Promise.all(left.map(stop));
+    for (const one of retired) if (one.connections() === 0) bytesOfGone += one.bytesRead();
+    retired = retired.filter((one) => one.connections() > 0);
   };
 
   const all = () => [...current.map(({ listener }) => listener), ...retired];
@@ -99,6 +109,7 @@ export function createListeners(pause$: Observable<boolean>, context: Context): 
     sdks: () => all().flatMap((listener) => listener.sdks()),
     bytesRead: () => all().reduce((sum, listener) => sum + listener.bytesRead(), bytesOfGone),
     drain: (deadlineMs) => {
+      isDraining = true;
       opened$.complete();
       // merge: all drain side by side, within one deadline
       return merge(...all().map((listener) => listener.drain(deadlineMs)));
