@@ -337,11 +337,15 @@ export function linesBelow(folder: string): string[] {
   return names.sort().flatMap((name) => linesOf(join(folder, name)));
 }
 
-/** The lines of a file, the last one too if nothing ends it; none when it is not there. */
+/**
+ * The whole lines of a file; none when it is not there. While it is written, its end may be within a line: other processes
+ * see a long write before all of it is there.
+ */
 export function linesOf(path: string): string[] {
   if (!existsSync(path)) return [];
   return readFileSync(path, 'utf8')
     .split('\n')
+    .slice(0, -1)
     .filter((text) => text !== '');
 }
 

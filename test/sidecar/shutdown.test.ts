@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
@@ -216,6 +216,7 @@ test('kill -9 and a new start: files have whole lines only, and it goes on', asy
   socket.end(line(7, 'last'));
   await until(() => numbersOf(linesOf(fileOf(last)), 'last').length === 1, 'it takes messages again');
   expect(await last.stop()).toBe(0);
+  expect(readFileSync(fileOf(last), 'utf8').endsWith('\n')).toBe(true);
   for (const text of linesOf(fileOf(last))) expect(() => JSON.parse(text)).not.toThrow();
 });
 
