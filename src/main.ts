@@ -121,15 +121,17 @@ program
     process.on('SIGHUP', () => {});
     for (const signal of STRAY_SIGNALS) process.on(signal, () => ownLog?.info({ signal }, STRAY_SIGNAL));
     const { run } = await import('./commands/run.ts');
+    const { createStrays } = await import('./route/strays.ts');
     const host = createHost(options.format);
     const dataDir: readonly Override[] = options.dataDir === undefined ? [] : [['data_dir', options.dataDir]];
     const overrides = [...options.set, ...dataDir];
+    // From here to `run` nothing is waited for: a signal that only this hears would be forgotten.
+    for (const signal of STOPS) process.on(signal, () => {});
     host.stop$.pipe(take(1), delay(SAME_SIGNAL_MS)).subscribe(() => {
       for (const signal of STOPS) process.once(signal, endAtOnce);
     });
     // The last resort for streams that an operator's author subscribes by hand: they cost a log line, not the process.
     rxjs.onUnhandledError = (error) => host.log.error({ err: error }, 'a stream failed that nobody watched');
-    const { createStrays } = await import('./route/strays.ts');
     const isStray = createStrays(host, fileURLToPath(new URL('.', import.meta.url)));
     process.on('uncaughtException', (error) => isStray(error) || fail(error));
     await exitWith(run({ config: options.config, overrides, human: isHuman(options.format) }, host));
