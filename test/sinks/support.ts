@@ -74,7 +74,7 @@ export const close = (sink: Sink): Promise<unknown> =>
   lastValueFrom(sink.close(), { defaultValue: 'closed' });
 
 // Nothing here is slow; a loaded machine may be.
-jest.setTimeout(30_000);
+jest.setTimeout(120_000);
 
 const undo: (() => unknown)[] = [];
 
