@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { ROUTES } from '../../src/http/routes.ts';
 import { closeAll, type RunningSidecar, startSidecar, TEST_MS, tokenOf, until, write } from '../processes.ts';
+import { sumOf } from '../prometheus.ts';
 import { answerFaults, EXAMPLES, faultsOf, OPERATIONS } from './openapi.ts';
 
 jest.setTimeout(TEST_MS);
@@ -214,7 +214,15 @@ describe('what is told', () => {
     };
     const all = async (path: string, items: string) =>
       (await ask(path)).body[items].map(({ id }: { id: string }) => id);
-    await pause(500);
+    // No page may change under the next one.
+    await until(async () => {
+      const metrics = await sidecar.metrics();
+      return (
+        sumOf(metrics, 'sidecar_connections') === 1 &&
+        sumOf(metrics, 'sidecar_received_total') === sumOf(metrics, 'sidecar_batched_messages_total') &&
+        sumOf(metrics, 'sidecar_in_flight') === 0
+      );
+    }, 'all that was sent is delivered');
     const timeline = await pagesOf('/api/v1/jobs/job-1', 'timeline');
     expect(timeline).toEqual(await all('/api/v1/jobs/job-1', 'timeline'));
     expect(timeline.length).toBeGreaterThan(8);
