@@ -164,11 +164,15 @@ describe('what the server says', () => {
     const db = await server.createDatabase();
     const sink = openPostgres({ connection_string: server.url(db) });
     await send(sink, batch());
-    // Each statement takes the two locks in its own order, and waits long enough for the other to have its first.
+    // Each statement takes the two locks in its own order; it waits for the other to have its first, which may be over.
     await server.query(
       `TRUNCATE monitoring_events;
        CREATE FUNCTION cross_locks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-         PERFORM pg_advisory_xact_lock((NEW.data->>'first')::int); PERFORM pg_sleep(0.3);
+         PERFORM pg_advisory_xact_lock((NEW.data->>'first')::int);
+         FOR turn IN 1..300 LOOP
+           EXIT WHEN (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted) > 1;
+           PERFORM pg_sleep(0.01);
+         END LOOP;
          PERFORM pg_advisory_xact_lock((NEW.data->>'second')::int); RETURN NEW; END $$;
        CREATE TRIGGER cross_locks BEFORE INSERT ON monitoring_events FOR EACH ROW EXECUTE FUNCTION cross_locks()`,
       [],

@@ -131,13 +131,13 @@ describe('sending', () => {
 
   test('more sends than connections wait their turn, however long that is', async () => {
     const db = await server.createDatabase();
-    const sink = openPostgres({ connection_string: server.url(db), pool_size: 2, connect_timeout: '300ms' });
+    const sink = openPostgres({ connection_string: server.url(db), pool_size: 2, connect_timeout: '2s' });
     await send(sink, batch());
     const locker = await connect(db);
     await locker.query('BEGIN; LOCK TABLE monitoring_events IN ACCESS EXCLUSIVE MODE');
     const sending = lastValueFrom(range(20).pipe(mergeMap(() => send(sink, batch(5)))));
     await eventually(async () => expect(await waiting(db)).toBe(2));
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
     await locker.query('COMMIT');
     await sending;
     expect(await idsOf(db)).toHaveLength(101);
