@@ -34,9 +34,9 @@ backends:
   db:
     type: postgres
     connection_string: ${url}
-    connect_timeout: 500ms
+    connect_timeout: 2s
     durability: disk
-    timeout: 1s
+    timeout: 3s
     retry: { initial: 20ms, max: 200ms }
     breaker: { failures: 3, reset_after: 200ms }
   files:
