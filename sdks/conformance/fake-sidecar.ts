@@ -26,6 +26,9 @@ export interface FakeOptions {
   readonly reading?: Reading;
   /** Answers `hello`, acknowledges records, refuses those whose message is `refuse`. */
   readonly hasSessions?: boolean;
+  /** What it says on each connection, being no sidecar: once, or again and again, as fast as it is read. */
+  readonly says?: string;
+  readonly talks?: string;
   /** Ends every connection as soon as it is there. */
   readonly isHangingUp?: boolean;
   /** Whether it begins without a listener. */
@@ -76,6 +79,8 @@ const isControl = ({ type }: Wire) => ['hello', 'bye', 'ping'].includes(type);
 export async function startFake({
   reading = 'all',
   hasSessions = false,
+  says = '',
+  talks = '',
   isHangingUp = false,
   isAbsent = false,
 }: FakeOptions = {}): Promise<Fake> {
@@ -119,6 +124,8 @@ export async function startFake({
       connection.isEnded = true;
       socket.end();
     });
+    if (says !== '') socket.write(says);
+    if (talks !== '') talkOn(socket, Buffer.from(talks.repeat(2 ** 16 / talks.length)));
     if (isHangingUp) socket.resetAndDestroy();
     else if (how !== 'none') socket.resume();
   };
@@ -168,6 +175,15 @@ export async function startFake({
     stop,
     close: () => stop('reset'),
   };
+}
+
+/** Says the same as long as somebody listens. */
+function talkOn(socket: Socket, words: Buffer): void {
+  const say = () => {
+    while (socket.writable && socket.write(words));
+  };
+  socket.on('drain', say);
+  say();
 }
 
 /** Lines of NDJSON, or MessagePack, as the first byte says. */

@@ -230,7 +230,8 @@ extern char **environ;
 enum {
     MON__TEXT_BYTES = 8192, MON__RECORD_BYTES = 65536, MON__DEPTH = 10, /* the envelope and data are two of them */
     MON__KEYS = 128, MON__ITEMS = 256, MON__CONTEXT_KEYS = 64, MON__SPANS = 1024,
-    MON__FRAMES = 64, MON__DRAIN_BYTES = 1 << 18 /* a send; a call */
+    MON__FRAMES = 64, MON__DRAIN_BYTES = 1 << 18, /* a send; a call */
+    MON__READS = 16 /* at a time */
 };
 enum { MON__FULL, MON__ENCODE, MON__OVERSIZE, MON__REFUSED, MON__CLOSED, MON__FORKED, MON__REASONS };
 static const uint32_t MON__NACKED = 1u << 31; /* in a frame's length */
@@ -768,9 +769,9 @@ static size_t mon__msgpack_token(const char *text, const char *text_end) {
 
 static int mon__is_later(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
-/* Reads what there is; 0 if the connection is at its end. */
+/* Reads what there is; 0 if the connection is at its end. Who talks without end is no sidecar, and does not keep the host. */
 static int mon__hear(void) {
-    for (;;) {
+    for (int reads = 0; reads < MON__READS; reads++) {
         size_t used = 0, size = 1;
         if (mon__s.heard_size == sizeof mon__s.heard) return 0; /* no answer is that long */
         ssize_t got = recv(mon__s.fd, mon__s.heard + mon__s.heard_size, sizeof mon__s.heard - mon__s.heard_size, MSG_DONTWAIT);
@@ -781,6 +782,7 @@ static int mon__hear(void) {
             size = (mon__s.config.msgpack ? mon__msgpack_token : mon__json_token)(mon__s.heard + used, end);
         memmove(mon__s.heard, mon__s.heard + used, mon__s.heard_size -= used);
     }
+    return 1;
 }
 
 /* A connection that lived for a second has earned an attempt at once. What it cut short begins again on the next. */

@@ -20,8 +20,13 @@ function statusOf({ pid }: Adapter, name: string): string {
 /** Bursts in all states of the network; the slowest calls of each, in µs. */
 async function slowest(world: World, count: number): Promise<Record<string, { p999: number; max: number }>> {
   const times: Record<string, { p999: number; max: number }> = {};
-  const measure = async (name: string, port: number, meanwhile: () => Promise<void> = async () => {}) => {
-    const adapter = await world.client({ port }, { quiet: true, source: name });
+  const measure = async (
+    name: string,
+    port: number,
+    meanwhile: () => Promise<void> = async () => {},
+    options: Readonly<Record<string, Value>> = {},
+  ) => {
+    const adapter = await world.client({ port }, { quiet: true, source: name, ...options });
     const [{ p999, max }] = await Promise.all([adapter.call('burst', count), meanwhile()]);
     times[name] = { p999: Number(p999), max: Number(max) };
     adapter.kill();
@@ -37,8 +42,24 @@ async function slowest(world: World, count: number): Promise<Record<string, { p9
     await pause(20);
     await dying.stop('reset');
   });
+  for (const protocol of ['ndjson', 'msgpack']) {
+    const talking = await world.fake({ talks: 'abcdefg\n' });
+    await measure(`talking to ${protocol}`, talking.port, undefined, { ack: 'disk', protocol });
+  }
   return times;
 }
+
+/** What others say who took the sidecar's port, some in words of its own. */
+const NONSENSE = [
+  'SSH-2.0-OpenSSH_9.2\r\n',
+  `${'['.repeat(60_000)}\n`,
+  'null\n',
+  '{"type":{},"data":null}\n',
+  '{"type":"welcome","data":[]}\n',
+  '{"type":"welcome","data":{"window":null,"window_bytes":"x","last_seq":-5}}\n',
+  '{"type":"ack","data":{"seq":"x"}}\n',
+  '{"type":"ack","data":{"seq":99999999999999999999999}}\n',
+];
 
 export const SAFETY: readonly Clause[] = [
   {
@@ -82,6 +103,14 @@ export const SAFETY: readonly Clause[] = [
       }
       await statsOf(adapter);
       await statsOf(absent);
+      for (const [nth, nonsense] of NONSENSE.entries()) {
+        const other = await client(await fake({ says: nonsense }), { ack: 'disk', source: `other-${nth}` });
+        await other.calls(repeat(5, ['event', 'info', 'to whom it may concern']));
+        await other.call('flush', 0.1);
+        const { encode } = await statsOf(other);
+        equal(encode, 0, `dropped by what ${JSON.stringify(nonsense.slice(0, 70))} says`);
+        other.kill();
+      }
       return `${count} calls`;
     },
   },

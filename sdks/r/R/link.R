@@ -9,6 +9,7 @@ SILENT_S <- 0.5
 SILENT_BACKOFF_S <- 30
 DRAIN_S <- 0.02
 READ_BYTES <- 4096L
+READS <- 4L
 HEARD_BYTES <- 65536L
 # Frames that are done with and still in the list.
 COMPACT_AT <- 1000L
@@ -168,9 +169,10 @@ link_write <- function(link, bytes) {
   wrote
 }
 
-# Reads what the sidecar says, if anything, and notices its end; whether the socket takes more.
+# Reads what the sidecar says, if anything, and notices its end; whether the socket takes more. Who talks without end is no
+# sidecar, and does not keep the host.
 link_look <- function(link, to_write) {
-  repeat {
+  for (reads in seq_len(READS)) {
     ready <- tryCatch(socketSelect(list(link$con, link$con), c(FALSE, TRUE), 0), error = function(e) c(TRUE, FALSE))
     if (!ready[1L]) break
     heard <- tryCatch(readBin(link$con, raw(), READ_BYTES), error = function(e) raw())
@@ -186,13 +188,17 @@ link_look <- function(link, to_write) {
   ready[2L]
 }
 
-# Its messages are lines of compact JSON.
+# Its messages are lines of compact JSON. What comes with a line that is none of them is not looked at.
 link_hear <- function(link, text) {
   lines <- strsplit(paste0(link$heard, text, "."), "\n", fixed = TRUE)[[1L]]
   rest <- lines[length(lines)]
   # A longer line is no sidecar's.
   link$heard <- if (nchar(rest) > HEARD_BYTES) "" else sub(".$", "", rest)
   for (line in lines[-length(lines)]) {
+    if (!grepl("\"type\":\"", line, fixed = TRUE)) {
+      link$heard <- ""
+      break
+    }
     type <- sub(".*\"type\":\"(\\w+)\".*", "\\1", line)
     seq <- if (grepl("\"(last_)?seq\":\\d+", line)) as.numeric(sub(".*?\"(?:last_)?seq\":(\\d+).*", "\\1", line, perl = TRUE)) else 0
     if (type == "welcome") {

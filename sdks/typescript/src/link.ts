@@ -270,7 +270,9 @@ export class Link {
       try {
         this.#understand(JSON.parse(line), line);
       } catch {
-        // Not of this protocol: what is not acknowledged is sent again.
+        // Not of this protocol, nor is what comes with it: what is not acknowledged is sent again.
+        this.#heard = '';
+        break;
       }
     }
     this.#drain();
@@ -291,7 +293,7 @@ export class Link {
     if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;
     const first = this.seq - this.queued;
     const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.queued);
-    if (count <= 0) return;
+    if (!(count > 0)) return;
     const refused = type === 'nack' ? 1 : 0;
     this.dropped.refused += refused;
     this.sent += count - refused;

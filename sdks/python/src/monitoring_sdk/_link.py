@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from typing import Any, Callable, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, Optional, Tuple
 
 BACKOFF_S = 0.1
 BACKOFF_MAX_S = 5.0
@@ -23,6 +23,8 @@ CONNECT_S = 5.0
 IDLE_S = 1.0
 LINGER_S = 0.2
 HEARD_BYTES = 65_536  # of one line; a sidecar has less to say
+READS = 4  # at a time
+READ_BYTES = 4096
 REASONS = ("full", "encode", "oversize", "refused", "closed", "forked")
 
 
@@ -176,35 +178,43 @@ class Link:
         return self.sock is not None and self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
     def _hear(self) -> bool:
-        """Reads what the sidecar says, if anything; False if it has closed, or is about to: it refuses."""
-        try:
-            heard = self.sock.recv(4096)  # type: ignore[union-attr]
-        except (BlockingIOError, InterruptedError):
-            return self.up or time.monotonic() < self.tried_s + CONNECT_S
-        except OSError as error:
-            pass_on(error)
-            return not self.up and self._is_connecting()
-        if not heard:
-            return False
-        *lines, self.heard = (self.heard[-HEARD_BYTES:] + heard).split(b"\n")
-        return all([self._heard_line(line) for line in lines]) and self._hear()
+        """Reads what the sidecar says, if anything; False if it has closed, or is about to: it refuses. Who talks without
+        end is no sidecar, and does not keep the host."""
+        for _ in range(READS):
+            try:
+                heard = self.sock.recv(READ_BYTES)  # type: ignore[union-attr]
+            except (BlockingIOError, InterruptedError):
+                return self.up or time.monotonic() < self.tried_s + CONNECT_S
+            except OSError as error:
+                pass_on(error)
+                return not self.up and self._is_connecting()
+            if not heard or not self._heard(heard):
+                return False
+        return True
 
-    def _heard_line(self, line: bytes) -> bool:
-        """False if it is an error, behind which the sidecar closes."""
-        try:
-            message = json.loads(line)
-            kind, data = message["type"], message["data"]
-        except (ValueError, KeyError, TypeError):
-            return True
+    def _heard(self, text: bytes) -> bool:
+        """False if there is an error in it, behind which the sidecar closes. What comes with a line that is none of the
+        sidecar's is not looked at."""
+        *lines, self.heard = (self.heard[-HEARD_BYTES:] + text).split(b"\n")
+        goes_on = True
+        for line in lines:
+            kind, data = _message(line)
+            if not kind:
+                self.heard = b""
+                break
+            self._understand(kind, data, line)
+            goes_on = goes_on and kind != "error"
+        return goes_on
+
+    def _understand(self, kind: str, data: Dict[str, Any], line: bytes) -> None:
         if kind == "error":
             self._refused(line)
         if kind == "welcome":
             self.welcome, self.refused = True, False
-            self.window = data.get("window", self.window)
-            self.window_bytes = data.get("window_bytes", self.window_bytes)
+            self.window = _count(data, "window", self.window)
+            self.window_bytes = _count(data, "window_bytes", self.window_bytes)
         if self.ack and kind in ("welcome", "ack", "nack"):
-            self._acked(data.get("last_seq", data.get("seq", 0)), kind == "nack")
-        return bool(kind != "error")
+            self._acked(_count(data, "last_seq", _count(data, "seq", 0)), kind == "nack")
 
     def _refused(self, line: bytes) -> None:
         """Told once. What was sent is not taken; what comes waits for a welcome."""
@@ -330,6 +340,21 @@ def _above_stderr(sock: socket.socket) -> socket.socket:
         return sock
     with sock:
         return socket.socket(fileno=fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, 3))
+
+
+def _message(line: bytes) -> Tuple[str, Dict[str, Any]]:
+    """Type and data of what the sidecar says; no type where someone else does."""
+    try:
+        message = json.loads(line)
+        kind, data = message["type"], message["data"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "", {}
+    return (kind, data) if isinstance(kind, str) and isinstance(data, dict) else ("", {})
+
+
+def _count(data: Dict[str, Any], name: str, otherwise: int) -> int:
+    value = data.get(name)
+    return value if isinstance(value, int) else otherwise
 
 
 def _first(frames: Deque[bytes], count: int) -> Any:

@@ -16,6 +16,8 @@ sub HANDSHAKE_S ()   {0.004}
 sub CONNECT_S ()     {5}
 sub SEND_BYTES ()    {65_536}
 sub HEARD_BYTES ()   {65_536}
+sub READ_BYTES ()    {4096}
+sub READS ()         {4}
 sub TCP ()           {6}
 sub TCP_NODELAY ()   {1}
 
@@ -154,24 +156,28 @@ sub is_up {
 
 sub _tell { return $_[0]{debug} && $_[0]{notice}->("$_[1] $_[0]{name}") }
 
-# Reads what the sidecar says, if anything; false if it has closed, or is about to: it refuses.
+# Reads what the sidecar says, if anything; false if it has closed, or is about to: it refuses. Who talks without end is
+# no sidecar, and does not keep the host.
 sub hear {
-    my $self  = shift;
-    my $heard = recv $self->{sock}, my $text, 4096, 0;
-    if (defined $heard && length $text) { return $self->heard($text) && $self->hear }
-    return 0 if defined $heard;
-    return would_block() && ($self->{up} || now_s() < $self->{tried_s} + CONNECT_S);
+    my $self = shift;
+    for (1 .. READS) {
+        my $heard = recv $self->{sock}, my $text, READ_BYTES, 0;
+        return would_block() && ($self->{up} || now_s() < $self->{tried_s} + CONNECT_S) if !defined $heard;
+        return 0 if !length $text || !$self->heard($text);
+    }
+    return 1;
 }
 
 sub would_block { return $! == $OS->{again} }
 
-# What the sidecar says, line by line; false once it refuses.
+# What the sidecar says, line by line; false once it refuses. What comes with a line that is none of its own is not looked at.
 sub heard {
     my ($self, $text) = @_;
     my $goes_on = 1;
     $self->{heard} .= $text;
     while (defined(my $line = $self->_line)) {
-        my $type = $line =~ /"type":"(\w+)"/ ? $1 : next;
+        my $type = $line =~ /"type":"(\w+)"/ ? $1 : '';
+        $self->{heard} = '' if !$type;
         $self->_refused($line) if $type eq 'error';
         $goes_on &&= $type ne 'error';
         $self->understand($type, $line);

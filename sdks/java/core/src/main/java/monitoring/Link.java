@@ -29,9 +29,10 @@ final class Link {
     private static final long HANDSHAKE_MS = 4;
     private static final double LINGER_S = 0.2;
     private static final int HEARD_CHARS = 65_536;
+    private static final int READS = 4;
     private static final Pattern TYPE = Pattern.compile("\"type\":\"(\\w+)\"");
-    private static final Pattern SEQ = Pattern.compile("\"(?:last_)?seq\":(\\d+)");
-    private static final Pattern WINDOW = Pattern.compile("\"(window|window_bytes)\":(\\d+)");
+    private static final Pattern SEQ = Pattern.compile("\"(?:last_)?seq\":(\\d{1,18})");
+    private static final Pattern WINDOW = Pattern.compile("\"(window|window_bytes)\":(\\d{1,18})");
 
     final Map<String, Long> dropped = new LinkedHashMap<>();
     long accepted;
@@ -187,12 +188,16 @@ final class Link {
         return true;
     }
 
-    /** Reads what the sidecar says, if anything; false if it has closed. */
+    /**
+     * Reads what the sidecar says, if anything; false if it has closed. Who talks without end is no sidecar, and does not
+     * keep the host.
+     */
     private boolean hear() {
         if (!up) return true;
         try {
-            for (int count = channel.read(input.clear()); count != 0; count = channel.read(input.clear())) {
-                if (count < 0) return false;
+            for (int reads = 0; reads < READS; reads++) {
+                int count = channel.read(input.clear());
+                if (count <= 0) return count == 0;
                 understand(StandardCharsets.UTF_8.decode(input.flip()).toString());
             }
             return true;
