@@ -262,7 +262,7 @@ export class Link {
     this.#backlog.remove(1);
   }
 
-  /** Its messages are lines of compact JSON. */
+  /** Its messages are lines of compact JSON; what comes with anything else is not looked at, and sent again what is not acknowledged. */
   #hear(text: string): void {
     const lines = (this.#heard + text).split('\n');
     this.#heard = (lines.pop() ?? '').slice(-HEARD_CHARS);
@@ -270,7 +270,6 @@ export class Link {
       try {
         this.#understand(JSON.parse(line), line);
       } catch {
-        // Not of this protocol, nor is what comes with it: what is not acknowledged is sent again.
         this.#heard = '';
         break;
       }
@@ -291,8 +290,7 @@ export class Link {
       this.#backlog.widen(data.window, data.window_bytes);
     }
     if (!this.#options.ack || !['welcome', 'ack', 'nack'].includes(type)) return;
-    const first = this.seq - this.queued;
-    const count = Math.min((data.last_seq ?? data.seq ?? 0) - first, this.queued);
+    const count = Math.min((data.last_seq ?? data.seq ?? 0) - (this.seq - this.queued), this.queued);
     if (!(count > 0)) return;
     const refused = type === 'nack' ? 1 : 0;
     this.dropped.refused += refused;
