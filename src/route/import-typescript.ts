@@ -8,7 +8,7 @@ import * as rxjs from 'rxjs';
 import * as rxjsOperators from 'rxjs/operators';
 import * as zod from 'zod';
 import * as sidecar from '../index.ts';
-import { textOf } from './operator-run.ts';
+import { placeOf, textOf } from './operator-run.ts';
 
 /** A TypeScript file that was run, and the user's own files it was made of. */
 export interface Imported {
@@ -135,15 +135,4 @@ function explainMissing(file: string, missing: string, text: string): string {
   if (/^[./]/.test(missing)) return `${importer}: imports "${missing}", which does not exist`;
   const provided = Object.keys(PROVIDED).join(', ');
   return `${importer}: imports "${missing}", which is not installed; run npm install ${missing} in ${dirname(file)} (${provided} come with the sidecar)`;
-}
-
-/** `file:line` of the first of the user's files in an error's stack; columns are those of the compiled text. */
-function placeOf(error: unknown, paths: readonly string[]): string | undefined {
-  const stack = typeof error === 'object' && error !== null && 'stack' in error ? String(error.stack) : '';
-  const places = paths.flatMap((path) => {
-    const at = stack.indexOf(`${path}:`);
-    const [line] = at === -1 ? [] : (/^:\d+/.exec(stack.slice(at + path.length)) ?? []);
-    return line === undefined ? [] : [{ at, place: path + line }];
-  });
-  return places.sort((a, b) => a.at - b.at)[0]?.place;
 }

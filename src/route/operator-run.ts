@@ -102,8 +102,21 @@ function call(file: string, construct: () => unknown): unknown {
   try {
     return construct();
   } catch (error) {
-    throw new TypeError(`${file}: cannot be built: ${textOf(error)}`, { cause: error });
+    throw new TypeError(`${placeOf(error, [file]) ?? file}: cannot be built: ${textOf(error)}`, {
+      cause: error,
+    });
   }
+}
+
+/** `file:line` of the first of the user's files in an error's stack; columns are those of the compiled text. */
+export function placeOf(error: unknown, paths: readonly string[]): string | undefined {
+  const stack = typeof error === 'object' && error !== null && 'stack' in error ? String(error.stack) : '';
+  const places = paths.flatMap((path) => {
+    const at = stack.indexOf(`${path}:`);
+    const [line] = at === -1 ? [] : (/^:\d+/.exec(stack.slice(at + path.length)) ?? []);
+    return line === undefined ? [] : [{ at, place: path + line }];
+  });
+  return places.sort((a, b) => a.at - b.at)[0]?.place;
 }
 
 /** The message of whatever was thrown. */
