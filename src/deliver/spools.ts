@@ -81,6 +81,8 @@ interface Shared {
   readonly spool: Spool;
   /** The first one takes. */
   readonly users: SpoolUse[];
+  /** Whether a lane uses it, or did: at a stop lanes may be gone before recovery ends. */
+  wasUsed: boolean;
   /** What lanes that are gone had taken, or never wrote, in order. */
   returned: Job[];
   recovered: number;
@@ -119,7 +121,7 @@ export async function openSpools(
         shared.recovered = messages;
         shared.isUnknown = false;
         shared.isTold ||= messages > 0;
-        if (messages === 0 || shared.users.length > 0) return;
+        if (messages === 0 || shared.wasUsed) return;
         context.log.warn({ backend, messages }, 'Messages wait on disk for a backend that no rule sends to');
       },
     };
@@ -127,6 +129,7 @@ export async function openSpools(
     const shared: Shared = {
       spool: openSpool(place, options, events, context),
       users: [],
+      wasUsed: false,
       returned: [],
       recovered: 0,
       isUnknown,
@@ -187,6 +190,7 @@ async function foldersIn(
 function enter(shared: Shared, use: SpoolUse): LaneSpool {
   const { spool, users } = shared;
   users.push(use);
+  shared.wasUsed = true;
   return {
     append: (job) => spool.append(job),
     take: (aside) => {

@@ -127,6 +127,20 @@ describe('a spool that lanes use one after the other', () => {
     expect(lost).toEqual([]);
   });
 
+  test('that a lane has left before recovery ended, as at an early stop, is not said to be without a rule', async () => {
+    const disk = memoryDisk();
+    const first = await open(disk);
+    enter(first.spools).spool.append(item([1, 2]));
+    await first.spools.close(1000);
+
+    const { spools, log } = await open(disk, first.time, ['b']);
+    enter(spools).spool.release([]);
+    await spools.close(1000);
+    const told = log.lines.map(({ text }) => text);
+    expect(told).toContain('Found messages of an earlier run in the spool');
+    expect(told).not.toContain('Messages wait on disk for a backend that no rule sends to');
+  });
+
   test('is done once all that was taken from it has its outcome, and told of where something was found', async () => {
     const disk = memoryDisk();
     const first = await open(disk);
