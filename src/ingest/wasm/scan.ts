@@ -28,7 +28,7 @@ import {
 import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
 import { addMember, addTag, mixBytes, numberCount, numbersHash, startNumbers } from './numbers';
 import { ENTRY_HEADER, slotOf } from './table';
-import { isSpanId, SPAN_ID_LENGTH, timeOf } from './values';
+import { isSpanId, mayEnd, SPAN_ID_LENGTH, timeOf } from './values';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
 export const INPUT: i32 = 0x1000;
@@ -86,7 +86,7 @@ const LEVEL_SLOTS: i32 = 512;
 /** Bits of the fields that the record has. */
 let present: i32 = 0;
 /** Whether its progress may say that its job is over. */
-let mayEnd: bool = false;
+let isOver: bool = false;
 /** Where the members of its `data` start. */
 let dataAt: i32 = 0;
 /** Whether numbers are wanted, what hashes start with, and whether those of this record are read. */
@@ -165,19 +165,6 @@ function placeSeq(at: i32): i32 {
   return end;
 }
 
-/** The letters that words for an end begin with: a, c, d, e, f, o, s. */
-const ENDS: i32 = 0x4403d;
-
-/** After `data.status` or `data.percent`; notes a word with such a letter, or an escape, and a number from 100 on. */
-function progress(at: i32, depth: i32): i32 {
-  const c: i32 = load<u8>(at + 1);
-  if (load<u8>(at) === 34) {
-    const letter = (c | 32) - 97;
-    mayEnd = mayEnd || c === 92 || (letter >= 0 && letter < 26 && (ENDS & (1 << letter)) !== 0);
-  } else if (load<u8>(at) === 49 && load<u16>(at + 1) === 0x3030) mayEnd = true;
-  return skipValue(at, depth);
-}
-
 /** Of a repeated object the last one counts. */
 function nested(kind: i32, jobId: i32, at: i32): i32 {
   present &= ~(1 << jobId);
@@ -188,7 +175,10 @@ function nested(kind: i32, jobId: i32, at: i32): i32 {
 function member(field: i32, at: i32, depth: i32): i32 {
   if (depth === 1 && has(field)) return UNSURE;
   if (field < PLACES) return place(field, at);
-  if (field === PROGRESS) return progress(at, depth);
+  if (field === PROGRESS) {
+    isOver = isOver || mayEnd(at);
+    return skipValue(at, depth);
+  }
   if (field === CONTEXT) return nested(IN_CONTEXT, CONTEXT_JOB_ID, at);
   if (field === TAGS) return nested(IN_TAGS, TAGS_JOB_ID, at);
   present |= 1 << field;
@@ -265,7 +255,7 @@ function isEnd(at: i32, to: i32): bool {
 export function read(start: i32, to: i32): i32 {
   present = 0;
   isReading = false;
-  mayEnd = false;
+  isOver = false;
   store<f64>(NUMBERS + 8, 0);
   const at = INPUT + start;
   if (load<u8>(at) !== 123) return UNSURE;
@@ -285,7 +275,7 @@ export function read(start: i32, to: i32): i32 {
   store<i32>(RESULT + 16, NONE);
   if (has(LEVEL) && fits(LEVEL, LEVEL_WIDTH)) resolve(LEVEL, 4, LEVELS, LEVEL_SLOTS, LEVEL_WIDTH);
   store<i32>(RESULT_SPAN_ID, has(SPAN_ID) ? from(SPAN_ID) - INPUT : NONE);
-  store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0) | (mayEnd ? MAY_END : 0));
+  store<i32>(RESULT_FLAGS, (isLifted ? LIFTED : 0) | (has(HOST) ? HAS_HOST : 0) | (isOver ? MAY_END : 0));
   finishReading();
   return end - INPUT;
 }

@@ -39,3 +39,14 @@ export function isSpanId(at: i32): bool {
   }
   return notZero !== 0;
 }
+
+/** The letters that words for an end begin with: a, c, d, e, f, o, s. */
+const ENDS: i32 = 0x4403d;
+
+/** Whether a job's status or percent may say that it is over: a word with such a letter, or an escape; from 100 on. */
+export function mayEnd(at: i32): bool {
+  if (load<u8>(at) !== 34) return load<u8>(at) === 49 && load<u16>(at + 1) === 0x3030;
+  const c: i32 = load<u8>(at + 1);
+  const letter = (c | 32) - 97;
+  return c === 92 || (letter >= 0 && letter < 26 && (ENDS & (1 << letter)) !== 0);
+}
