@@ -8,8 +8,11 @@ export interface Account {
   enter(message: Message): void;
   /** `message` came out. Returns how many came out since `settle` that had not gone in. */
   emitted(message: Message): number;
-  /** Squares the account: the operator says that it holds `held` messages; what else is missing was dropped. */
-  settle(held: number): void;
+  /**
+   * Squares the account: the operator says that it holds `held` messages, or nothing (`undefined`); what else is missing
+   * was dropped.
+   */
+  settle(held: number | undefined): void;
   /** Empties the account of what was held. */
   abandon(each: (message: Message) => void): void;
   held(): number;
@@ -24,7 +27,7 @@ export interface AccountEvents {
   readonly dropped: (message: Message) => void;
   /** So many came out that had not gone in. */
   readonly added: (count: number) => void;
-  /** One that had been taken for dropped in its own turn came out; said once. */
+  /** One that had been taken for dropped came out, as the operator does not say what it holds; told once. */
   readonly late: () => void;
 }
 
@@ -38,18 +41,15 @@ export function createAccount({ dropped, added, late }: AccountEvents): Account 
   let pending = createKeyedQueue<unknown, Message>();
   let current: Message | undefined;
   let strangers = 0;
-  /** Ids of messages that were dropped in their own turns, in a ring. */
+  /** Ids of what was dropped while the operator said nothing, in a ring. */
   const droppedIds: string[] = [];
   let droppedCount = 0;
   let isLate = false;
 
-  const dropCurrent = (message: Message) => {
-    droppedIds[droppedCount++ % REMEMBERED] = message.id;
-    dropped(message);
-  };
-  const settleCurrent = (message: Message, held: number) => {
+  const settleCurrent = (message: Message, held: number | undefined) => {
     current = undefined;
-    if (pending.size >= held) return dropCurrent(message);
+    if (held === undefined) droppedIds[droppedCount++ % REMEMBERED] = message.id;
+    if (held === undefined || pending.size >= held) return dropped(message);
     // It may be held for long, and its batch's other messages need not be.
     detachMessage(message);
     pending.set(pending.has(message.id) ? {} : message.id, message);
@@ -82,7 +82,7 @@ export function createAccount({ dropped, added, late }: AccountEvents): Account 
     },
     settle(held) {
       if (current !== undefined) settleCurrent(current, held);
-      if (pending.size > 0) settlePending(held);
+      if (pending.size > 0) settlePending(held ?? 0);
       if (strangers > 0) added(strangers);
       strangers = 0;
     },

@@ -127,7 +127,7 @@ export function createLink(
   };
 
   const settle = () => {
-    account.settle(run?.holding() ?? 0);
+    account.settle(run?.holding());
     fault = undefined;
   };
 

@@ -12,8 +12,8 @@ export interface OperatorRun {
   start(): void;
   next(message: Message): void;
   complete(): void;
-  /** How many messages it says that it holds. */
-  holding(): number;
+  /** How many messages it says that it holds; `undefined` if it does not say. */
+  holding(): number | undefined;
   stop(): void;
 }
 
@@ -34,7 +34,7 @@ export function createRun(
   events: RunEvents,
 ): OperatorRun {
   const subscription = new Subscription();
-  let count = () => 0;
+  let count: (() => number) | undefined;
 
   const fail = (error: unknown) => {
     if (!subscription.closed) events.failed(error);
@@ -73,7 +73,7 @@ export function createRun(
     complete: () => input.complete(),
     holding() {
       try {
-        return count();
+        return count?.();
       } catch (error) {
         fail(error);
         return 0;
