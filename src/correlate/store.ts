@@ -117,11 +117,11 @@ export interface StoreRates {
 
 /** In a flood, the spans and reports of progress of a job, or a trace, that are looked at in a second. */
 const LOOKS = 4;
-/** Of reports of progress, those that say that a job is over are looked at beyond that. */
-const isEnd = (message: Message) =>
-  (message.ticket !== scanned.ticket || scanned.mayEnd) && sentHas(message, END);
 const END =
   /"status"\s*:\s*"(?:complete|succe|done|finished|ok|fail|error|abort|cancel)|"percent"\s*:\s*100\b|\\u/i;
+/** Of reports of progress, those that say that a job is over are looked at beyond that. The scan rules most others out. */
+const isEnd = (message: Message) =>
+  (message.ticket !== scanned.ticket || scanned.mayEnd) && sentHas(message, END);
 
 const LIVE: StoreRates = { kept: KEPT_PER_SECOND, folded: FLOOD_PER_SECOND };
 
