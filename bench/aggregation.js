@@ -1,4 +1,5 @@
-// What correlation and the aggregation of metrics cost at full rate: the same sidecar with both, one and neither.
+// What correlation and the aggregation of metrics cost at full rate: the same sidecar with both, one and neither, and with
+// both while there are as many series as it keeps.
 import { interleave, measureOnce, mediansOf, sidecar } from './rig/contest.js';
 import { grouped, median } from './rig/numbers.js';
 import { readOptions } from './rig/options.js';
@@ -19,6 +20,9 @@ const SPEC = {
 
 const WITHOUT = new URL('./rig/no-correlation.js', import.meta.url).href;
 const MIN_RATIO = 0.75;
+/** Beside one of jobs, four metrics of four sources have a series for each: more than the thousand that are kept. */
+const MANY_QUEUES = 65;
+const MANY = 'both, a thousand series';
 /** A scrape shows all series, and its cost is not that of the flow. */
 const EVERY_MS = 500;
 
@@ -28,18 +32,23 @@ const EVERY_MS = 500;
  */
 export async function run({ rounds, messages, warmUp }, say) {
   const config = configPath('throughput.yaml');
+  const both = (name) => sidecar(name, config, { everyMs: EVERY_MS, set: ['metrics.aggregate=true'] });
   const contenders = [
     sidecar('neither', config, { everyMs: EVERY_MS, env: { NODE_OPTIONS: `--import=${WITHOUT}` } }),
     sidecar('correlation', config, { everyMs: EVERY_MS }),
-    sidecar('correlation and aggregation', config, { everyMs: EVERY_MS, set: ['metrics.aggregate=true'] }),
+    both('correlation and aggregation'),
+    both(MANY),
   ];
-  const results = await interleave(contenders, rounds, (one) => measureOnce(one, { messages, warmUp }), say);
-  const [neither = [], correlation = [], both = []] = [...results.values()];
+  const measure = (one) =>
+    measureOnce(one, { messages, warmUp, flags: one.name === MANY ? { queues: MANY_QUEUES } : {} });
+  const results = await interleave(contenders, rounds, measure, say);
+  const [neither = [], correlation = [], few = [], many = []] = [...results.values()];
   return {
     rows: [
       row('correlation, of neither', correlation, neither),
-      row('aggregation besides, of correlation', both, correlation),
-      { ...row('both, of neither', both, neither), ...verdict(ratioOf(both, neither, 'perSecond')) },
+      row('aggregation besides, of correlation', few, correlation),
+      { ...row('both, of neither', few, neither), ...verdict(ratioOf(few, neither, 'perSecond')) },
+      row('both with a thousand series, of neither', many, neither),
     ],
   };
 }

@@ -10,12 +10,12 @@ import { createRenderer, FIRST_SEQ } from './records.js';
 
 /**
  * `count` chunks of `linesPerChunk` lines for one connection, its sources in turn.
- * @param {{ count: number, linesPerChunk: number, sources: readonly string[], all?: number,
+ * @param {{ count: number, linesPerChunk: number, sources: readonly string[], all?: number, queues?: number,
  *   random: () => number, stamped: boolean, criticalEvery: number }} options all: sources of all connections; criticalEvery 0: none
  * @returns {Chunk[]}
  */
-export function renderPool({ count, linesPerChunk, sources, all, random, stamped, criticalEvery }) {
-  const render = createRenderer({ random, stamped, sources: all });
+export function renderPool({ count, linesPerChunk, sources, all, queues, random, stamped, criticalEvery }) {
+  const render = createRenderer({ random, stamped, sources: all, queues });
   let line = Math.floor(random() * (criticalEvery || 1));
   return Array.from({ length: count }, () =>
     createChunk(

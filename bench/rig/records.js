@@ -39,10 +39,11 @@ const decimal = (random, limit) => Math.round(random() * limit * 100) / 100;
  * Renders records of mixed types: 40 % events, 30 % metrics, 10 % each progress, resource and span. A trace is that of
  * four sources, as a job has few services; of 1,000 traces, or one for each four sources if these are more,
  * each is also named by one job in five; both ids hold eight characters of an epoch, so that they can be renewed.
- * @param {{ random: () => number, stamped: boolean, sources?: number }} options stamped: with `ts_us`; sources: how many there are in all
+ * @param {{ random: () => number, stamped: boolean, sources?: number, queues?: number }} options stamped: with `ts_us`;
+ *   sources: how many there are in all; queues: how many values a tag of the metrics has, which makes each a series of its own
  * @returns {(source: string, isCritical: boolean) => string} one line, its LF included
  */
-export function createRenderer({ random, stamped, sources = 1 }) {
+export function createRenderer({ random, stamped, sources = 1, queues = 1 }) {
   const groups = Math.ceil(sources / GROUP);
   const traces = Math.max(1, Math.floor(TRACES / groups));
   const jobs = Math.ceil(traces / TRACES_PER_JOB);
@@ -61,7 +62,7 @@ export function createRenderer({ random, stamped, sources = 1 }) {
     const span = type === 'span' || (hasTrace && random() < 0.3) ? `"span_id":"${hex(random, 16)}",` : '';
     const millis = String(Math.floor(random() * 1000)).padStart(3, '0');
     const head = `{"source":"${source}","timestamp":"2025-10-20T10:30:45.${millis}Z","type":"${type}",`;
-    const data = DATA[type](random, hasJob ? job : '', isCritical);
+    const data = DATA[type](random, hasJob ? job : '', { isCritical, queues });
     return padded(random, `${head}${stamp}`, ids, span, `"data":{${data},"n":${FIRST_SEQ}}}\n`);
   };
 }
@@ -77,15 +78,15 @@ function pickType(roll) {
 
 /** Members of `data`; `~` marks where filling text may go. */
 const DATA = {
-  event: (random, job, isCritical) => {
+  event: (random, job, { isCritical }) => {
     const level = isCritical ? 'error' : pick(random, ['info', 'info', 'info', 'debug', 'warn']);
     const context = job ? `"job_id":"${job}"` : `"attempt":${Math.ceil(random() * 5)}`;
     return `"level":"${level}","message":"${pick(random, MESSAGES)}~","context":{${context}}`;
   },
-  metric: (random, job) => {
-    const tags = job ? `"job_id":"${job}"` : '"queue":"default"';
+  metric: (random, job, { queues }) => {
+    const tags = job ? `"job_id":"${job}"` : `"queue":"q${Math.floor(random() * queues)}"`;
     const name = pick(random, ['jobs_processed', 'rows_loaded', 'file_valid', 'queue_depth']);
-    return `"name":"${name}","value":${decimal(random, 1000)},"unit":"count","tags":{${tags},"host":"w7~"}`;
+    return `"name":"${name}","value":${decimal(random, 1000)},"unit":"count","tags":{${tags}},"about":"~"`;
   },
   progress: (random, job) => {
     const percent = Math.floor(random() * 101);

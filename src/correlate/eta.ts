@@ -1,4 +1,5 @@
-import { addPoint, type Part, type Point } from './story.ts';
+import { addPoint, type Point } from './points.ts';
+import type { Part } from './story.ts';
 
 /** Fewer reports say nothing of the pace. */
 const MIN_POINTS = 3;

@@ -1,6 +1,7 @@
 import { type Aged, UNUSED } from '../flow/recent-map.ts';
 import { dataOf, type JsonObject, type Message, sentHas } from '../message.ts';
 import { addInterval, type Interval } from './intervals.ts';
+import { addPoint, type Point } from './points.ts';
 
 /** One service's part of a story: what its messages say in sum. */
 export interface Part {
@@ -25,13 +26,6 @@ export interface Part {
   isClamped: boolean;
   /** The job that its job was started under; '' until it is known. */
   parentJob: string;
-}
-
-/** How far a job was at a time. */
-export interface Point {
-  readonly timeMs: number;
-  /** 0–100. */
-  readonly percent: number;
 }
 
 /** What is known of one span. */
@@ -70,6 +64,8 @@ export interface Sums {
 /** Everything of one job or one trace. Most have little: what is empty is shared by all that have none of it. */
 export interface Story extends Aged, Sums {
   readonly id: string;
+  /** The number that a scan gave its id last; 0: none. */
+  number: number;
   /** The member (`,"k":v`) that names it in a message's JSON text, UTF-8; made once it is needed. */
   member: Buffer | undefined;
   /** The newest messages in full, in order of arrival. */
@@ -112,6 +108,7 @@ export function createStory(id: string, nowMs: number): Story {
     countedErrors: 0,
     lookedMs: 0,
     looks: 0,
+    number: 0,
     member: undefined,
     messages: [],
     knownSpans: 0,
@@ -129,7 +126,6 @@ export const SPAN_BYTES = 400;
 const MAX_PARTS = 256;
 /** So many are looked through, one by one. */
 const FEW_PARTS = 8;
-const MAX_POINTS = 200;
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 const numberOf = (value: unknown) =>
@@ -152,11 +148,14 @@ export function spanInterval(message: Message): Interval | undefined {
   return isNear ? { from, to } : undefined;
 }
 
+/** Whether an event's level is error or above. */
+export const isError = (severity: number): boolean => severity >= 5;
+
 const FAILED = /^(error|failed|failure|aborted|abandoned)$/i;
 
 /** Whether a record says that something went wrong: an event of level error or above, a failed span or progress. */
 export const isFailure = (message: Message) =>
-  message.severity >= 5 || FAILED.test(textOf(dataOf(message).status));
+  isError(message.severity) || FAILED.test(textOf(dataOf(message).status));
 
 /** A map to add to. */
 const own = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map() : (map as Map<K, V>));
@@ -175,13 +174,13 @@ function addPart(sums: Sums, part: Part): void {
     sums.partsBySource = new Map(sums.parts.map((one) => [one.source, one]));
 }
 
-function partOf(sums: Sums, message: Message): Part | undefined {
-  const found = findPart(sums, message.source);
+function partOf(sums: Sums, { source, firstMs, lastMs }: Counts): Part | undefined {
+  const found = findPart(sums, source);
   if (found !== undefined || sums.parts.length >= MAX_PARTS) return found;
   const part: Part = {
-    source: message.source,
-    firstMs: message.timeMs,
-    lastMs: message.timeMs,
+    source,
+    firstMs,
+    lastMs,
     messages: 0,
     errors: 0,
     spans: 0,
@@ -198,15 +197,24 @@ function partOf(sums: Sums, message: Message): Part | undefined {
   return part;
 }
 
-/** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
-export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
-  const part = partOf(sums, message);
+/** Messages of one source; `firstMs` and `lastMs` are the earliest and the latest of their times, epoch milliseconds. */
+export type Counts = Pick<Part, 'source' | 'messages' | 'errors' | 'firstMs' | 'lastMs'>;
+
+/** Adds messages to the part of their source, which it returns. */
+export function addCounts(sums: Sums, counts: Counts): Part | undefined {
+  const part = partOf(sums, counts);
   if (part === undefined) return undefined;
-  part.messages++;
-  if (message.timeMs < part.firstMs) part.firstMs = message.timeMs;
-  if (message.timeMs > part.lastMs) part.lastMs = message.timeMs;
-  if (message.severity >= 5) part.errors++;
+  part.messages += counts.messages;
+  part.errors += counts.errors;
+  part.firstMs = Math.min(part.firstMs, counts.firstMs);
+  part.lastMs = Math.max(part.lastMs, counts.lastMs);
   return part;
+}
+
+/** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
+export function foldEnvelope(sums: Sums, { source, severity, timeMs }: Message): Part | undefined {
+  const errors = isError(severity) ? 1 : 0;
+  return addCounts(sums, { source, messages: 1, errors, firstMs: timeMs, lastMs: timeMs });
 }
 
 /** Whether a story knows a span, from its sums or a message that it kept. */
@@ -219,7 +227,7 @@ export function fold(sums: Sums, message: Message): void {
   const part = foldEnvelope(sums, message);
   if (part === undefined || !isTelling(part, message)) return;
   if (part.parentJob === '') part.parentJob = parentJobOf(message);
-  if (message.severity < 5 && isFailure(message)) part.errors++;
+  if (!isError(message.severity) && isFailure(message)) part.errors++;
   if (message.type === 'span') foldSpan(sums, part, message);
   else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
   else if (message.type === 'progress') foldProgress(part, message);
@@ -280,16 +288,6 @@ function foldProgress(part: Part, message: Message): void {
   if (number !== undefined) part.points = addPoint(part.points, { timeMs, percent: number });
   if (part.progress !== undefined && part.progress.timeMs > timeMs) return;
   part.progress = { timeMs, percent: number ?? part.progress?.percent, status: textOf(status) };
-}
-
-/** With one more, in order of time; past the bound every other one but the first and the last are let go. */
-export function addPoint(points: readonly Point[], added: Point): readonly Point[] {
-  let at = points.length;
-  while (at > 0 && (points[at - 1] as Point).timeMs > added.timeMs) at--;
-  const all = points.slice(0, at).concat(added, points.slice(at));
-  return all.length <= MAX_POINTS
-    ? all
-    : all.filter((_, index) => index % 2 === 0 || index === all.length - 1);
 }
 
 /** A copy that can be added to without changing the original. */

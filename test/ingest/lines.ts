@@ -1,4 +1,4 @@
-import { of, Subject } from 'rxjs';
+import { asyncScheduler, of, type SchedulerLike, Subject } from 'rxjs';
 import { NO_COUNTERS } from '../../src/context.ts';
 import { decode } from '../../src/ingest/detect.ts';
 import { normalise } from '../../src/ingest/normalise.ts';
@@ -6,12 +6,24 @@ import type { Message } from '../../src/message.ts';
 import { createRecording, MUTE, OPTIONS } from './harness.ts';
 
 /** Shows the messages that lines make, each as it is made, numbers read by the scan on the way or not. */
-export function showLines(
+export const showLines = (
   lines: readonly string[],
   isMeasured: boolean,
   show: (message: Message) => void,
+): void => showChunks([{ atMs: Date.now(), lines }], isMeasured, show);
+
+/** The same of lines that come at several times, epoch milliseconds. */
+export function showChunks(
+  chunks: readonly { readonly atMs: number; readonly lines: readonly string[] }[],
+  isMeasured: boolean,
+  show: (message: Message) => void,
 ): void {
-  const { context: recording } = createRecording();
+  let nowMs = 0;
+  const scheduler: SchedulerLike = {
+    now: () => nowMs,
+    schedule: asyncScheduler.schedule.bind(asyncScheduler),
+  };
+  const { context: recording } = createRecording(scheduler);
   const context = { ...recording, counters: NO_COUNTERS };
   const chunk$ = new Subject<Buffer>();
   const connection = { id: 1, remote: 'test', chunk$, clockMs: () => 0, ...MUTE, refuse: () => {} };
@@ -24,5 +36,8 @@ export function showLines(
   decoded(connection)
     .pipe(normalise(of({ host: '', tags: {} }), context))
     .subscribe(show);
-  chunk$.next(Buffer.from(lines.map((line) => `${line}\n`).join('')));
+  for (const { atMs, lines } of chunks) {
+    nowMs = atMs;
+    chunk$.next(Buffer.from(lines.map((line) => `${line}\n`).join('')));
+  }
 }

@@ -27,7 +27,7 @@ import {
 } from './fields';
 import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
 import { addMember, addTag, mixBytes, numberCount, numbersHash, startNumbers } from './numbers';
-import { ENTRY_HEADER, slotOf } from './table';
+import { ENTRY_HEADER, numberOf, setNumber, slotOf } from './table';
 import { isSpanId, mayEnd, SPAN_ID_LENGTH, timeOf } from './values';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
@@ -57,6 +57,11 @@ export const HASH: i32 = 0x280;
 export const MEMBER_COUNT: i32 = 0x288;
 /** As f64: epoch milliseconds, NaN for a timestamp of another minute than the last; the sequence number. */
 export const NUMBERS: i32 = 0x1a0;
+
+/** As i32, likewise: the numbers of those values, which no other one of their table has, or ever had. */
+export const VALUE_NUMBERS: i32 = 0x1e0;
+/** As i32, likewise: the number of the value of each table that is new next. */
+export const NEXT_NUMBERS: i32 = 0x2a0;
 
 /** The minute whose milliseconds are known: its text, and when it starts. */
 export { MINUTE, MINUTE_MS } from './values';
@@ -218,9 +223,18 @@ function object(kind: i32, at: i32, depth: i32): i32 {
   return UNSURE;
 }
 
-/** Writes the slot of a field's value to the result. */
+/** Writes the slot of a field's value, and its number, to the result. */
 function resolve(field: i32, result: i32, table: i32, slots: i32, width: i32): void {
-  store<i32>(RESULT + (result << 2), slotOf(from(field), lengthOf(field), table, slots, width));
+  const slot = slotOf(from(field), lengthOf(field), table, slots, width);
+  store<i32>(RESULT + (result << 2), slot);
+  if (slot >= 0) {
+    store<i32>(VALUE_NUMBERS + (result << 2), numberOf(slot, table, width));
+    return;
+  }
+  const number = load<i32>(NEXT_NUMBERS + (result << 2));
+  store<i32>(NEXT_NUMBERS + (result << 2), number + 1);
+  store<i32>(VALUE_NUMBERS + (result << 2), number);
+  setNumber(~slot, table, width, number);
 }
 
 /** Whether a field is absent, or has a value of a length that its table takes. */
