@@ -1,6 +1,6 @@
 /**
- * The last values of each series, before they are put in their windows: with their sums in a row of numbers, so that a
- * value costs a look at two places of memory. A series and its window have theirs in a dozen.
+ * The last values of each series, before they are put in their windows: in a row of numbers, so that a value costs a look
+ * at two places of memory. A series and its window have theirs in a dozen.
  */
 export interface Tally {
   isEmpty(): boolean;
@@ -13,7 +13,7 @@ export interface Tally {
 /** Takes values of one series and of one window; the row is used again when it returns. */
 export type TakeRow = (series: number, startMs: number, row: Row) => void;
 
-/** Values and their sums: `numbers` from `at` on, at the places below. */
+/** Values: the first of `numbers` from `at` on, the latest of them, and its time, at the places below. */
 export interface Row {
   readonly numbers: Float64Array;
   readonly at: number;
@@ -21,22 +21,16 @@ export interface Row {
 
 /** Places of a row. */
 export const COUNT = 0;
-/** Sum of the values. */
-export const SUM = 1;
-/** The least of them. */
-export const MIN = 2;
-/** The greatest of them. */
-export const MAX = 3;
 /** The value that is the latest by its time. */
-export const LAST = 4;
+export const LAST = 1;
 /** That time, epoch milliseconds. */
-export const LAST_MS = 5;
+export const LAST_MS = 2;
 /** The start of their window, epoch milliseconds. */
-const START_MS = 6;
-/** The values themselves, one behind the other. */
-export const VALUES = 8;
+const START_MS = 3;
+/** The values, one behind the other. */
+export const VALUES = 4;
 /** So many at most: the more, the less often they are handed over, and the more places they take. */
-const MOST_VALUES = 24;
+const MOST_VALUES = 28;
 const STRIDE = VALUES + MOST_VALUES;
 const FIRST_SERIES = 64;
 
@@ -52,9 +46,6 @@ export function createTally(take: TakeRow): Tally {
   };
   const begin = (at: number, startMs: number) => {
     numbers[at + COUNT] = 0;
-    numbers[at + SUM] = 0;
-    numbers[at + MIN] = Number.POSITIVE_INFINITY;
-    numbers[at + MAX] = Number.NEGATIVE_INFINITY;
     numbers[at + LAST_MS] = Number.NEGATIVE_INFINITY;
     numbers[at + START_MS] = startMs;
   };
@@ -74,9 +65,6 @@ export function createTally(take: TakeRow): Tally {
       const count = numbers[at + COUNT] as number;
       numbers[at + VALUES + count] = value;
       numbers[at + COUNT] = count + 1;
-      numbers[at + SUM] = (numbers[at + SUM] as number) + value;
-      if (value < (numbers[at + MIN] as number)) numbers[at + MIN] = value;
-      if (value > (numbers[at + MAX] as number)) numbers[at + MAX] = value;
       if (timeMs >= (numbers[at + LAST_MS] as number)) {
         numbers[at + LAST] = value;
         numbers[at + LAST_MS] = timeMs;

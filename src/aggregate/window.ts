@@ -1,5 +1,5 @@
 import { type DDSketch, LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
-import { COUNT, LAST, LAST_MS, MAX, MIN, type Row, SUM, VALUES } from './tally.ts';
+import { COUNT, LAST, LAST_MS, type Row, VALUES } from './tally.ts';
 
 /** The values of one series in one stretch of time. */
 export interface Window {
@@ -54,15 +54,19 @@ function addSums(window: Window, { count, sum, min, max, last, lastMs }: Sums): 
 /** Adds the values of a row of the tally. */
 export function addRow(window: Window, { numbers, at }: Row): void {
   const count = numbers[at + COUNT] as number;
-  addSums(window, {
-    count,
-    sum: numbers[at + SUM] as number,
-    min: numbers[at + MIN] as number,
-    max: numbers[at + MAX] as number,
-    last: numbers[at + LAST] as number,
-    lastMs: numbers[at + LAST_MS] as number,
-  });
-  hold(window, numbers, at + VALUES, count);
+  const first = at + VALUES;
+  let sum = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let each = first; each < first + count; each++) {
+    const value = numbers[each] as number;
+    sum += value;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  const [last, lastMs] = [numbers[at + LAST] as number, numbers[at + LAST_MS] as number];
+  addSums(window, { count, sum, min, max, last, lastMs });
+  hold(window, numbers, first, count);
 }
 
 /** Adds all values of `other`, which stays as it is. */

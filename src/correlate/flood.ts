@@ -22,249 +22,226 @@ export interface Flood {
   settle(): void;
 }
 
+/** Of a message whose data is not looked at. */
 export const NO_LOOK = -1;
 /** In a flood, the spans and reports of progress of a job, or a trace, that are looked at in a second. */
 export const LOOKS = 4;
 
-/** Rows of 64 bytes, by place: the first four numbers are integers, as are the last two; between them are floats. */
-interface Rows {
-  readonly ints: Int32Array;
-  readonly floats: Float64Array;
-  /** Whose row it is. */
-  readonly stories: (Story | undefined)[];
-  /** The places of rows that have something for their stories, or had it. */
-  readonly listed: Int32Array;
-  listedCount: number;
-}
+/**
+ * Rows of 64 bytes: of jobs, of traces, and of the parts of both, each by their places. The first half of a row is
+ * integers, the second floats.
+ */
 const INTS = 16;
 const FLOATS = 8;
+const TRACES = SLOTS;
+const PARTS = 2 * SLOTS;
+const ROWS = 3 * SLOTS;
 
 /** Integers of each row: of which story it is, as a number that is another one after it was another's; 1 if it is listed. */
 const KEY = 0;
-const LISTED = 14;
+const LISTED = 1;
+/** Its messages. */
+const MESSAGES = 2;
+/** Of a story's row: messages that its job counts, and errors among them. */
+const COUNTED = 3;
+const COUNTED_ERRORS = 4;
 /** Of a story's row: its number, the generation in which it was used last, and the number of the linked one. */
-const NUMBER = 1;
-const GENERATION = 2;
-const LINKED = 3;
+const NUMBER = 5;
+const GENERATION = 6;
+const LINKED = 7;
 /** Of what is linked: there is none. One without a number has `NO_NUMBER`. */
 const NOTHING = -1;
-/** Of a part's row: the number of its source. */
-const SOURCE = 1;
+/** Of a part's row: errors among its messages, and the number of its source. */
+const ERRORS = 3;
+const SOURCE = 5;
 
-/** Floats of each row: its messages, and the latest of their times, epoch milliseconds, of a story of their receipt. */
-const MESSAGES = 2;
-const LAST_MS = 3;
-/** Of a story's row: messages that its job counts, errors among them, and the second in which it needs no more looks. */
-const COUNTED = 4;
-const COUNTED_ERRORS = 5;
-const SATED_MS = 6;
-/** Of a part's row: errors among its messages, and the earliest of their times, epoch milliseconds. */
-const ERRORS = 4;
+/** Floats of each row: the latest time of its messages, epoch milliseconds, of a story of their receipt. */
+const LAST_MS = 4;
+/** Of a story's row: the second, epoch milliseconds, in which it needs no more looks. */
+const SATED_MS = 5;
+/** Of a part's row: the earliest time. */
 const FIRST_MS = 5;
 
 /** Places between the first parts of one story and of the next: most have few, and their numbers follow each other. */
 const PARTS_APART = 4;
 
-/** Instead of a place: it is not known, or there is none. */
+/** Instead of a row: it is not known, or there is none. */
 const UNKNOWN = -1;
 const NONE = -2;
 
-function createRows(): Rows {
-  const floats = new Float64Array(SLOTS * FLOATS);
-  return {
-    ints: new Int32Array(floats.buffer),
-    floats,
-    stories: Array.from({ length: SLOTS }, () => undefined),
-    listed: new Int32Array(SLOTS),
-    listedCount: 0,
-  };
-}
-
-function add({ floats }: Rows, at: number, more: number): void {
-  floats[at] = (floats[at] as number) + more;
-}
-
-/** Sees to it that the row is settled. */
-function list(rows: Rows, place: number): void {
-  const at = place * INTS + LISTED;
-  if (rows.ints[at] === 1) return;
-  rows.ints[at] = 1;
-  rows.listed[rows.listedCount++] = place;
-}
-
-function settleAll(rows: Rows, settle: (rows: Rows, place: number) => void): void {
-  for (let nth = 0; nth < rows.listedCount; nth++) {
-    const place = rows.listed[nth] as number;
-    settle(rows, place);
-    rows.ints[place * INTS + LISTED] = 0;
-  }
-  rows.listedCount = 0;
-}
-
-/** The place of a story with that number, if it was used in this generation. */
-function find({ ints }: Rows, number: number, generation: number): number {
-  const place = placeOf(number);
-  const at = place * INTS;
-  return ints[at + NUMBER] === number && ints[at + GENERATION] === generation ? place : UNKNOWN;
-}
-
-/** The place of what is linked to the story at `place` of `from`, likewise. */
-function findLinked(from: Rows, place: number, rows: Rows, generation: number): number {
-  if (place === UNKNOWN) return UNKNOWN;
-  const number = from.ints[place * INTS + LINKED] as number;
-  return number === NOTHING ? NONE : find(rows, number, generation);
-}
-
-function settleStory({ floats, stories }: Rows, place: number): void {
-  const story = stories[place];
-  const at = place * FLOATS;
-  // What is forgotten has no sums any more.
-  if (story !== undefined && story.usedIn !== UNUSED) {
-    const [messages, counted] = [floats[at + MESSAGES] as number, floats[at + COUNTED] as number];
-    story.folded += messages;
-    story.counted += counted;
-    story.countedErrors += floats[at + COUNTED_ERRORS] as number;
-    if (messages + counted > 0) story.approximate = true;
-    usedAt(story, floats[at + LAST_MS] as number);
-  }
-  floats.fill(0, at + MESSAGES, at + SATED_MS);
-}
-
-/** Makes the row of its number that of a story; `nextKey` is asked if it was another's. */
-function assign(rows: Rows, story: Story, number: number, nextKey: () => number): void {
-  const old = placeOf(story.number);
-  if (number !== NO_NUMBER && number !== story.number) {
-    // There is one row of each.
-    if (rows.stories[old] === story) rows.ints[old * INTS + GENERATION] = UNUSED;
-    story.number = number;
-  }
-  if (story.number === NO_NUMBER) return;
-  const place = placeOf(story.number);
-  const at = place * INTS;
-  if (rows.stories[place] !== story || rows.ints[at + NUMBER] !== story.number) {
-    settleStory(rows, place);
-    rows.stories[place] = story;
-    rows.ints[at + NUMBER] = story.number;
-    rows.ints[at + KEY] = nextKey();
-  }
-  rows.ints[at + GENERATION] = story.usedIn;
-  rows.floats[place * FLOATS + SATED_MS] = story.looks >= LOOKS ? story.lookedMs : 0;
-}
-
-/** Notes what is linked to a story that has a row. */
-function noteLink({ ints, stories }: Rows, story: Story): void {
-  const place = placeOf(story.number);
-  if (stories[place] !== story) return;
-  ints[place * INTS + LINKED] = story.linked === undefined ? NOTHING : story.linked.number;
-}
-
 export function createFlood(jobs: Stories, traces: Stories): Flood {
-  const jobRows = createRows();
-  const traceRows = createRows();
-  const partRows = createRows();
+  const floats = new Float64Array(ROWS * FLOATS);
+  const ints = new Int32Array(floats.buffer);
+  /** Whose row it is. */
+  const stories: (Story | undefined)[] = Array.from({ length: ROWS }, () => undefined);
   /** The sources of parts, by place. */
   const sources: string[] = Array.from({ length: SLOTS }, () => '');
+  /** The rows that have something for their stories, or had it. */
+  const listed = new Int32Array(ROWS);
+  let listedCount = 0;
   let lastKey = 0;
-  const nextKey = () => ++lastKey;
 
-  const settlePart = ({ floats, stories }: Rows, place: number) => {
-    const story = stories[place];
-    const at = place * FLOATS;
-    const messages = floats[at + MESSAGES] as number;
-    floats[at + MESSAGES] = 0;
-    if (messages === 0 || story === undefined || story.usedIn === UNUSED) return;
+  const list = (row: number) => {
+    if (ints[row * INTS + LISTED] === 1) return;
+    ints[row * INTS + LISTED] = 1;
+    listed[listedCount++] = row;
+  };
+  const add = (row: number, count: number) => {
+    ints[row * INTS + count] = (ints[row * INTS + count] as number) + 1;
+  };
+  /** The row of the story with that number, if it was used in this generation. */
+  const find = (first: number, number: number, generation: number) => {
+    const row = first + placeOf(number);
+    const at = row * INTS;
+    return ints[at + NUMBER] === number && ints[at + GENERATION] === generation ? row : UNKNOWN;
+  };
+  /** The row of what is linked to a story, likewise. */
+  const findLinked = (row: number, first: number, generation: number) => {
+    if (row === UNKNOWN) return UNKNOWN;
+    const number = ints[row * INTS + LINKED] as number;
+    return number === NOTHING ? NONE : find(first, number, generation);
+  };
+
+  const settleStory = (story: Story, row: number) => {
+    const at = row * INTS;
+    const [messages, counted] = [ints[at + MESSAGES] as number, ints[at + COUNTED] as number];
+    story.folded += messages;
+    story.counted += counted;
+    story.countedErrors += ints[at + COUNTED_ERRORS] as number;
+    if (messages + counted > 0) story.approximate = true;
+    usedAt(story, floats[row * FLOATS + LAST_MS] as number);
+  };
+  const settlePart = (story: Story, row: number) => {
+    const messages = ints[row * INTS + MESSAGES] as number;
+    if (messages === 0) return;
     addCounts(story, {
-      source: sources[place] as string,
+      source: sources[row - PARTS] as string,
       messages,
-      errors: floats[at + ERRORS] as number,
-      firstMs: floats[at + FIRST_MS] as number,
-      lastMs: floats[at + LAST_MS] as number,
+      errors: ints[row * INTS + ERRORS] as number,
+      firstMs: floats[row * FLOATS + FIRST_MS] as number,
+      lastMs: floats[row * FLOATS + LAST_MS] as number,
     });
   };
-  /** The place of the part that the present source has of a story. */
-  const partOf = (key: number, story: Story | undefined, source: string) => {
-    const number = scanned.sourceNumber;
-    const place = placeOf(key * PARTS_APART + number);
-    const at = place * INTS;
-    const { ints, floats } = partRows;
-    if (ints[at + KEY] !== key || ints[at + SOURCE] !== number) {
-      settlePart(partRows, place);
-      ints[at + KEY] = key;
-      ints[at + SOURCE] = number;
-      partRows.stories[place] = story;
-      sources[place] = source;
+  /** Puts what a row has into its story. */
+  const settleRow = (row: number) => {
+    const story = stories[row];
+    // What is forgotten has no sums any more.
+    if (story !== undefined && story.usedIn !== UNUSED) {
+      if (row < PARTS) settleStory(story, row);
+      else settlePart(story, row);
     }
-    if (floats[place * FLOATS + MESSAGES] === 0) {
-      floats[place * FLOATS + ERRORS] = 0;
-      floats[place * FLOATS + FIRST_MS] = Number.POSITIVE_INFINITY;
-      floats[place * FLOATS + LAST_MS] = Number.NEGATIVE_INFINITY;
-      list(partRows, place);
-    }
-    return place;
+    ints.fill(0, row * INTS + MESSAGES, row * INTS + COUNTED_ERRORS + 1);
+    floats[row * FLOATS + LAST_MS] = 0;
   };
-  /** Adds a message to the part that its source has of the story at `place`. */
-  const count = (rows: Rows, place: number, { source, timeMs, severity }: Message) => {
-    const key = rows.ints[place * INTS + KEY] as number;
-    const at = partOf(key, rows.stories[place], source) * FLOATS;
-    const { floats } = partRows;
-    add(partRows, at + MESSAGES, 1);
-    if (isError(severity)) add(partRows, at + ERRORS, 1);
+
+  /** Makes the row of its number that of a story. */
+  const assign = (first: number, story: Story, number: number) => {
+    if (number !== NO_NUMBER && number !== story.number) {
+      const old = first + placeOf(story.number);
+      // There is one row of each.
+      if (stories[old] === story) ints[old * INTS + GENERATION] = UNUSED;
+      story.number = number;
+    }
+    if (story.number === NO_NUMBER) return;
+    const row = first + placeOf(story.number);
+    const at = row * INTS;
+    if (stories[row] !== story || ints[at + NUMBER] !== story.number) {
+      settleRow(row);
+      stories[row] = story;
+      ints[at + NUMBER] = story.number;
+      ints[at + KEY] = ++lastKey;
+    }
+    ints[at + GENERATION] = story.usedIn;
+    floats[row * FLOATS + SATED_MS] = story.looks >= LOOKS ? story.lookedMs : 0;
+  };
+  const noteLink = (first: number, story: Story) => {
+    const row = first + placeOf(story.number);
+    if (stories[row] !== story) return;
+    ints[row * INTS + LINKED] = story.linked === undefined ? NOTHING : story.linked.number;
+  };
+
+  /** The row of the part that the present source has of a story; made anew if need be. */
+  const partOf = (story: number, source: string) => {
+    const key = ints[story * INTS + KEY] as number;
+    const row = PARTS + placeOf(key * PARTS_APART + scanned.sourceNumber);
+    const at = row * INTS;
+    if (ints[at + KEY] !== key || ints[at + SOURCE] !== scanned.sourceNumber) {
+      settleRow(row);
+      ints[at + KEY] = key;
+      ints[at + SOURCE] = scanned.sourceNumber;
+      stories[row] = stories[story];
+      sources[row - PARTS] = source;
+    }
+    if (ints[at + MESSAGES] === 0) {
+      floats[row * FLOATS + FIRST_MS] = Number.POSITIVE_INFINITY;
+      floats[row * FLOATS + LAST_MS] = Number.NEGATIVE_INFINITY;
+      list(row);
+    }
+    return row;
+  };
+  /** Counts a message in a story, and in the part that its source has of it. */
+  const count = (row: number, { source, timeMs, severity }: Message) => {
+    const part = partOf(row, source);
+    const at = part * FLOATS;
+    add(row, MESSAGES);
+    add(part, MESSAGES);
+    if (isError(severity)) add(part, ERRORS);
     if (timeMs < (floats[at + FIRST_MS] as number)) floats[at + FIRST_MS] = timeMs;
     if (timeMs > (floats[at + LAST_MS] as number)) floats[at + LAST_MS] = timeMs;
-    add(rows, place * FLOATS + MESSAGES, 1);
   };
-  const use = (rows: Rows, place: number, receivedMs: number) => {
-    list(rows, place);
-    const at = place * FLOATS + LAST_MS;
-    if (receivedMs > (rows.floats[at] as number)) rows.floats[at] = receivedMs;
+  const use = (row: number, receivedMs: number) => {
+    list(row);
+    const at = row * FLOATS + LAST_MS;
+    if (receivedMs > (floats[at] as number)) floats[at] = receivedMs;
   };
   /** Links the job to the trace, which is linked to it, as the last one. */
   const link = (job: number, trace: number) => {
-    const number = traceRows.ints[trace * INTS + NUMBER] as number;
-    if (jobRows.ints[job * INTS + LINKED] === number) return;
-    jobRows.ints[job * INTS + LINKED] = number;
-    const story = jobRows.stories[job];
-    if (story !== undefined) story.linked = traceRows.stories[trace];
+    const number = ints[trace * INTS + NUMBER] as number;
+    if (ints[job * INTS + LINKED] === number) return;
+    ints[job * INTS + LINKED] = number;
+    (stories[job] as Story).linked = stories[trace];
   };
-  const countBoth = (message: Message, job: number, trace: number) => {
-    const { jobId, traceId, severity, receivedMs } = message;
-    link(job, trace);
-    if (jobId === '' || traceId === '')
-      name(message, jobRows.stories[job] as Story, traceRows.stories[trace] as Story);
-    use(traceRows, trace, receivedMs);
-    add(traceRows, trace * FLOATS + COUNTED, 1);
-    if (isError(severity)) add(traceRows, trace * FLOATS + COUNTED_ERRORS, 1);
+  const useTrace = (trace: number, { severity, receivedMs }: Message) => {
+    use(trace, receivedMs);
+    add(trace, COUNTED);
+    if (isError(severity)) add(trace, COUNTED_ERRORS);
   };
 
   return {
     take(message, lookMs) {
       const { jobId, traceId, receivedMs } = message;
-      let job = jobId === '' ? NONE : find(jobRows, scanned.jobNumber, jobs.generation());
-      let trace = traceId === '' ? NONE : find(traceRows, scanned.traceNumber, traces.generation());
-      if (jobId === '') job = findLinked(traceRows, trace, jobRows, jobs.generation());
-      else if (traceId === '') trace = findLinked(jobRows, job, traceRows, traces.generation());
+      let job = jobId === '' ? NONE : find(0, scanned.jobNumber, jobs.generation());
+      let trace = traceId === '' ? NONE : find(TRACES, scanned.traceNumber, traces.generation());
+      if (jobId === '') job = findLinked(trace, 0, jobs.generation());
+      else if (traceId === '') trace = findLinked(job, TRACES, traces.generation());
       if (job === UNKNOWN || trace === UNKNOWN) return false;
       const isBoth = job !== NONE && trace !== NONE;
       // A trace that is linked to another job, or to none yet.
-      if (isBoth && traceRows.ints[trace * INTS + LINKED] !== jobRows.ints[job * INTS + NUMBER]) return false;
-      const rows = job === NONE ? traceRows : jobRows;
-      const place = job === NONE ? trace : job;
-      if (lookMs !== NO_LOOK && rows.floats[place * FLOATS + SATED_MS] !== lookMs) return false;
-      if (isBoth) countBoth(message, job, trace);
-      use(rows, place, receivedMs);
-      count(rows, place, message);
+      if (isBoth && ints[trace * INTS + LINKED] !== ints[job * INTS + NUMBER]) return false;
+      const row = job === NONE ? trace : job;
+      if (lookMs !== NO_LOOK && floats[row * FLOATS + SATED_MS] !== lookMs) return false;
+      if (isBoth) {
+        link(job, trace);
+        if (jobId === '' || traceId === '') name(message, stories[job] as Story, stories[trace] as Story);
+        useTrace(trace, message);
+      }
+      use(row, receivedMs);
+      count(row, message);
       return true;
     },
     learn(job, jobNumber, trace, traceNumber) {
-      if (job !== undefined) assign(jobRows, job, jobNumber, nextKey);
-      if (trace !== undefined) assign(traceRows, trace, traceNumber, nextKey);
-      if (job !== undefined) noteLink(jobRows, job);
-      if (trace !== undefined) noteLink(traceRows, trace);
+      if (job !== undefined) assign(0, job, jobNumber);
+      if (trace !== undefined) assign(TRACES, trace, traceNumber);
+      if (job !== undefined) noteLink(0, job);
+      if (trace !== undefined) noteLink(TRACES, trace);
     },
     settle() {
-      settleAll(partRows, settlePart);
-      settleAll(jobRows, settleStory);
-      settleAll(traceRows, settleStory);
+      for (let nth = 0; nth < listedCount; nth++) {
+        const row = listed[nth] as number;
+        settleRow(row);
+        ints[row * INTS + LISTED] = 0;
+      }
+      listedCount = 0;
     },
   };
 }

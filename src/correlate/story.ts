@@ -92,6 +92,9 @@ const NO_PARTS: readonly Part[] = [];
 const NO_SPANS: ReadonlyMap<string, SpanRecord> = new Map();
 const NO_TEXTS: readonly string[] = [];
 
+/** No small integer: V8 gives a field the form of the first number that it had, and all that knew it start anew at another. */
+const NEVER_MS = Number.NEGATIVE_INFINITY;
+
 /** An empty story of a job or a trace. */
 export function createStory(id: string, nowMs: number): Story {
   return {
@@ -106,7 +109,7 @@ export function createStory(id: string, nowMs: number): Story {
     approximate: false,
     counted: 0,
     countedErrors: 0,
-    lookedMs: 0,
+    lookedMs: NEVER_MS,
     looks: 0,
     number: 0,
     member: undefined,
@@ -211,11 +214,9 @@ export function addCounts(sums: Sums, counts: Counts): Part | undefined {
   return part;
 }
 
-/** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
-export function foldEnvelope(sums: Sums, { source, severity, timeMs }: Message): Part | undefined {
-  const errors = isError(severity) ? 1 : 0;
-  return addCounts(sums, { source, messages: 1, errors, firstMs: timeMs, lastMs: timeMs });
-}
+/** Adds to the part of its source what the envelope says of a message; cheap, its data is not parsed. */
+export const foldEnvelope = (sums: Sums, { source, severity, timeMs }: Message): Part | undefined =>
+  addCounts(sums, { source, messages: 1, errors: +isError(severity), firstMs: timeMs, lastMs: timeMs });
 
 /** Whether a story knows a span, from its sums or a message that it kept. */
 export const knowsSpan = ({ parts, messages }: Story, id: string): boolean =>

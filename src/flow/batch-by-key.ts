@@ -181,9 +181,12 @@ export function batchByKey<T, K>(options: BatchByKeyOptions<T, K>): OperatorFunc
     });
 }
 
+/** Of a slot that was not open yet. No small integer, as V8 gives a field the form of the first number that it had. */
+const NEVER = Number.NEGATIVE_INFINITY;
+
 /** A slot by itself, in no ring. */
 function createSlot<T>(): Slot<T> {
-  const slot = { items: [], bytes: 0, openedMs: 0, openedAt: 0 } as unknown as Slot<T>;
+  const slot = { items: [], bytes: 0, openedMs: NEVER, openedAt: NEVER } as unknown as Slot<T>;
   slot.older = slot;
   slot.newer = slot;
   return slot;

@@ -25,9 +25,9 @@ import {
   TYPE,
   UNKNOWN,
 } from './fields';
-import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
+import { isDigit, isLineEnd, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
 import { addMember, addTag, mixBytes, numberCount, numbersHash, startNumbers } from './numbers';
-import { ENTRY_HEADER, numberOf, setNumber, slotOf } from './table';
+import { ENTRY_HEADER, numberOf, slotOf } from './table';
 import { isSpanId, mayEnd, SPAN_ID_LENGTH, timeOf } from './values';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
@@ -227,14 +227,8 @@ function object(kind: i32, at: i32, depth: i32): i32 {
 function resolve(field: i32, result: i32, table: i32, slots: i32, width: i32): void {
   const slot = slotOf(from(field), lengthOf(field), table, slots, width);
   store<i32>(RESULT + (result << 2), slot);
-  if (slot >= 0) {
-    store<i32>(VALUE_NUMBERS + (result << 2), numberOf(slot, table, width));
-    return;
-  }
-  const number = load<i32>(NEXT_NUMBERS + (result << 2));
-  store<i32>(NEXT_NUMBERS + (result << 2), number + 1);
+  const number = numberOf(slot, table, width, NEXT_NUMBERS + (result << 2));
   store<i32>(VALUE_NUMBERS + (result << 2), number);
-  setNumber(~slot, table, width, number);
 }
 
 /** Whether a field is absent, or has a value of a length that its table takes. */
@@ -259,12 +253,6 @@ function isCanonical(): bool {
   return fits(SOURCE, SOURCE_WIDTH) && fits(TYPE, TYPE_WIDTH) && fits(jobField(), JOB_ID_WIDTH);
 }
 
-/** Whether a line, or the input, ends at `at`. */
-function isEnd(at: i32, to: i32): bool {
-  if (at === to || load<u8>(at) === 10) return true;
-  return load<u8>(at) === 13 && (at + 1 === to || load<u8>(at + 1) === 10);
-}
-
 /** Reads the record at `start` of the input; the position after it, or `UNSURE`. */
 export function read(start: i32, to: i32): i32 {
   present = 0;
@@ -274,7 +262,7 @@ export function read(start: i32, to: i32): i32 {
   const at = INPUT + start;
   if (load<u8>(at) !== 123) return UNSURE;
   const end = object(RECORD, at + 1, 1);
-  if (end === UNSURE || !isEnd(end, INPUT + to)) return UNSURE;
+  if (end === UNSURE || !isLineEnd(end, INPUT + to)) return UNSURE;
   if (!isCanonical()) return UNSURE;
   // From here on nothing fails: the caller has to learn of every value that is new in its table.
   const job = jobField();

@@ -27,14 +27,13 @@ function hashOf(start: i32, length: i32): u64 {
 
 const NUMBER: i32 = 4;
 
-/** The number of the value in a slot. */
-export function numberOf(slot: i32, table: i32, width: i32): i32 {
-  return load<i32>(table + slot * (ENTRY_HEADER + width) + NUMBER);
-}
-
-/** Numbers the value in a slot. */
-export function setNumber(slot: i32, table: i32, width: i32, number: i32): void {
-  store<i32>(table + slot * (ENTRY_HEADER + width) + NUMBER, number);
+/** The number of the value in a slot that `slotOf` gave; one that is new has the next of its table, which is at `next`. */
+export function numberOf(slot: i32, table: i32, width: i32, next: i32): i32 {
+  if (slot >= 0) return load<i32>(table + slot * (ENTRY_HEADER + width) + NUMBER);
+  const number = load<i32>(next);
+  store<i32>(next, number + 1);
+  store<i32>(table + ~slot * (ENTRY_HEADER + width) + NUMBER, number);
+  return number;
 }
 
 /** A value is in one of so many slots, from that of its hash on. */
