@@ -125,11 +125,8 @@ export function createFlood(jobs: Stories, traces: Stories): Flood {
   /** Puts what a row has into its story. */
   const settleRow = (row: number) => {
     const story = stories[row];
-    // What is forgotten has no sums any more.
-    if (story !== undefined && story.usedIn !== UNUSED) {
-      if (row < PARTS) settleStory(story, row);
-      else settlePart(story, row);
-    }
+    if (story !== undefined && row < PARTS) settleStory(story, row);
+    else if (story !== undefined) settlePart(story, row);
     ints.fill(0, row * INTS + MESSAGES, row * INTS + COUNTED_ERRORS + 1);
     floats[row * FLOATS + LAST_MS] = 0;
   };

@@ -1,4 +1,3 @@
-import { UNUSED } from '../flow/recent-map.ts';
 import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
 import { type Message, sentHas } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
@@ -77,7 +76,6 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     story.partsBySource = undefined;
     story.knownSpans = 0;
     story.linked = undefined;
-    story.usedIn = UNUSED;
     evicted++;
   };
   const jobs = createStories(limits.maxTraces, evict);

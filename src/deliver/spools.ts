@@ -168,8 +168,12 @@ export async function openSpools(
       });
       const left = await Promise.race([saved, late]);
       if (left !== 'late') return left;
-      context.log.error({ dir }, 'The disk of the spool does not answer');
-      return [...all.values()].reduce((sum, { spool }) => sum + spool.stats().pending, 0);
+      const slow = [...all].filter(([, { spool }]) => spool.stats().pending > 0);
+      // Before what earlier runs left is known, nothing is written behind it.
+      const reading = slow.flatMap(([backend, { spool }]) => (spool.stats().isOpen ? [] : backend));
+      const fields = { dir, backends: slow.map(([backend]) => backend), still_reading: reading };
+      context.log.error(fields, 'The spool could not be written in time');
+      return slow.reduce((sum, [, { spool }]) => sum + spool.stats().pending, 0);
     },
   };
 }

@@ -206,6 +206,11 @@ describe('losses', () => {
     await turns();
     time.advance(1000);
     expect(await closed).toBe(2);
+    expect(context.log.lines.at(-1)).toMatchObject({
+      level: 'error',
+      text: 'The spool could not be written in time',
+      fields: { backends: ['b'], still_reading: ['b'] },
+    });
   });
 
   test('a spool that is in use elsewhere holds nobody up in memory mode', async () => {
