@@ -12,6 +12,9 @@ export const showLines = (
   show: (message: Message) => void,
 ): void => showChunks([{ atMs: Date.now(), lines }], isMeasured, show);
 
+/** As they come from a socket; the scan takes no more at once. */
+const PIECE = 65_536;
+
 /** The same of lines that come at several times, epoch milliseconds. */
 export function showChunks(
   chunks: readonly { readonly atMs: number; readonly lines: readonly string[] }[],
@@ -38,6 +41,8 @@ export function showChunks(
     .subscribe(show);
   for (const { atMs, lines } of chunks) {
     nowMs = atMs;
-    chunk$.next(Buffer.from(lines.map((line) => `${line}\n`).join('')));
+    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+    for (let at = 0; at < bytes.length; at += PIECE) chunk$.next(bytes.subarray(at, at + PIECE));
   }
+  chunk$.complete();
 }
