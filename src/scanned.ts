@@ -4,13 +4,9 @@
  */
 export const scanned = {
   ticket: 0,
-  /**
-   * Its source and its ids, each as a number, not 0, that no other source, trace or job has, in no scan: what is new has
-   * the next one, and so has what was forgotten meanwhile. Of an absent id, any number.
-   */
-  sourceNumber: 0,
-  traceNumber: 0,
-  jobNumber: 0,
+  /** Where its ids are in the scan's tables: the same id is most often in the same slot. Of an absent one, any number. */
+  traceSlot: 0,
+  jobSlot: 0,
   /** Whether its `data.status` or `data.percent` may say that a job is over; false: they do not. */
   mayEnd: false,
   /** Whether its numbers were read. */
@@ -25,12 +21,12 @@ export const scanned = {
   count: 0,
 };
 
-/** The scan's tables of ids have so many slots, and none but that of sources has more. A power of two. */
-export const SLOTS = 8192;
+/** The scan's tables of ids have so many slots, and none but that of sources has more. */
+const SLOTS = 8192;
 /** With arrays of this size for ids, which are new all the time, a message cost a fifth more; sources seldom are. */
 export const SOURCE_SLOTS = 16_384;
 
-/** For what is known by slot, or number. Whole from the start: an array that is filled here and there becomes a dictionary. */
+/** For what is known by slot. Whole from the start: an array that is filled here and there becomes a dictionary. */
 export const emptySlots = <V>(slots = SLOTS): (V | undefined)[] =>
   Array.from({ length: slots }, () => undefined);
 

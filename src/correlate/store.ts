@@ -1,11 +1,10 @@
+import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
-import { type Message, sentHas } from '../message.ts';
+import { linkMessage, type Message, sentHas } from '../message.ts';
 import { ownCopyOf } from '../message-text.ts';
-import { scanned } from '../scanned.ts';
+import { emptySlots, scanned } from '../scanned.ts';
 import { isBefore } from './cursor.ts';
-import { createFlood, LOOKS, NO_LOOK } from './flood.ts';
-import { createStories, link, linkedOf, NO_NUMBER, name, storyOf } from './stories.ts';
-import { fold, foldEnvelope, isError, knowsSpan, SPAN_BYTES, type Story } from './story.ts';
+import { createStory, fold, foldEnvelope, knowsSpan, SPAN_BYTES, type Story } from './story.ts';
 
 export interface StoreLimits {
   /** Jobs and traces kept, each; past it the least recently active is forgotten. */
@@ -43,12 +42,81 @@ export interface TraceStore {
   stats(): StoreStats;
 }
 
+const MAX_LINKS = 64;
+/** The stories of jobs, or of traces. */
+interface Stories extends RecentMap<Story> {
+  /** By slot of the scan's table of their ids: the one that was found there last, most often the one that is wanted. */
+  readonly bySlot: (Story | undefined)[];
+}
+
+/** Not a slot. */
+const NO_SLOT = -1;
+
+const createStories = (max: number, onForget: (story: Story) => void): Stories => ({
+  ...createRecentMap(max, onForget),
+  bySlot: emptySlots(),
+});
+
+/** The story of `id`, made if need be. Used now. */
+function storyOf(stories: Stories, id: string, slot: number, nowMs: number): Story {
+  let story = slot === NO_SLOT ? undefined : stories.bySlot[slot];
+  if (story === undefined || story.id !== id || !stories.touch(id, story)) {
+    story = stories.get(id);
+    if (story === undefined) {
+      story = createStory(id, nowMs);
+      stories.set(id, story);
+    }
+    if (slot !== NO_SLOT) stories.bySlot[slot] = story;
+  }
+  return usedAt(story, nowMs);
+}
+
+/** The story that is linked, made anew if it was forgotten. Used now. */
+function linkedOf(stories: Stories, story: Story | undefined, nowMs: number): Story | undefined {
+  if (story === undefined) return undefined;
+  return stories.touch(story.id, story) ? usedAt(story, nowMs) : storyOf(stories, story.id, NO_SLOT, nowMs);
+}
+
+function usedAt(story: Story, nowMs: number): Story {
+  // What earlier runs received may come after what is received now.
+  if (nowMs > story.lastMs) story.lastMs = nowMs;
+  return story;
+}
+
+/** Notes that both occurred together. That a trace has a job as its last says that the job names it already. */
+function link(job: Story, trace: Story): void {
+  if (trace.linked !== job) {
+    addLink(job, trace.id);
+    addLink(trace, job.id);
+    trace.linked = job;
+  }
+  if (job.linked !== trace) job.linked = trace;
+}
+
+function addLink(story: Story, id: string): void {
+  // Most have one: `concat` takes no room for more, as a spread does.
+  if (story.links.length < MAX_LINKS && !story.links.includes(id)) story.links = story.links.concat(id);
+}
+
+/** Names in a message what was found for it. */
+function name(message: Message, job: Story, trace: Story): void {
+  if (message.jobId === '') linkMessage(message, job.id, message.traceId, memberOf(job, 'job_id'));
+  else if (message.traceId === '') linkMessage(message, message.jobId, trace.id, memberOf(trace, 'trace_id'));
+}
+
+function memberOf(story: Story, name: 'job_id' | 'trace_id'): Buffer {
+  story.member ??= Buffer.from(`,"${name}":${JSON.stringify(story.id)}`);
+  return story.member;
+}
+
 /** Messages of a second that are kept in full, and those whose data is looked at; of others the envelopes are summed up. */
 export interface StoreRates {
   readonly kept: number;
   readonly folded: number;
 }
 
+/** In a flood, the spans and reports of progress of a job, or a trace, that are looked at in a second. */
+const LOOKS = 4;
 const END =
   /"status"\s*:\s*"(?:complete|succe|done|finished|ok|fail|error|abort|cancel)|"percent"\s*:\s*100\b|\\u/i;
 /** Of reports of progress, those that say that a job is over are looked at beyond that. The scan rules most others out. */
@@ -80,7 +148,6 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
   };
   const jobs = createStories(limits.maxTraces, evict);
   const traces = createStories(limits.maxTraces, evict);
-  const flood = createFlood(jobs, traces);
 
   const foldInto = (stories: readonly (Story | undefined)[], message: Message) => {
     const { parsed } = message;
@@ -185,61 +252,35 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
     countMessage(story, message);
     if (job === undefined || trace === undefined) return;
     trace.counted++;
-    if (isError(message.severity)) trace.countedErrors++;
+    if (message.severity >= 5) trace.countedErrors++;
     trace.approximate = true;
   };
 
-  /** Of a flood's message, the one that was scanned last: whether it has to be looked at, or may have to. */
-  const mayBeEnd = ({ type }: Message) => type === 'progress' && scanned.mayEnd && ends < rates.folded;
-  const mayBeLookedAt = ({ type }: Message) =>
-    (type === 'progress' || type === 'span') && looks < rates.folded;
-  /** Whether it is counted in without a look at its stories. */
-  const isTaken = (message: Message) =>
-    !mayBeEnd(message) && flood.take(message, mayBeLookedAt(message) ? secondMs : NO_LOOK);
-
-  const file = (message: Message, nth: number, jobNumber: number, traceNumber: number) => {
-    const { jobId, traceId, receivedMs } = message;
-    const byName = jobId === '' ? undefined : storyOf(jobs, jobId, jobNumber, receivedMs);
-    const trace =
-      traceId === ''
-        ? linkedOf(traces, byName?.linked, receivedMs)
-        : storyOf(traces, traceId, traceNumber, receivedMs);
-    const job = byName ?? linkedOf(jobs, trace?.linked, receivedMs);
-    if (job !== undefined && trace !== undefined) {
-      link(job, trace);
-      name(message, job, trace);
-    }
-    if (nth <= keptAtMost) keepIn(job, trace, message);
-    else if (nth > foldedAtMost) sumUp(job, trace, message);
-    else foldIn(job, trace, message);
-    flood.learn(job, jobNumber, trace, traceNumber);
-  };
   return {
     add: (message) => {
       const { jobId, traceId, receivedMs } = message;
       if (jobId === '' && traceId === '') return;
+      const isScanned = message.ticket === scanned.ticket;
+      const jobSlot = isScanned ? scanned.jobSlot : NO_SLOT;
+      const traceSlot = isScanned ? scanned.traceSlot : NO_SLOT;
+      const byName = jobId === '' ? undefined : storyOf(jobs, jobId, jobSlot, receivedMs);
+      const trace =
+        traceId === ''
+          ? linkedOf(traces, byName?.linked, receivedMs)
+          : storyOf(traces, traceId, traceSlot, receivedMs);
+      const job = byName ?? linkedOf(jobs, trace?.linked, receivedMs);
+      if (job !== undefined && trace !== undefined) {
+        link(job, trace);
+        name(message, job, trace);
+      }
       const nth = countIn(receivedMs);
-      if (message.ticket !== scanned.ticket) file(message, nth, NO_NUMBER, NO_NUMBER);
-      else if (nth <= foldedAtMost || !isTaken(message))
-        file(
-          message,
-          nth,
-          jobId === '' ? NO_NUMBER : scanned.jobNumber,
-          traceId === '' ? NO_NUMBER : scanned.traceNumber,
-        );
+      if (nth <= keptAtMost) keepIn(job, trace, message);
+      else if (nth > foldedAtMost) sumUp(job, trace, message);
+      else foldIn(job, trace, message);
     },
-    job: (id) => {
-      flood.settle();
-      return jobs.peek(id);
-    },
-    trace: (id) => {
-      flood.settle();
-      return traces.peek(id);
-    },
-    jobs: () => {
-      flood.settle();
-      return [...jobs.values()].sort((a, b) => (isBefore(a, b) ? 1 : -1));
-    },
+    job: jobs.peek,
+    trace: traces.peek,
+    jobs: () => [...jobs.values()].sort((a, b) => (isBefore(a, b) ? 1 : -1)),
     setLimits: (next) => {
       limits = next;
       for (const stories of [jobs, traces]) {

@@ -64,8 +64,6 @@ export interface Sums {
 /** Everything of one job or one trace. Most have little: what is empty is shared by all that have none of it. */
 export interface Story extends Aged, Sums {
   readonly id: string;
-  /** The number that a scan gave its id last; 0: none. */
-  number: number;
   /** The member (`,"k":v`) that names it in a message's JSON text, UTF-8; made once it is needed. */
   member: Buffer | undefined;
   /** The newest messages in full, in order of arrival. */
@@ -111,7 +109,6 @@ export function createStory(id: string, nowMs: number): Story {
     countedErrors: 0,
     lookedMs: NEVER_MS,
     looks: 0,
-    number: 0,
     member: undefined,
     messages: [],
     knownSpans: 0,
@@ -151,14 +148,11 @@ export function spanInterval(message: Message): Interval | undefined {
   return isNear ? { from, to } : undefined;
 }
 
-/** Whether an event's level is error or above. */
-export const isError = (severity: number): boolean => severity >= 5;
-
 const FAILED = /^(error|failed|failure|aborted|abandoned)$/i;
 
 /** Whether a record says that something went wrong: an event of level error or above, a failed span or progress. */
 export const isFailure = (message: Message) =>
-  isError(message.severity) || FAILED.test(textOf(dataOf(message).status));
+  message.severity >= 5 || FAILED.test(textOf(dataOf(message).status));
 
 /** A map to add to. */
 const own = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map() : (map as Map<K, V>));
@@ -177,13 +171,13 @@ function addPart(sums: Sums, part: Part): void {
     sums.partsBySource = new Map(sums.parts.map((one) => [one.source, one]));
 }
 
-function partOf(sums: Sums, { source, firstMs, lastMs }: Counts): Part | undefined {
-  const found = findPart(sums, source);
+function partOf(sums: Sums, message: Message): Part | undefined {
+  const found = findPart(sums, message.source);
   if (found !== undefined || sums.parts.length >= MAX_PARTS) return found;
   const part: Part = {
-    source,
-    firstMs,
-    lastMs,
+    source: message.source,
+    firstMs: message.timeMs,
+    lastMs: message.timeMs,
     messages: 0,
     errors: 0,
     spans: 0,
@@ -200,23 +194,16 @@ function partOf(sums: Sums, { source, firstMs, lastMs }: Counts): Part | undefin
   return part;
 }
 
-/** Messages of one source; `firstMs` and `lastMs` are the earliest and the latest of their times, epoch milliseconds. */
-export type Counts = Pick<Part, 'source' | 'messages' | 'errors' | 'firstMs' | 'lastMs'>;
-
-/** Adds messages to the part of their source, which it returns. */
-export function addCounts(sums: Sums, counts: Counts): Part | undefined {
-  const part = partOf(sums, counts);
+/** Adds to the sums of its source what the envelope says of a message; cheap, its data is not parsed. */
+export function foldEnvelope(sums: Sums, message: Message): Part | undefined {
+  const part = partOf(sums, message);
   if (part === undefined) return undefined;
-  part.messages += counts.messages;
-  part.errors += counts.errors;
-  part.firstMs = Math.min(part.firstMs, counts.firstMs);
-  part.lastMs = Math.max(part.lastMs, counts.lastMs);
+  part.messages++;
+  if (message.timeMs < part.firstMs) part.firstMs = message.timeMs;
+  if (message.timeMs > part.lastMs) part.lastMs = message.timeMs;
+  if (message.severity >= 5) part.errors++;
   return part;
 }
-
-/** Adds to the part of its source what the envelope says of a message; cheap, its data is not parsed. */
-export const foldEnvelope = (sums: Sums, { source, severity, timeMs }: Message): Part | undefined =>
-  addCounts(sums, { source, messages: 1, errors: +isError(severity), firstMs: timeMs, lastMs: timeMs });
 
 /** Whether a story knows a span, from its sums or a message that it kept. */
 export const knowsSpan = ({ parts, messages }: Story, id: string): boolean =>
@@ -228,7 +215,7 @@ export function fold(sums: Sums, message: Message): void {
   const part = foldEnvelope(sums, message);
   if (part === undefined || !isTelling(part, message)) return;
   if (part.parentJob === '') part.parentJob = parentJobOf(message);
-  if (!isError(message.severity) && isFailure(message)) part.errors++;
+  if (message.severity < 5 && isFailure(message)) part.errors++;
   if (message.type === 'span') foldSpan(sums, part, message);
   else if (message.type === 'event') foldText(part, textOf(dataOf(message).message));
   else if (message.type === 'progress') foldProgress(part, message);

@@ -13,8 +13,6 @@ export interface RecentMap<V extends Aged> {
   set(key: string, value: V): void;
   /** Counts a value as used now without looking it up; false if it was forgotten meanwhile. */
   touch(key: string, value: V): boolean;
-  /** The present generation: what was used in it is not forgotten while it lasts. */
-  generation(): number;
   values(): Iterable<V>;
   size(): number;
   /** Forgets what was not used since the generations changed last. */
@@ -23,7 +21,7 @@ export interface RecentMap<V extends Aged> {
   setMax(max: number): void;
 }
 
-/** Of a value that is in no map. */
+/** Of a value that was in no map yet. */
 export const UNUSED = -1;
 
 /**
@@ -79,7 +77,6 @@ export function createRecentMap<V extends Aged>(
     peek: (key) => young.get(key) ?? old.get(key),
     set,
     touch,
-    generation: () => generation,
     values: () => [...older(), ...young.values()],
     size: () => young.size + old.size - moved,
     forgetOlder,

@@ -30,8 +30,6 @@ interface Program {
   readonly INPUT: { readonly value: number };
   readonly INPUT_SIZE: { readonly value: number };
   readonly RESULT: { readonly value: number };
-  readonly VALUE_NUMBERS: { readonly value: number };
-  readonly NEXT_NUMBERS: { readonly value: number };
   readonly NUMBERS: { readonly value: number };
   readonly MINUTE: { readonly value: number };
   readonly MINUTE_MS: { readonly value: number };
@@ -93,9 +91,6 @@ function instantiate(): Program {
 /** Of each process another, so that nobody can tell what has the same hash. */
 const SEED = randomBytes(8).readBigUInt64LE();
 const MOST_MEMBERS = 16;
-/** So many values are numbered by a scan before it comes to the next one's; a process has one, tests a few. */
-const NUMBERS_OF_A_SCAN = 2 ** 24;
-let scans = 0;
 
 /**
  * Shared by readers that ask whether it still `has` theirs, after they were interrupted. While `isMeasured`, the
@@ -108,8 +103,6 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   const inputSize = program.INPUT_SIZE.value;
   const none = program.NONE.value;
   const results = new Int32Array(memory.buffer, program.RESULT.value, 8);
-  const valueNumbers = new Int32Array(memory.buffer, program.VALUE_NUMBERS.value, 4);
-  new Int32Array(memory.buffer, program.NEXT_NUMBERS.value, 5).fill(scans++ * NUMBERS_OF_A_SCAN + 1);
   const timeAndSeq = new Float64Array(memory.buffer, program.NUMBERS.value, 2);
   const members = new Float64Array(memory.buffer, program.MEMBERS.value, MOST_MEMBERS);
   /** Both halves of the hash, and how many members there are. */
@@ -155,11 +148,15 @@ export function createScan(isMeasured: () => boolean = () => false): Scan {
   };
   const spanIdOf = (at: number) => memory.toString('latin1', input + at, input + at + SPAN_ID_LENGTH);
   const isAbsent = (result: number) => results[result] === none;
+  /** Of a slot, or the complement of one that has a new value. */
+  const slotOf = (result: number) => {
+    const slot = results[result] as number;
+    return slot >= 0 ? slot : ~slot;
+  };
   /** Hands on what else was read; its ticket. */
   const ticket = () => {
-    scanned.sourceNumber = valueNumbers[SOURCE] as number;
-    scanned.traceNumber = valueNumbers[TRACE] as number;
-    scanned.jobNumber = valueNumbers[JOB] as number;
+    scanned.traceSlot = slotOf(TRACE);
+    scanned.jobSlot = slotOf(JOB);
     scanned.mayEnd = ((results[FLAGS] as number) & MAY_END) !== 0;
     const count = measured[2] as number;
     scanned.isMeasured = count >= 0;

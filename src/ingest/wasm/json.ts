@@ -137,9 +137,3 @@ function skipArray(at: i32, depth: i32): i32 {
 export function word(at: i32, length: i32): u64 {
   return load<u64>(at) & (u64.MAX_VALUE >> ((8 - length) << 3));
 }
-
-/** Whether a line, or the input until `to`, ends at `at`. */
-export function isLineEnd(at: i32, to: i32): bool {
-  if (at === to || load<u8>(at) === 10) return true;
-  return load<u8>(at) === 13 && (at + 1 === to || load<u8>(at + 1) === 10);
-}

@@ -25,9 +25,9 @@ import {
   TYPE,
   UNKNOWN,
 } from './fields';
-import { isDigit, isLineEnd, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
+import { isDigit, skipBlank, skipColon, skipPlainString, skipValue, UNSURE, word } from './json';
 import { addMember, addTag, mixBytes, numberCount, numbersHash, startNumbers } from './numbers';
-import { ENTRY_HEADER, numberOf, slotOf } from './table';
+import { ENTRY_HEADER, slotOf } from './table';
 import { isSpanId, mayEnd, SPAN_ID_LENGTH, timeOf } from './values';
 
 /** Where the caller puts bytes; behind the last one a zero, which stands in no JSON. */
@@ -57,11 +57,6 @@ export const HASH: i32 = 0x280;
 export const MEMBER_COUNT: i32 = 0x288;
 /** As f64: epoch milliseconds, NaN for a timestamp of another minute than the last; the sequence number. */
 export const NUMBERS: i32 = 0x1a0;
-
-/** As i32, likewise: the numbers of those values, which no other one of their table has, or ever had. */
-export const VALUE_NUMBERS: i32 = 0x1e0;
-/** As i32, likewise: the number of the value of each table that is new next. */
-export const NEXT_NUMBERS: i32 = 0x2a0;
 
 /** The minute whose milliseconds are known: its text, and when it starts. */
 export { MINUTE, MINUTE_MS } from './values';
@@ -223,12 +218,9 @@ function object(kind: i32, at: i32, depth: i32): i32 {
   return UNSURE;
 }
 
-/** Writes the slot of a field's value, and its number, to the result. */
+/** Writes the slot of a field's value to the result. */
 function resolve(field: i32, result: i32, table: i32, slots: i32, width: i32): void {
-  const slot = slotOf(from(field), lengthOf(field), table, slots, width);
-  store<i32>(RESULT + (result << 2), slot);
-  const number = numberOf(slot, table, width, NEXT_NUMBERS + (result << 2));
-  store<i32>(VALUE_NUMBERS + (result << 2), number);
+  store<i32>(RESULT + (result << 2), slotOf(from(field), lengthOf(field), table, slots, width));
 }
 
 /** Whether a field is absent, or has a value of a length that its table takes. */
@@ -253,6 +245,12 @@ function isCanonical(): bool {
   return fits(SOURCE, SOURCE_WIDTH) && fits(TYPE, TYPE_WIDTH) && fits(jobField(), JOB_ID_WIDTH);
 }
 
+/** Whether a line, or the input, ends at `at`. */
+function isEnd(at: i32, to: i32): bool {
+  if (at === to || load<u8>(at) === 10) return true;
+  return load<u8>(at) === 13 && (at + 1 === to || load<u8>(at + 1) === 10);
+}
+
 /** Reads the record at `start` of the input; the position after it, or `UNSURE`. */
 export function read(start: i32, to: i32): i32 {
   present = 0;
@@ -262,7 +260,7 @@ export function read(start: i32, to: i32): i32 {
   const at = INPUT + start;
   if (load<u8>(at) !== 123) return UNSURE;
   const end = object(RECORD, at + 1, 1);
-  if (end === UNSURE || !isLineEnd(end, INPUT + to)) return UNSURE;
+  if (end === UNSURE || !isEnd(end, INPUT + to)) return UNSURE;
   if (!isCanonical()) return UNSURE;
   // From here on nothing fails: the caller has to learn of every value that is new in its table.
   const job = jobField();

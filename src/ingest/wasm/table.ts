@@ -1,5 +1,5 @@
 // AssemblyScript: tables of values that recur, by their bytes. A table has a power of two of slots, each of
-// `ENTRY_HEADER` bytes, with the length plus one and a number in them, and its width of bytes.
+// `ENTRY_HEADER` bytes, with the length plus one in them, and its width of bytes.
 import { word } from './json';
 
 /** Bytes of a slot before the value. */
@@ -23,17 +23,6 @@ function hashOf(start: i32, length: i32): u64 {
   hash = (hash ^ (hash >> 32) ^ end ^ <u64>length) * 0xd6e8feb86659fd93;
   hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93;
   return hash ^ (hash >> 32);
-}
-
-const NUMBER: i32 = 4;
-
-/** The number of the value in a slot that `slotOf` gave; one that is new has the next of its table, which is at `next`. */
-export function numberOf(slot: i32, table: i32, width: i32, next: i32): i32 {
-  if (slot >= 0) return load<i32>(table + slot * (ENTRY_HEADER + width) + NUMBER);
-  const number = load<i32>(next);
-  store<i32>(next, number + 1);
-  store<i32>(table + ~slot * (ENTRY_HEADER + width) + NUMBER, number);
-  return number;
 }
 
 /** A value is in one of so many slots, from that of its hash on. */
