@@ -34,7 +34,11 @@ async function restarted(world: World): Promise<string | undefined> {
   const hasAll = () => numbersOf(busy).length >= count - full;
   await until(hasAll, '', 5000).catch(() => {});
   if (!hasAll() && connects > busy.connections.length) return undefined;
-  demand(hasAll(), `${numbersOf(busy).length} of ${count - full} arrived over ${restarts} restarts`);
+  const received = busy.connections.map((one) => `${one.bytes().length}${one.isClosed ? '' : ' still open'}`);
+  demand(
+    hasAll(),
+    `${numbersOf(busy).length} of ${count - full} arrived over ${restarts} restarts, by ${connects} connections, with bytes: ${received.join(', ')}`,
+  );
   equal([new Set(numbersOf(busy)).size, busy.torn()], [count - full, []], 'distinct records');
   return `${count} records over ${restarts} restarts`;
 }
