@@ -103,18 +103,43 @@ export function reopenLine(buffer: Buffer, start: number, end: number, maxMoreBy
   return first;
 }
 
-/** Copies that are kept are written one after the other in buffers of this size: small, as one keeps all of its buffer. */
-const COPIES_BYTES = 8_192;
-let copies = Buffer.alloc(0);
-let copiesEnd = 0;
+/** What is kept is written one after the other in buffers of this size: small, as one piece keeps all of its buffer. */
+const KEPT_BYTES = 8_192;
+
+/** Gives places in such buffers. Each is for what is kept about as long: Node.js's own pool is for all alike, and was a seventh full. */
+function createKeeping(): (bytes: number) => { readonly text: Buffer; readonly start: number } {
+  let text = Buffer.alloc(0);
+  let end = 0;
+  return (bytes) => {
+    if (text.length - end < bytes) {
+      text = Buffer.allocUnsafeSlow(Math.max(KEPT_BYTES, bytes));
+      end = 0;
+    }
+    const start = end;
+    end += bytes;
+    return { text, start };
+  };
+}
+
+const placeOfCopy = createKeeping();
+const placeOfMember = createKeeping();
 
 /** A copy of `bytes[from, to)` that outlives the lines written meanwhile, and where it starts in its buffer. */
-export function copyOf(bytes: Buffer, from: number, to: number): { text: Buffer; start: number } {
-  if (copies.length - copiesEnd < to - from) {
-    copies = Buffer.allocUnsafeSlow(Math.max(COPIES_BYTES, to - from));
-    copiesEnd = 0;
-  }
-  const copy = { text: copies, start: copiesEnd };
-  copiesEnd += bytes.copy(copies, copiesEnd, from, to);
-  return copy;
+export function copyOf(
+  bytes: Buffer,
+  from: number,
+  to: number,
+): { readonly text: Buffer; readonly start: number } {
+  const place = placeOfCopy(to - from);
+  bytes.copy(place.text, place.start, from, to);
+  return place;
+}
+
+/** A member of an object (`,"k":v`) as UTF-8, for lines that it is added to. */
+export function memberBytes(key: string, value: string): Buffer {
+  const member = `,"${key}":${JSON.stringify(value)}`;
+  const bytes = Buffer.byteLength(member);
+  const { text, start } = placeOfMember(bytes);
+  text.write(member, start);
+  return text.subarray(start, start + bytes);
 }

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { memberBytes } from '../src/arena.ts';
 import { type Batch, createBatch, mergeBatches, ndjsonOf } from '../src/batch.ts';
 import { createSlab } from '../src/deliver/slab.ts';
 import { decodeItem, encodeItem, packItem } from '../src/deliver/spool/item.ts';
@@ -97,4 +98,17 @@ test('a batch with the same message many times has its line as often', () => {
   const batch = createBatch(messages, 50 * message.bytes, 'count');
   expect(ndjsonOf(batch).toString()).toBe(line.repeat(50));
   expect(jsonOf(message)).toBe(line.trimEnd());
+});
+
+test('what is kept of many ids lies close together, whatever else is allocated meanwhile', () => {
+  const members = Array.from({ length: 1000 }, (_, nth) => {
+    Buffer.allocUnsafe(2000);
+    return memberBytes('job_id', `jöb-${nth}`);
+  });
+  expect(members.map(String)).toEqual(members.map((_, nth) => `,"job_id":"jöb-${nth}"`));
+  const memory = [...new Set(members.map(({ buffer }) => buffer))].reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  );
+  expect(memory).toBeLessThan(Buffer.concat(members).length + 2 * 8192);
 });

@@ -1,3 +1,4 @@
+import { memberBytes } from '../arena.ts';
 import { createRecentMap, type RecentMap } from '../flow/recent-map.ts';
 import { FLOOD_PER_SECOND, KEPT_IN_FLOOD, KEPT_PER_SECOND } from '../kept.ts';
 import { linkMessage, type Message, sentHas } from '../message.ts';
@@ -105,7 +106,7 @@ function name(message: Message, job: Story, trace: Story): void {
 }
 
 function memberOf(story: Story, name: 'job_id' | 'trace_id'): Buffer {
-  story.member ??= Buffer.from(`,"${name}":${JSON.stringify(story.id)}`);
+  story.member ??= memberBytes(name, story.id);
   return story.member;
 }
 
@@ -289,12 +290,6 @@ export function createTraceStore(initial: StoreLimits, rates = LIVE): TraceStore
       }
       makeRoom();
     },
-    stats: () => ({
-      jobs: jobs.size(),
-      traces: traces.size(),
-      messages,
-      bytes,
-      evicted,
-    }),
+    stats: () => ({ jobs: jobs.size(), traces: traces.size(), messages, bytes, evicted }),
   };
 }

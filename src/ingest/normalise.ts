@@ -5,6 +5,7 @@ import {
   addText,
   arenaEnd,
   endLine,
+  memberBytes,
   mostBytes,
   releaseInput,
   startLine,
@@ -33,7 +34,7 @@ const NONE = Buffer.alloc(0);
 
 /** How many job ids' JSON is remembered: it is needed for each of a job's messages. */
 const MAX_MEMBERS = 4096;
-const jobMember = memoise(MAX_MEMBERS, (jobId: string) => Buffer.from(`,"job_id":${JSON.stringify(jobId)}`));
+const jobMember = memoise(MAX_MEMBERS, (jobId: string) => memberBytes('job_id', jobId));
 
 /** Turns frames into messages; a frame against the envelope's rules is counted as rejected, reason `schema`. */
 export function normalise(
