@@ -10,11 +10,11 @@ import { isMain, printReport } from './rig/table.js';
 const SPEC = {
   usage: 'aggregation.js',
   about: 'Throughput with correlation and metrics by windows, of that without; medians of rounds in turn.',
-  defaults: { rounds: 5, messages: 1_500_000, warmUp: 500_000 },
+  defaults: { rounds: 5, messages: 1_500_000, warmUp: 4_000_000 },
   lines: {
     rounds: 'how often each runs',
     messages: 'measured messages of a run',
-    warmUp: 'messages before them',
+    warmUp: 'messages before them: V8 compiles for some seconds, and longer what is more',
   },
 };
 
@@ -24,7 +24,7 @@ const MIN_RATIO = 0.75;
 const MANY_QUEUES = 65;
 const MANY = 'both, a thousand series';
 /** A scrape shows all series, and its cost is not that of the flow. */
-const EVERY_MS = 500;
+const EVERY_MS = 2000;
 
 /**
  * @param {typeof SPEC.defaults} options
