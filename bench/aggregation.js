@@ -14,7 +14,7 @@ const SPEC = {
   lines: {
     rounds: 'how often each runs',
     messages: 'measured messages of a run',
-    warmUp: 'messages before them: V8 compiles for some seconds, and longer what is more',
+    warmUp: 'messages before them; for as long as they take, V8 still compiles',
   },
 };
 

@@ -106,8 +106,14 @@ export function reopenLine(buffer: Buffer, start: number, end: number, maxMoreBy
 /** What is kept is written one after the other in buffers of this size: small, as one piece keeps all of its buffer. */
 const KEPT_BYTES = 8_192;
 
-/** Gives places in such buffers. Each is for what is kept about as long: Node.js's own pool is for all alike, and was a seventh full. */
-function createKeeping(): (bytes: number) => { readonly text: Buffer; readonly start: number } {
+/** Room in one of them, from `start` on. */
+interface Place {
+  readonly text: Buffer;
+  readonly start: number;
+}
+
+/** Gives out places. One of these is for what is kept about as long: in Node.js's pool, which all share, a seventh was in use. */
+function createKeeping(): (bytes: number) => Place {
   let text = Buffer.alloc(0);
   let end = 0;
   return (bytes) => {
@@ -125,11 +131,7 @@ const placeOfCopy = createKeeping();
 const placeOfMember = createKeeping();
 
 /** A copy of `bytes[from, to)` that outlives the lines written meanwhile, and where it starts in its buffer. */
-export function copyOf(
-  bytes: Buffer,
-  from: number,
-  to: number,
-): { readonly text: Buffer; readonly start: number } {
+export function copyOf(bytes: Buffer, from: number, to: number): Place {
   const place = placeOfCopy(to - from);
   bytes.copy(place.text, place.start, from, to);
   return place;
